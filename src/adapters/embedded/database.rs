@@ -1,0 +1,205 @@
+//! The SQLite database: one thread that writes, with group commit, and one that reads.
+
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use crate::ports::{Error, Result};
+
+/// The layout of the tables; raised whenever `schema.sql` changes in a way that old code cannot use.
+const SCHEMA_VERSION: i64 = 1;
+/// Most jobs in one commit: bounds how long the first of them waits for the last.
+const MAX_BATCH: usize = 512;
+/// How long a write waits for another process that is writing.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Tells a caller how the commit of its job went.
+type Completion = Box<dyn FnOnce(std::result::Result<(), String>) + Send>;
+type Job =
+    Box<dyn FnOnce(&Connection) -> std::result::Result<Completion, (Completion, String)> + Send>;
+
+/// A handle on the database; cheap to clone. The threads end when the last handle is dropped.
+#[derive(Clone)]
+pub struct Database {
+    writer: mpsc::Sender<Job>,
+    reader: mpsc::Sender<Job>,
+}
+
+impl Database {
+    /// Opens the database file, and makes it if it is not there.
+    ///
+    /// # Errors
+    /// If the file cannot be opened, or was written by a later version.
+    pub fn open(path: &Path) -> Result<Self> {
+        let failed = |e: rusqlite::Error| Error::new("database.open", e);
+        let writer = connect(path).map_err(failed)?;
+        let version: i64 =
+            writer.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
+        if version > SCHEMA_VERSION {
+            let problem = format!(
+                "{} has layout {version}, this program knows up to {SCHEMA_VERSION}: use a later version",
+                path.display()
+            );
+            return Err(Error::new("database.open", problem));
+        }
+        if version < SCHEMA_VERSION {
+            create_tables(&writer).map_err(failed)?;
+        }
+        let reader = connect(path).map_err(failed)?;
+        Ok(Self {
+            writer: spawn("sealpost-write", writer, true)?,
+            reader: spawn("sealpost-read", reader, false)?,
+        })
+    }
+
+    /// Runs `job` in a transaction, together with other jobs; returns when it is on the disk. An
+    /// error of any job undoes the whole batch, so expected conditions are values, not errors.
+    pub async fn write<T, F>(&self, operation: &'static str, job: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        submit(&self.writer, operation, job).await
+    }
+
+    /// Runs `job`, which only reads, and sees all that `write` has returned before.
+    pub async fn read<T, F>(&self, operation: &'static str, job: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        submit(&self.reader, operation, job).await
+    }
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // FULL: a commit returns when the log is on the disk, so that a power cut loses nothing.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+fn create_tables(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    connection.execute_batch(include_str!("schema.sql"))?;
+    connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    connection.execute_batch("COMMIT")
+}
+
+fn spawn(name: &str, connection: Connection, writes: bool) -> Result<mpsc::Sender<Job>> {
+    let (sender, jobs) = mpsc::channel();
+    let work = move || {
+        if writes { write_batches(&connection, &jobs) } else { read_all(&connection, &jobs) }
+    };
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .map_err(|e| Error::new("database.open", e))?;
+    Ok(sender)
+}
+
+fn read_all(connection: &Connection, jobs: &mpsc::Receiver<Job>) {
+    while let Ok(job) = jobs.recv() {
+        match job(connection) {
+            Ok(complete) => complete(Ok(())),
+            Err((complete, problem)) => complete(Err(problem)),
+        }
+    }
+}
+
+fn write_batches(connection: &Connection, jobs: &mpsc::Receiver<Job>) {
+    while let Ok(first) = jobs.recv() {
+        let mut waiting = vec![first];
+        waiting.extend(jobs.try_iter().take(MAX_BATCH - 1));
+        write_batch(connection, waiting);
+    }
+}
+
+fn write_batch(connection: &Connection, jobs: Vec<Job>) {
+    let mut completions = Vec::with_capacity(jobs.len());
+    let mut result = run(connection, "BEGIN IMMEDIATE");
+    for job in jobs {
+        match job(connection) {
+            Ok(complete) => completions.push(complete),
+            Err((complete, problem)) => {
+                completions.push(complete);
+                result = result.and(Err(problem));
+            }
+        }
+    }
+    result = result.and_then(|()| run(connection, "COMMIT"));
+    if result.is_err() {
+        // Fails only where no transaction is open any more, which is what it is for.
+        let _ = run(connection, "ROLLBACK");
+    }
+    for complete in completions {
+        complete(result.clone());
+    }
+}
+
+fn run(connection: &Connection, sql: &str) -> std::result::Result<(), String> {
+    let executed = connection.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
+    executed.map(drop).map_err(|e| e.to_string())
+}
+
+async fn submit<T, F>(to: &mpsc::Sender<Job>, operation: &'static str, job: F) -> Result<T>
+where
+    T: Send + 'static,
+    F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+{
+    let (reply, answer) = oneshot::channel();
+    let wrapped: Job = Box::new(move |connection| match job(connection) {
+        // Nobody may be listening any more; the work is done all the same.
+        Ok(value) => Ok(Box::new(move |committed: std::result::Result<(), String>| {
+            let _ = reply.send(committed.map(|()| value));
+        })),
+        Err(problem) => Err((
+            Box::new(move |failed: std::result::Result<(), String>| {
+                let _ = reply.send(Err(failed.err().unwrap_or_default()));
+            }),
+            problem.to_string(),
+        )),
+    });
+    let gone = || Error::new(operation, "the database thread has ended");
+    to.send(wrapped).map_err(|_| gone())?;
+    answer.await.map_err(|_| gone())?.map_err(|problem| Error::new(operation, problem))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_failing_job_undoes_its_batch_and_says_so_to_everyone_in_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = Database::open(&dir.path().join("t.db")).unwrap();
+        let good = database
+            .write("good", |c| c.execute("INSERT INTO dead_letters VALUES ('a', 1, '')", []));
+        let bad = database.write("bad", |c| c.execute("INSERT INTO nonsense VALUES (1)", []));
+        let (good, bad) = tokio::join!(good, bad);
+        assert!(bad.is_err());
+        let rows = |c: &Connection| {
+            c.query_row("SELECT count(*) FROM dead_letters", [], |r| r.get::<_, i64>(0))
+        };
+        assert_eq!(database.read("count", rows).await.unwrap(), i64::from(good.is_ok()));
+        let again = database
+            .write("again", |c| c.execute("INSERT INTO dead_letters VALUES ('b', 1, '')", []));
+        assert_eq!(again.await.unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_database_of_a_later_version_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.db");
+        Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+        assert!(Database::open(&path).err().unwrap().to_string().contains("later version"));
+    }
+}

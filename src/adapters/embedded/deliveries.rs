@@ -1,0 +1,189 @@
+//! Fences and the dead-letter index in SQLite.
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::{Deserialize, Serialize};
+
+use super::database::Database;
+use crate::domain::dead_letter::{DeadLetter, DeadLetterFilter};
+use crate::domain::decide::Disposition;
+use crate::domain::delivery::DeliveryKey;
+use crate::domain::outcome::Attempt;
+use crate::domain::timestamp::Timestamp;
+use crate::ports::deliveries::{AttemptRecord, Claim, ClaimRequest};
+use crate::ports::{Deliveries, Error, Result};
+
+/// The deliveries of a data directory.
+pub struct SqliteDeliveries(pub Database);
+
+/// How many letters are read at once while a filter looks for matches.
+const PAGE: usize = 500;
+
+#[derive(Serialize, Deserialize)]
+struct StoredRecord {
+    attempt: Attempt,
+    disposition: Disposition,
+}
+
+struct Fence {
+    attempt: u32,
+    lease_until: Timestamp,
+    record: Option<String>,
+}
+
+const KEY: &str = "customer_id = ?1 AND job_id = ?2 AND endpoint_id = ?3 AND round = ?4";
+
+fn fence(c: &Connection, key: &DeliveryKey) -> rusqlite::Result<Option<Fence>> {
+    let sql = format!("SELECT attempt, lease_until, record FROM fences WHERE {KEY}");
+    let row =
+        params![key.customer_id.as_str(), key.job_id.as_str(), key.endpoint_id.as_str(), key.round];
+    let read = |row: &rusqlite::Row<'_>| {
+        let lease_until = Timestamp::from_millis(row.get(1)?);
+        Ok(Fence { attempt: row.get(0)?, lease_until, record: row.get(2)? })
+    };
+    c.prepare_cached(&sql)?.query_row(row, read).optional()
+}
+
+/// What was found, with the record still as text.
+enum Found {
+    Claim(Claim),
+    Settled(String),
+}
+
+fn claim(c: &Connection, request: &ClaimRequest) -> rusqlite::Result<Found> {
+    let mut after_lost_claimer = false;
+    if let Some(fence) = fence(c, &request.key)? {
+        if fence.attempt > request.attempt {
+            return Ok(Found::Claim(Claim::Superseded));
+        }
+        if fence.attempt == request.attempt {
+            if let Some(record) = fence.record {
+                return Ok(Found::Settled(record));
+            }
+            if request.now < fence.lease_until {
+                return Ok(Found::Claim(Claim::Held(fence.lease_until)));
+            }
+            after_lost_claimer = true;
+        }
+    }
+    let key = &request.key;
+    c.prepare_cached("INSERT OR REPLACE INTO fences VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL)")?
+        .execute(params![
+            key.customer_id.as_str(),
+            key.job_id.as_str(),
+            key.endpoint_id.as_str(),
+            key.round,
+            request.attempt,
+            request.token,
+            request.now.plus(request.lease).as_millis()
+        ])?;
+    Ok(Found::Claim(Claim::Granted { after_lost_claimer }))
+}
+
+#[async_trait]
+impl Deliveries for SqliteDeliveries {
+    async fn claim(&self, request: ClaimRequest) -> Result<Claim> {
+        let found = self.0.write("deliveries.claim", move |c| claim(c, &request)).await?;
+        match found {
+            Found::Claim(claim) => Ok(claim),
+            Found::Settled(record) => {
+                let stored: StoredRecord =
+                    serde_json::from_str(&record).map_err(|e| Error::new("deliveries.claim", e))?;
+                let StoredRecord { attempt, disposition } = stored;
+                Ok(Claim::Settled(AttemptRecord { attempt, disposition }))
+            }
+        }
+    }
+
+    async fn record(&self, key: &DeliveryKey, token: &str, record: &AttemptRecord) -> Result<bool> {
+        let stored =
+            StoredRecord { attempt: record.attempt.clone(), disposition: record.disposition };
+        let json =
+            serde_json::to_string(&stored).map_err(|e| Error::new("deliveries.record", e))?;
+        let (key, token) = (key.clone(), token.to_owned());
+        let write = move |c: &Connection| {
+            let sql = format!(
+                "UPDATE fences SET record = ?5 WHERE {KEY} AND token = ?6 AND record IS NULL"
+            );
+            let (customer, endpoint) = (key.customer_id.as_str(), key.endpoint_id.as_str());
+            let row = params![customer, key.job_id.as_str(), endpoint, key.round, json, token];
+            c.prepare_cached(&sql)?.execute(row)
+        };
+        Ok(self.0.write("deliveries.record", write).await? > 0)
+    }
+
+    async fn forget_fences(&self, before: Timestamp) -> Result<u64> {
+        let write = move |c: &Connection| {
+            c.prepare_cached("DELETE FROM fences WHERE lease_until < ?")?
+                .execute([before.as_millis()])
+        };
+        Ok(self.0.write("deliveries.forget_fences", write).await? as u64)
+    }
+
+    async fn put_dead_letter(&self, letter: &DeadLetter) -> Result<()> {
+        let json =
+            serde_json::to_string(letter).map_err(|e| Error::new("deliveries.dead_letter", e))?;
+        let (id, dead_at) = (letter.id.clone(), letter.dead_at.as_millis());
+        let write = move |c: &Connection| {
+            c.prepare_cached("INSERT OR REPLACE INTO dead_letters VALUES (?, ?, ?)")?
+                .execute(params![id, dead_at, json])
+        };
+        self.0.write("deliveries.dead_letter", write).await.map(drop)
+    }
+
+    async fn get_dead_letter(&self, id: &str) -> Result<Option<DeadLetter>> {
+        let id = id.to_owned();
+        let read = move |c: &Connection| {
+            let mut statement = c.prepare_cached("SELECT letter FROM dead_letters WHERE id = ?")?;
+            statement.query_row([id], |row| row.get::<_, String>(0)).optional()
+        };
+        let found = self.0.read("deliveries.get_dead_letter", read).await?;
+        found.as_deref().map(parse_letter).transpose()
+    }
+
+    async fn list_dead_letters(
+        &self,
+        filter: &DeadLetterFilter,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>> {
+        let mut matching = Vec::new();
+        let mut after = after.map(str::to_owned);
+        while matching.len() < limit {
+            let start = after.clone();
+            let page = self.0.read("deliveries.list", move |c| page(c, start.as_deref())).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(parse_letter(last)?.id);
+            for letter in &page {
+                let letter = parse_letter(letter)?;
+                if filter.matches(&letter) && matching.len() < limit {
+                    matching.push(letter);
+                }
+            }
+        }
+        Ok(matching)
+    }
+
+    async fn remove_dead_letters(&self, ids: &[String]) -> Result<()> {
+        let ids = ids.to_owned();
+        let write = move |c: &Connection| {
+            let mut statement = c.prepare_cached("DELETE FROM dead_letters WHERE id = ?")?;
+            ids.iter().try_for_each(|id| statement.execute([id]).map(drop))
+        };
+        self.0.write("deliveries.remove_dead_letters", write).await
+    }
+}
+
+fn parse_letter(text: impl AsRef<str>) -> Result<DeadLetter> {
+    serde_json::from_str(text.as_ref()).map_err(|e| Error::new("deliveries.read", e))
+}
+
+fn page(c: &Connection, after: Option<&str>) -> rusqlite::Result<Vec<String>> {
+    let sql = "SELECT letter FROM dead_letters
+               WHERE ?1 IS NULL OR (dead_at, id) > (SELECT dead_at, id FROM dead_letters WHERE id = ?1)
+               ORDER BY dead_at, id LIMIT ?2";
+    let mut statement = c.prepare_cached(sql)?;
+    let limit = i64::try_from(PAGE).unwrap_or(i64::MAX);
+    let rows = statement.query_map(params![after, limit], |row| row.get(0))?;
+    rows.collect()
+}

@@ -1,0 +1,96 @@
+//! Who holds which message: in memory, because one process holds the whole queue.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::in_flight::InFlight;
+use crate::domain::timestamp::Timestamp;
+use crate::ports::queue::Handle;
+use crate::ports::{Error, Result};
+
+/// The leases of one queue.
+pub struct Leases {
+    held: HashMap<i64, Lease>,
+    in_flight: InFlight,
+    last_token: u64,
+}
+
+struct Lease {
+    token: u64,
+    until: Timestamp,
+    /// Receipts before this one that ended without a settling.
+    lost: u32,
+    slot: u64,
+    /// Given back: waits until `until`, and whose turn it is then counts as no loss.
+    released: bool,
+}
+
+impl Leases {
+    /// No leases yet.
+    pub fn new(in_flight: InFlight) -> Self {
+        Self { held: HashMap::new(), in_flight, last_token: 0 }
+    }
+
+    /// How many messages are held or wait after a release.
+    pub fn len(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Whether a message can be received at `now`.
+    pub fn is_free(&self, seq: i64, now: Timestamp) -> bool {
+        self.held.get(&seq).is_none_or(|lease| lease.until <= now)
+    }
+
+    /// Leases a message; returns its handle and how many receipts were lost before.
+    pub fn take(&mut self, seq: i64, until: Timestamp) -> Result<(Handle, u32)> {
+        self.last_token += 1;
+        let (lost, slot) = match self.held.remove(&seq) {
+            Some(lease) if lease.released => (lease.lost, None),
+            Some(lease) => (lease.lost + 1, Some(lease.slot)),
+            None => (0, None),
+        };
+        let slot = match slot {
+            Some(slot) => slot,
+            None => self.in_flight.hold(seq).map_err(|e| Error::new("queue.receive", e))?,
+        };
+        let token = self.last_token;
+        self.held.insert(seq, Lease { token, until, lost, slot, released: false });
+        Ok((Handle(format!("{seq}:{token}").into()), lost))
+    }
+
+    /// The message that `handle` holds; `None` if the handle is stale or its message settled.
+    pub fn holder(&self, handle: &Handle) -> Option<i64> {
+        let (seq, token) = handle.0.split_once(':')?;
+        let (seq, token): (i64, u64) = (seq.parse().ok()?, token.parse().ok()?);
+        let lease = self.held.get(&seq)?;
+        (lease.token == token && !lease.released).then_some(seq)
+    }
+
+    /// Renews the lease of `handle`, if it still holds its message.
+    pub fn extend(&mut self, handle: &Handle, until: Timestamp) {
+        if let Some(lease) = self.holder(handle).and_then(|seq| self.held.get_mut(&seq)) {
+            lease.until = until;
+        }
+    }
+
+    /// Gives a lease back: the message can be received from `now + delay`.
+    pub fn release(&mut self, handle: &Handle, now: Timestamp, delay: Duration) -> Result<()> {
+        let Some(seq) = self.holder(handle) else { return Ok(()) };
+        if let Some(lease) = self.held.get_mut(&seq) {
+            lease.until = now.plus(delay);
+            lease.released = true;
+            let slot = lease.slot;
+            self.in_flight.released(slot).map_err(|e| Error::new("queue.release", e))?;
+        }
+        Ok(())
+    }
+
+    /// Ends the lease on a message that is gone.
+    pub fn settled(&mut self, seq: i64) {
+        if let Some(lease) = self.held.remove(&seq)
+            && !lease.released
+        {
+            self.in_flight.settled(lease.slot);
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Everything in one data directory: a SQLite database, a key file and nothing else to run.
+//!
+//! One writer thread commits whatever has come together, with one `fsync` for all (group commit).
+//! Leases live in memory: only the process that holds the directory's lock receives, and a restart
+//! frees them all. Commands of other processes write to the database beside it.
+
+mod data_dir;
+mod database;
+mod deliveries;
+mod endpoints;
+mod health;
+mod in_flight;
+mod key_file;
+mod leases;
+mod queue;
+mod secrets;
+
+pub use data_dir::{DataDir, DirectoryLock};
+pub use database::Database;
+pub use deliveries::SqliteDeliveries;
+pub use endpoints::SqliteEndpoints;
+pub use health::SqliteHealth;
+pub use key_file::KeyFile;
+pub use queue::SqliteQueue;
+pub use secrets::SqliteSecrets;

@@ -1,0 +1,299 @@
+//! The queue in SQLite.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension, params};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::data_dir::DirectoryLock;
+use super::database::Database;
+use super::in_flight::InFlight;
+use super::leases::Leases;
+use crate::domain::timestamp::Timestamp;
+use crate::ports::queue::{Depth, Handle, NewMessage, Received, Redrive};
+use crate::ports::{Chance, Clock, Error, Queue, Result};
+
+/// How often an idle receiver looks for what other processes have sent, and for what has fallen due.
+const POLL: Duration = Duration::from_millis(5);
+/// The same once nothing has come for [`QUIET_AFTER`].
+const POLL_QUIET: Duration = Duration::from_millis(50);
+const QUIET_AFTER: Duration = Duration::from_secs(2);
+
+/// The queue of a data directory.
+pub struct SqliteQueue {
+    database: Database,
+    clock: Arc<dyn Clock>,
+    chance: Arc<dyn Chance>,
+    lease: Duration,
+    sent: Notify,
+    /// Only in the process that holds the directory's lock.
+    receiving: Option<Receiving>,
+}
+
+struct Receiving {
+    leases: Arc<Mutex<Leases>>,
+    _lock: DirectoryLock,
+}
+
+impl SqliteQueue {
+    /// Opens the queue for sending, redriving and purging: what any process may do.
+    pub fn open(
+        database: Database,
+        clock: Arc<dyn Clock>,
+        chance: Arc<dyn Chance>,
+        lease: Duration,
+    ) -> Self {
+        Self { database, clock, chance, lease, sent: Notify::new(), receiving: None }
+    }
+
+    /// Lets this process receive too. Messages that an earlier worker held when it died count one
+    /// lost receipt.
+    pub async fn receive_under(mut self, lock: DirectoryLock, in_flight: &Path) -> Result<Self> {
+        let failed = |e: std::io::Error| Error::new("queue.open", e);
+        let (mut in_flight, lost) = InFlight::open(in_flight).map_err(failed)?;
+        self.database.write("queue.open", move |c| count_lost(c, &lost)).await?;
+        in_flight.clear().map_err(failed)?;
+        let leases = Arc::new(Mutex::new(Leases::new(in_flight)));
+        self.receiving = Some(Receiving { leases, _lock: lock });
+        Ok(self)
+    }
+
+    fn leases(&self) -> Result<&Arc<Mutex<Leases>>> {
+        let receiving = self.receiving.as_ref();
+        receiving.map(|r| &r.leases).ok_or_else(|| {
+            Error::new("queue.receive", "only the process that holds the directory's lock receives")
+        })
+    }
+
+    async fn take_due(&self, max: usize) -> Result<Vec<Received>> {
+        let (leases, now, lease) = (Arc::clone(self.leases()?), self.clock.now(), self.lease);
+        // The lock is held from before the first row is read: a lease ends only after its message's
+        // row is gone, so a row that is seen and not leased is really there to be had.
+        let read = move |c: &Connection| take_due(c, &mut lock(&leases), max, now, now.plus(lease));
+        self.database.read("queue.receive", read).await?
+    }
+
+    /// Runs `work` on the row of the message that `handle` holds, if it is still held.
+    async fn settle<F>(&self, operation: &'static str, handle: &Handle, work: F) -> Result<()>
+    where
+        F: FnOnce(&Connection, i64) -> rusqlite::Result<()> + Send + 'static,
+    {
+        let leases = self.leases()?;
+        let Some(seq) = lock(leases).holder(handle) else { return Ok(()) };
+        self.database.write(operation, move |c| work(c, seq)).await?;
+        lock(leases).settled(seq);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Queue for SqliteQueue {
+    async fn send(&self, messages: Vec<NewMessage>) -> Result<Vec<String>> {
+        let now = self.clock.now();
+        let ids: Vec<String> =
+            messages.iter().map(|_| format!("msg_{}", self.chance.token())).collect();
+        let named: Vec<(String, NewMessage)> = ids.iter().cloned().zip(messages).collect();
+        self.database
+            .write("queue.send", move |c| {
+                named.iter().try_for_each(|(id, message)| insert(c, id, message, now, now))
+            })
+            .await?;
+        self.sent.notify_one();
+        Ok(ids)
+    }
+
+    async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<Received>> {
+        let started = Instant::now();
+        let deadline = started + wait;
+        loop {
+            let received = self.take_due(max).await?;
+            if !received.is_empty() || Instant::now() >= deadline {
+                return Ok(received);
+            }
+            let poll = if started.elapsed() < QUIET_AFTER { POLL } else { POLL_QUIET };
+            let next = (Instant::now() + poll).min(deadline);
+            tokio::select! {
+                () = sleep_until(next) => {}
+                _ = timeout_at(deadline, self.sent.notified()) => {}
+            }
+        }
+    }
+
+    fn lease(&self) -> Duration {
+        self.lease
+    }
+
+    async fn extend(&self, handles: &[Handle]) -> Result<()> {
+        let until = self.clock.now().plus(self.lease);
+        let mut leases = lock(self.leases()?);
+        handles.iter().for_each(|handle| leases.extend(handle, until));
+        Ok(())
+    }
+
+    async fn release(&self, handle: &Handle, delay: Duration) -> Result<()> {
+        lock(self.leases()?).release(handle, self.clock.now(), delay)?;
+        self.sent.notify_one();
+        Ok(())
+    }
+
+    async fn acknowledge(&self, handle: &Handle) -> Result<()> {
+        self.settle("queue.acknowledge", handle, |c, seq| remove(c, seq).map(drop)).await
+    }
+
+    async fn replace(&self, handle: &Handle, next: NewMessage) -> Result<()> {
+        let now = self.clock.now();
+        let replace = move |c: &Connection, seq: i64| match remove(c, seq)? {
+            Some((message_id, _)) => insert(c, &message_id, &next, now, now),
+            None => Ok(()),
+        };
+        self.settle("queue.replace", handle, replace).await?;
+        self.sent.notify_one();
+        Ok(())
+    }
+
+    async fn dead_letter(&self, handle: &Handle, id: &str, state: Option<Bytes>) -> Result<()> {
+        let id = id.to_owned();
+        self.settle("queue.dead_letter", handle, move |c, seq| {
+            let sql = "INSERT OR REPLACE INTO dead_messages (id, message_id, sent_at, state, body)
+                       SELECT ?1, message_id, sent_at, ?2, body FROM messages WHERE seq = ?3";
+            c.prepare_cached(sql)?.execute(params![id, state.as_deref(), seq])?;
+            remove(c, seq).map(drop)
+        })
+        .await
+    }
+
+    async fn peek_dead(&self, id: &str) -> Result<Option<Bytes>> {
+        let id = id.to_owned();
+        let read = move |c: &Connection| {
+            let mut statement = c.prepare_cached("SELECT body FROM dead_messages WHERE id = ?")?;
+            statement.query_row([id], |row| row.get::<_, Vec<u8>>(0)).optional()
+        };
+        Ok(self.database.read("queue.peek_dead", read).await?.map(Bytes::from))
+    }
+
+    async fn redrive(&self, letters: Vec<Redrive>) -> Result<Vec<String>> {
+        let now = self.clock.now();
+        let write = move |c: &Connection| {
+            let mut moved = Vec::new();
+            for letter in letters {
+                if redrive(c, &letter, now)? {
+                    moved.push(letter.dead_letter_id);
+                }
+            }
+            Ok(moved)
+        };
+        let moved = self.database.write("queue.redrive", write).await?;
+        self.sent.notify_one();
+        Ok(moved)
+    }
+
+    async fn purge_dead(&self, ids: &[String]) -> Result<()> {
+        let ids = ids.to_owned();
+        let write = move |c: &Connection| {
+            let mut statement = c.prepare_cached("DELETE FROM dead_messages WHERE id = ?")?;
+            ids.iter().try_for_each(|id| statement.execute([id]).map(drop))
+        };
+        self.database.write("queue.purge_dead", write).await
+    }
+
+    async fn depth(&self) -> Result<Depth> {
+        let sql = "SELECT (SELECT count(*) FROM messages), (SELECT count(*) FROM dead_messages)";
+        let read = move |c: &Connection| {
+            c.query_row(sql, [], |row| Ok(Depth { pending: row.get(0)?, dead: row.get(1)? }))
+        };
+        self.database.read("queue.depth", read).await
+    }
+}
+
+/// A panic elsewhere leaves the leases whole: every change to them is one step.
+fn lock(leases: &Mutex<Leases>) -> MutexGuard<'_, Leases> {
+    leases.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn take_due(
+    c: &Connection,
+    leases: &mut Leases,
+    max: usize,
+    now: Timestamp,
+    until: Timestamp,
+) -> rusqlite::Result<Result<Vec<Received>>> {
+    // Read from the index alone; bodies are read only of what is free.
+    let mut due = c.prepare_cached(
+        "SELECT seq FROM messages WHERE due_at <= ? ORDER BY due_at, seq LIMIT ?",
+    )?;
+    let limit = i64::try_from(max + leases.len()).unwrap_or(i64::MAX);
+    let seqs: Vec<i64> = due
+        .query_map(params![now.as_millis(), limit], |row| row.get(0))?
+        .filter(|seq| seq.as_ref().map_or(true, |seq| leases.is_free(*seq, now)))
+        .take(max)
+        .collect::<rusqlite::Result<_>>()?;
+    let mut body = c.prepare_cached(
+        "SELECT message_id, sent_at, receives, state, body FROM messages WHERE seq = ?",
+    )?;
+    let mut received = Vec::with_capacity(seqs.len());
+    for seq in seqs {
+        let (handle, lost) = match leases.take(seq, until) {
+            Ok(taken) => taken,
+            Err(error) => return Ok(Err(error)),
+        };
+        received.push(body.query_row([seq], |row| {
+            Ok(Received {
+                handle,
+                message_id: row.get(0)?,
+                sent_at: Timestamp::from_millis(row.get(1)?),
+                receive_count: 1 + lost + row.get::<_, u32>(2)?,
+                state: row.get::<_, Option<Vec<u8>>>(3)?.map(Bytes::from),
+                body: Bytes::from(row.get::<_, Vec<u8>>(4)?),
+            })
+        })?);
+    }
+    Ok(Ok(received))
+}
+
+fn insert(
+    c: &Connection,
+    message_id: &str,
+    message: &NewMessage,
+    sent_at: Timestamp,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let due = message.not_before.map_or(now, |at| at.max(now));
+    let sql =
+        "INSERT INTO messages (message_id, due_at, sent_at, state, body) VALUES (?, ?, ?, ?, ?)";
+    let state = message.state.as_deref();
+    c.prepare_cached(sql)?.execute(params![
+        message_id,
+        due.as_millis(),
+        sent_at.as_millis(),
+        state,
+        &message.body[..]
+    ])?;
+    Ok(())
+}
+
+fn remove(c: &Connection, seq: i64) -> rusqlite::Result<Option<(String, i64)>> {
+    let sql = "DELETE FROM messages WHERE seq = ? RETURNING message_id, sent_at";
+    c.prepare_cached(sql)?.query_row([seq], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+}
+
+fn redrive(c: &Connection, letter: &Redrive, now: Timestamp) -> rusqlite::Result<bool> {
+    let sql = "INSERT INTO messages (message_id, due_at, sent_at, state, body)
+               SELECT message_id, ?2, ?2, ?3, body FROM dead_messages WHERE id = ?1";
+    let state = letter.state.as_deref();
+    let copied =
+        c.prepare_cached(sql)?.execute(params![letter.dead_letter_id, now.as_millis(), state])?;
+    c.prepare_cached("DELETE FROM dead_messages WHERE id = ?")?
+        .execute([&letter.dead_letter_id])?;
+    Ok(copied > 0)
+}
+
+fn count_lost(c: &Connection, lost: &[i64]) -> rusqlite::Result<()> {
+    let mut statement =
+        c.prepare_cached("UPDATE messages SET receives = receives + 1 WHERE seq = ?")?;
+    lost.iter().try_for_each(|seq| statement.execute([seq]).map(drop))
+}

@@ -1,0 +1,63 @@
+CREATE TABLE IF NOT EXISTS messages (
+    seq        INTEGER PRIMARY KEY AUTOINCREMENT, -- never reused: a lease names it
+    message_id TEXT    NOT NULL,
+    due_at     INTEGER NOT NULL,
+    sent_at    INTEGER NOT NULL,
+    receives   INTEGER NOT NULL DEFAULT 0,        -- receivers that crashed while they held it
+    state      BLOB,
+    body       BLOB    NOT NULL
+);
+CREATE INDEX IF NOT EXISTS messages_due ON messages (due_at, seq);
+
+CREATE TABLE IF NOT EXISTS dead_messages (
+    id         TEXT PRIMARY KEY,
+    message_id TEXT    NOT NULL,
+    sent_at    INTEGER NOT NULL,
+    state      BLOB,
+    body       BLOB    NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS endpoints (
+    customer_id TEXT    NOT NULL,
+    endpoint_id TEXT    NOT NULL,
+    version     INTEGER NOT NULL,
+    updated_at  INTEGER NOT NULL,
+    config      TEXT,                             -- NULL once deleted: the version is kept
+    PRIMARY KEY (customer_id, endpoint_id)
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS health (
+    customer_id TEXT    NOT NULL,
+    endpoint_id TEXT    NOT NULL,
+    version     INTEGER NOT NULL,
+    health      TEXT    NOT NULL,
+    PRIMARY KEY (customer_id, endpoint_id)
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS secrets (
+    customer_id TEXT    NOT NULL,
+    secret_id   TEXT    NOT NULL,
+    version     INTEGER NOT NULL,                 -- the last one given
+    record      TEXT,                             -- NULL once deleted: the version is kept
+    PRIMARY KEY (customer_id, secret_id)
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS fences (
+    customer_id TEXT    NOT NULL,
+    job_id      TEXT    NOT NULL,
+    endpoint_id TEXT    NOT NULL,
+    round       INTEGER NOT NULL,
+    attempt     INTEGER NOT NULL,
+    token       TEXT    NOT NULL,
+    lease_until INTEGER NOT NULL,
+    record      TEXT,                             -- the attempt and what was decided
+    PRIMARY KEY (customer_id, job_id, endpoint_id, round)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS fences_age ON fences (lease_until);
+
+CREATE TABLE IF NOT EXISTS dead_letters (
+    id      TEXT    PRIMARY KEY,
+    dead_at INTEGER NOT NULL,
+    letter  TEXT    NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS dead_letters_age ON dead_letters (dead_at, id);

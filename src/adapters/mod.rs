@@ -1,0 +1,4 @@
+//! The outside, behind the ports.
+
+pub mod embedded;
+pub mod system;

@@ -1,0 +1,190 @@
+//! A bounded cache with two lifetimes. Until the soft one, a value is used as it is. After it, one
+//! caller's request reads it anew in the background while all go on with the old one. After the
+//! hard one, nobody gets the old one any more: the caller waits, or fails.
+
+use std::future::Future;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use moka::future::Cache;
+use tokio::time::Instant;
+
+/// How long cached values are used, and how many are kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Lifetimes {
+    /// Older than this, a value is read anew in the background.
+    pub soft: Duration,
+    /// Older than this, a value is not used.
+    pub hard: Duration,
+    /// Most values kept.
+    pub capacity: u64,
+}
+
+/// An error that tells whether trying again may help. After one that does, the old value is used
+/// until its hard lifetime; after one that does not, it is dropped at once.
+pub trait Passing {
+    /// Whether the failure may pass.
+    fn is_passing(&self) -> bool;
+}
+
+/// The cache.
+pub struct SoftCache<K, V> {
+    entries: Cache<K, Arc<Entry<V>>>,
+    lifetimes: Lifetimes,
+}
+
+struct Entry<V> {
+    value: Arc<V>,
+    loaded: Instant,
+    refreshing: AtomicBool,
+}
+
+impl<V> Entry<V> {
+    fn new(value: V) -> Arc<Self> {
+        let (loaded, refreshing) = (Instant::now(), AtomicBool::new(false));
+        Arc::new(Self { value: Arc::new(value), loaded, refreshing })
+    }
+}
+
+impl<K, V> SoftCache<K, V>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    /// An empty cache.
+    pub fn new(lifetimes: Lifetimes) -> Self {
+        Self { entries: Cache::new(lifetimes.capacity), lifetimes }
+    }
+
+    /// The value of `key`, read with `load` if it is not there or too old. Callers that miss at the
+    /// same time share one reading.
+    pub async fn get<E, F>(&self, key: &K, load: F) -> Result<Arc<V>, Arc<E>>
+    where
+        E: Passing + Send + Sync + 'static,
+        F: Future<Output = Result<V, E>> + Send + 'static,
+    {
+        if let Some(entry) = self.entries.get(key).await {
+            let age = entry.loaded.elapsed();
+            if age < self.lifetimes.soft {
+                return Ok(Arc::clone(&entry.value));
+            }
+            if age < self.lifetimes.hard {
+                if !entry.refreshing.swap(true, Ordering::AcqRel) {
+                    self.refresh(key.clone(), Arc::clone(&entry), load);
+                }
+                return Ok(Arc::clone(&entry.value));
+            }
+            self.entries.invalidate(key).await;
+        }
+        let load = async { load.await.map(Entry::new) };
+        Ok(Arc::clone(&self.entries.try_get_with(key.clone(), load).await?.value))
+    }
+
+    /// Puts a value that was read elsewhere.
+    pub async fn put(&self, key: K, value: V) {
+        self.entries.insert(key, Entry::new(value)).await;
+    }
+
+    /// Forgets a value.
+    pub async fn forget(&self, key: &K) {
+        self.entries.invalidate(key).await;
+    }
+
+    fn refresh<E, F>(&self, key: K, old: Arc<Entry<V>>, load: F)
+    where
+        E: Passing + Send + Sync + 'static,
+        F: Future<Output = Result<V, E>> + Send + 'static,
+    {
+        let entries = self.entries.clone();
+        tokio::spawn(async move {
+            match load.await {
+                Ok(value) => entries.insert(key, Entry::new(value)).await,
+                Err(error) if error.is_passing() => old.refreshing.store(false, Ordering::Release),
+                Err(_) => entries.invalidate(&key).await,
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicU32;
+
+    #[derive(Debug)]
+    struct Failure {
+        passing: bool,
+    }
+    impl Passing for Failure {
+        fn is_passing(&self) -> bool {
+            self.passing
+        }
+    }
+
+    const LIFETIMES: Lifetimes =
+        Lifetimes { soft: Duration::from_secs(10), hard: Duration::from_secs(60), capacity: 100 };
+
+    fn load(count: &Arc<AtomicU32>) -> impl Future<Output = Result<u32, Failure>> + Send + 'static {
+        let count = Arc::clone(count);
+        async move {
+            tokio::task::yield_now().await;
+            Ok(count.fetch_add(1, Ordering::SeqCst) + 1)
+        }
+    }
+
+    async fn fail(passing: bool) -> Result<u32, Failure> {
+        Err(Failure { passing })
+    }
+
+    async fn settle() {
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn callers_that_miss_together_share_one_reading() {
+        let (cache, count) = (SoftCache::new(LIFETIMES), Arc::new(AtomicU32::new(0)));
+        let (a, b) = tokio::join!(cache.get(&1, load(&count)), cache.get(&1, load(&count)));
+        assert_eq!((*a.unwrap(), *b.unwrap(), count.load(Ordering::SeqCst)), (1, 1, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_the_soft_lifetime_the_old_value_serves_while_one_caller_refreshes() {
+        let (cache, count) = (SoftCache::new(LIFETIMES), Arc::new(AtomicU32::new(0)));
+        cache.get(&1, load(&count)).await.unwrap();
+        tokio::time::advance(Duration::from_secs(11)).await;
+        assert_eq!(*cache.get(&1, load(&count)).await.unwrap(), 1);
+        assert_eq!(*cache.get(&1, load(&count)).await.unwrap(), 1);
+        settle().await;
+        assert_eq!(*cache.get(&1, load(&count)).await.unwrap(), 2);
+        assert_eq!(count.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_the_hard_lifetime_nobody_gets_the_old_value() {
+        let (cache, count) = (SoftCache::new(LIFETIMES), Arc::new(AtomicU32::new(0)));
+        cache.get(&1, load(&count)).await.unwrap();
+        tokio::time::advance(Duration::from_secs(11)).await;
+        assert_eq!(
+            *cache.get(&1, fail(true)).await.unwrap(),
+            1,
+            "a passing failure keeps the old value"
+        );
+        settle().await;
+        tokio::time::advance(Duration::from_secs(50)).await;
+        assert!(cache.get(&1, fail(true)).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lasting_failure_drops_the_value_at_once() {
+        let (cache, count) = (SoftCache::new(LIFETIMES), Arc::new(AtomicU32::new(0)));
+        cache.get(&1, load(&count)).await.unwrap();
+        tokio::time::advance(Duration::from_secs(11)).await;
+        cache.get(&1, fail(false)).await.unwrap();
+        settle().await;
+        assert!(cache.get(&1, fail(false)).await.is_err());
+    }
+}

@@ -1,0 +1,137 @@
+//! The life of one job at one endpoint, as it travels with the message.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::domain::ids::{CustomerId, EndpointId, JobId};
+use crate::domain::outcome::Attempt;
+use crate::domain::timestamp::Timestamp;
+
+/// How many attempts the state remembers: it has to fit one message attribute of 4 KiB.
+const REMEMBERED: usize = 5;
+/// Longest piece of an attempt's detail in the state, in bytes.
+const MAX_DETAIL: usize = 300;
+
+/// What is known of a delivery between two attempts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeliveryState {
+    /// The idempotency key, fixed when the message was first received.
+    pub job_id: JobId,
+    /// The round, from 1; a replay begins the next.
+    pub round: u32,
+    /// Attempts made in this round.
+    pub attempt: u32,
+    /// How often the job was put back without an attempt.
+    pub hops: u32,
+    /// When the queue accepted the job, or the replay began the round.
+    pub accepted_at: Timestamp,
+    /// The last attempts of this round, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<Attempt>,
+}
+
+impl DeliveryState {
+    /// The state of a job that was never attempted.
+    pub fn first(job_id: JobId, accepted_at: Timestamp) -> Self {
+        Self { job_id, round: 1, attempt: 0, hops: 0, accepted_at, history: Vec::new() }
+    }
+
+    /// The state after one more attempt.
+    pub fn after(mut self, mut attempt: Attempt) -> Self {
+        self.attempt = attempt.number;
+        truncate(&mut attempt.detail, MAX_DETAIL);
+        self.history.push(attempt);
+        let surplus = self.history.len().saturating_sub(REMEMBERED);
+        self.history.drain(..surplus);
+        self
+    }
+
+    /// The state after the job was put back without an attempt.
+    pub fn parked(mut self) -> Self {
+        self.hops = self.hops.saturating_add(1);
+        self
+    }
+
+    /// The state with which a replay begins: fresh attempts and age, the same id.
+    pub fn next_round(self, now: Timestamp) -> Self {
+        Self {
+            round: self.round + 1,
+            attempt: 0,
+            hops: 0,
+            accepted_at: now,
+            history: Vec::new(),
+            ..self
+        }
+    }
+}
+
+/// Shortens `text` to at most `max` bytes without cutting a character.
+pub fn truncate(text: &mut String, max: usize) {
+    if text.len() > max {
+        text.truncate(text.floor_char_boundary(max));
+    }
+}
+
+/// What tells one round of one delivery from every other.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct DeliveryKey {
+    /// Whose endpoint.
+    pub customer_id: CustomerId,
+    /// Which endpoint.
+    pub endpoint_id: EndpointId,
+    /// Which job.
+    pub job_id: JobId,
+    /// Which round, from 1.
+    pub round: u32,
+}
+
+impl DeliveryKey {
+    /// A short name for the delivery's dead letter, the same however often it is recorded.
+    pub fn dead_letter_id(&self) -> String {
+        let round = self.round.to_string();
+        let fields =
+            [self.customer_id.as_str(), self.endpoint_id.as_str(), self.job_id.as_str(), &round];
+        dead_letter_id(&fields)
+    }
+}
+
+/// A short name for the dead letter of a message that names no delivery.
+pub fn dead_letter_id_of_message(message_id: &str, round: u32) -> String {
+    dead_letter_id(&["message", message_id, &round.to_string()])
+}
+
+fn dead_letter_id(fields: &[&str]) -> String {
+    let mut hasher = Sha256::new();
+    for field in fields {
+        // No id holds a NUL, so no two lists of fields give the same bytes.
+        hasher.update(field.as_bytes());
+        hasher.update([0]);
+    }
+    let digest: [u8; 32] = hasher.finalize().into();
+    digest[..12].iter().fold("dl_".to_owned(), |id, byte| id + &format!("{byte:02x}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::outcome::AttemptOutcome;
+
+    #[test]
+    fn the_state_of_a_long_delivery_fits_an_attribute_of_4_kib() {
+        let mut state =
+            DeliveryState::first("j".repeat(256).parse().unwrap(), Timestamp::from_millis(0));
+        for number in 1..=1000 {
+            state = state.after(Attempt {
+                number,
+                at: Timestamp::from_millis(i64::MAX),
+                duration_ms: u64::MAX,
+                address: Some("[2001:4860:4860:1111:2222:3333:4444:8888]:65535".into()),
+                outcome: AttemptOutcome::Answered { status: 503, retry_after_ms: Some(u64::MAX) },
+                detail: "é".repeat(2000),
+            });
+        }
+        assert_eq!(state.attempt, 1000);
+        assert!(serde_json::to_vec(&state).unwrap().len() <= 4096);
+    }
+}

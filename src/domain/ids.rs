@@ -1,0 +1,119 @@
+//! Identifiers. Each is checked once, when it is made, and cannot be confused with another.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// Longest customer, endpoint and secret id, in bytes.
+pub const MAX_NAME: usize = 128;
+/// Longest job id, in bytes: it is sent as a header value on every attempt.
+pub const MAX_JOB_ID: usize = 256;
+
+/// Why a text is not an identifier.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{found:?} is not a {kind}: expected {expected}")]
+pub struct InvalidId {
+    kind: &'static str,
+    found: String,
+    expected: &'static str,
+}
+
+fn check_name(kind: &'static str, text: &str) -> Result<(), InvalidId> {
+    let well_formed = !text.is_empty()
+        && text.len() <= MAX_NAME
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:@".contains(&b));
+    if well_formed {
+        return Ok(());
+    }
+    Err(invalid(kind, text, "1 to 128 ASCII letters, digits, '-', '_', '.', ':' or '@'"))
+}
+
+fn check_job_id(kind: &'static str, text: &str) -> Result<(), InvalidId> {
+    let well_formed =
+        !text.is_empty() && text.len() <= MAX_JOB_ID && text.bytes().all(|b| b.is_ascii_graphic());
+    if well_formed {
+        return Ok(());
+    }
+    Err(invalid(kind, text, "1 to 256 visible ASCII characters without spaces"))
+}
+
+fn invalid(kind: &'static str, text: &str, expected: &'static str) -> InvalidId {
+    InvalidId { kind, found: text.chars().take(64).collect(), expected }
+}
+
+macro_rules! identifier {
+    ($(#[$doc:meta])* $name:ident, $kind:literal, $check:path) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "String")]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// The identifier as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                $check($kind, text)?;
+                Ok(Self(text.into()))
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidId;
+            fn try_from(text: String) -> Result<Self, InvalidId> {
+                text.parse()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+identifier!(
+    /// The tenant whose endpoint is called.
+    CustomerId, "customer id", check_name
+);
+identifier!(
+    /// One endpoint of a customer.
+    EndpointId, "endpoint id", check_name
+);
+identifier!(
+    /// One secret of a customer.
+    SecretId, "secret id", check_name
+);
+identifier!(
+    /// The idempotency key of a job: the same on every attempt and in every round.
+    JobId, "job id", check_job_id
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_could_break_a_path_or_a_header_are_refused() {
+        for bad in ["", "a/b", "a b", "a\r\nb", "é", &"a".repeat(129)] {
+            assert!(bad.parse::<CustomerId>().is_err(), "{bad:?}");
+        }
+        assert!("customer-123".parse::<CustomerId>().is_ok());
+    }
+
+    #[test]
+    fn job_ids_are_visible_ascii_because_they_become_a_header() {
+        for bad in ["", "a b", "a\nb", "évt", &"a".repeat(257)] {
+            assert!(bad.parse::<JobId>().is_err(), "{bad:?}");
+        }
+        assert!("urn:uuid:6f9c/1".parse::<JobId>().is_ok());
+    }
+}

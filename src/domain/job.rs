@@ -1,0 +1,279 @@
+//! The job: what a producer enqueues. This is the contract with producers; examples are in
+//! `fixtures/jobs/`.
+
+use std::collections::BTreeMap;
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::domain::endpoint::duplicate_header;
+use crate::domain::field::FieldError;
+use crate::domain::header;
+use crate::domain::ids::{CustomerId, EndpointId, JobId};
+use crate::domain::reason::Reason;
+use crate::domain::timestamp::Timestamp;
+
+/// Largest job, in bytes as enqueued: the largest message of Amazon SQS
+/// (Amazon SQS Developer Guide, "Amazon SQS message quotas").
+pub const MAX_JOB: usize = 1024 * 1024;
+
+/// One job, decoded and checked.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// The idempotency key, if the producer gave one.
+    pub id: Option<JobId>,
+    /// Whose endpoint is called.
+    pub customer_id: CustomerId,
+    /// Which endpoint is called.
+    pub endpoint_id: EndpointId,
+    /// The event's type, for filters and records.
+    pub event_type: Option<String>,
+    /// What is delivered.
+    pub payload: Payload,
+    /// Headers for this call, names in lower case.
+    pub headers: BTreeMap<String, String>,
+    /// Query parameters for this call.
+    pub query: BTreeMap<String, String>,
+    /// One for each wildcard of the endpoint's URL.
+    pub path_parameters: Vec<String>,
+    /// No attempt before then.
+    pub not_before: Option<Timestamp>,
+    /// No attempt after then.
+    pub expires_at: Option<Timestamp>,
+    /// W3C trace context, passed on as a header.
+    pub traceparent: Option<String>,
+}
+
+/// The body of a job, with its content type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payload {
+    /// The bytes, exactly as they are sent where no transform changes them.
+    pub bytes: Vec<u8>,
+    /// The content type; `None` without a body.
+    pub content_type: Option<String>,
+}
+
+/// Why a message is not a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undecodable {
+    /// The stable code.
+    pub reason: Reason,
+    /// What is wrong, and where.
+    pub error: FieldError,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Document<'a> {
+    id: Option<JobId>,
+    customer_id: CustomerId,
+    endpoint_id: EndpointId,
+    #[serde(rename = "type")]
+    event_type: Option<String>,
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+    body: Option<String>,
+    body_base64: Option<String>,
+    content_type: Option<String>,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    #[serde(default)]
+    query: BTreeMap<String, String>,
+    #[serde(default)]
+    path_parameters: Vec<String>,
+    not_before: Option<Timestamp>,
+    expires_at: Option<Timestamp>,
+    traceparent: Option<String>,
+}
+
+impl Job {
+    /// Reads a job from the bytes of a message.
+    ///
+    /// # Errors
+    /// With a stable reason and the path of the field that is wrong.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Undecodable> {
+        if bytes.len() > MAX_JOB {
+            let problem = format!("{} bytes: a job has at most {MAX_JOB}", bytes.len());
+            return Err(undecodable(Reason::OversizedJob, "", problem));
+        }
+        let text = std::str::from_utf8(bytes).map_err(|e| {
+            let problem = format!("not UTF-8 at byte {}", e.valid_up_to());
+            undecodable(Reason::MalformedJob, "", problem)
+        })?;
+        let document = read(text)?;
+        let payload = document.payload()?;
+        Ok(Self {
+            headers: document.checked_headers()?,
+            payload,
+            id: document.id,
+            customer_id: document.customer_id,
+            endpoint_id: document.endpoint_id,
+            event_type: document.event_type,
+            query: document.query,
+            path_parameters: document.path_parameters,
+            not_before: document.not_before,
+            expires_at: document.expires_at,
+            traceparent: document.traceparent,
+        })
+    }
+}
+
+fn read(text: &str) -> Result<Document<'_>, Undecodable> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    // The path is tracked only once the plain, faster reading has failed.
+    let first = Document::deserialize(&mut reader).and_then(|document| {
+        reader.end()?;
+        Ok(document)
+    });
+    first.map_err(|error| {
+        if error.is_syntax() || error.is_eof() {
+            return undecodable(Reason::MalformedJob, "", error.to_string());
+        }
+        let mut reader = serde_json::Deserializer::from_str(text);
+        match serde_path_to_error::deserialize::<_, Document<'_>>(&mut reader) {
+            Ok(_) => undecodable(Reason::InvalidJob, "", error.to_string()),
+            Err(traced) => {
+                let path = traced.path().to_string();
+                let path = if path == "." { "" } else { path.as_str() };
+                undecodable(Reason::InvalidJob, path, traced.inner().to_string())
+            }
+        }
+    })
+}
+
+impl Document<'_> {
+    fn payload(&self) -> Result<Payload, Undecodable> {
+        let (bytes, default_type) = match (self.data, &self.body, &self.body_base64) {
+            (None, None, None) => {
+                return match &self.content_type {
+                    None => Ok(Payload { bytes: Vec::new(), content_type: None }),
+                    Some(_) => {
+                        Err(invalid("contentType", "stands without data, body or bodyBase64"))
+                    }
+                };
+            }
+            (Some(data), None, None) => (data.get().as_bytes().to_vec(), "application/json"),
+            (None, Some(text), None) => (text.as_bytes().to_vec(), "text/plain; charset=utf-8"),
+            (None, None, Some(encoded)) => {
+                let bytes = BASE64_STANDARD
+                    .decode(encoded)
+                    .map_err(|e| invalid("bodyBase64", format!("not base64: {e}")))?;
+                (bytes, "application/octet-stream")
+            }
+            (_, _, _) => {
+                return Err(invalid("data", "expected only one of data, body and bodyBase64"));
+            }
+        };
+        let content_type = self.content_type.as_deref().unwrap_or(default_type);
+        let content_type =
+            header::check_value(content_type).map_err(|e| invalid("contentType", e.to_string()))?;
+        Ok(Payload { bytes, content_type: Some(content_type.to_owned()) })
+    }
+
+    fn checked_headers(&self) -> Result<BTreeMap<String, String>, Undecodable> {
+        if let Some(twice) = duplicate_header(self.headers.keys()) {
+            return Err(invalid(format!("headers.{twice}"), "named twice in different case"));
+        }
+        let mut checked = BTreeMap::new();
+        for (name, value) in &self.headers {
+            let path = || format!("headers.{name}");
+            let (lower, trimmed) =
+                header::check_plain(name, value).map_err(|e| invalid(path(), e.to_string()))?;
+            if lower == "content-type" || lower == "traceparent" {
+                let problem = "use the job's contentType or traceparent field instead";
+                return Err(invalid(path(), problem));
+            }
+            checked.insert(lower, trimmed.to_owned());
+        }
+        if let Some(traceparent) = &self.traceparent {
+            header::check_value(traceparent).map_err(|e| invalid("traceparent", e.to_string()))?;
+        }
+        Ok(checked)
+    }
+}
+
+fn invalid(path: impl Into<String>, problem: impl Into<String>) -> Undecodable {
+    undecodable(Reason::InvalidJob, path, problem)
+}
+
+fn undecodable(reason: Reason, path: impl Into<String>, problem: impl Into<String>) -> Undecodable {
+    Undecodable { reason, error: FieldError::new(path, problem) }
+}
+
+/// The ids that can be made out in a message that is not a job, for the dead-letter index.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Traces {
+    /// The customer, if named.
+    pub customer_id: Option<CustomerId>,
+    /// The endpoint, if named.
+    pub endpoint_id: Option<EndpointId>,
+    /// The job's id, if named.
+    pub job_id: Option<JobId>,
+}
+
+impl Traces {
+    /// Whatever ids `bytes` name in the places where a job names them.
+    pub fn of(bytes: &[u8]) -> Self {
+        if bytes.len() > MAX_JOB {
+            return Self::default();
+        }
+        let Ok(value) = serde_json::from_slice::<serde_json::Value>(bytes) else {
+            return Self::default();
+        };
+        let text = |key: &str| value.get(key).and_then(|v| v.as_str());
+        Self {
+            customer_id: text("customerId").and_then(|t| t.parse().ok()),
+            endpoint_id: text("endpointId").and_then(|t| t.parse().ok()),
+            job_id: text("id").and_then(|t| t.parse().ok()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decode(extra: &str) -> Result<Job, Undecodable> {
+        Job::decode(format!(r#"{{"customerId":"c","endpointId":"e"{extra}}}"#).as_bytes())
+    }
+
+    #[test]
+    fn json_data_keeps_its_text_exactly() {
+        let job = decode(r#","data":{"a":10.50, "n":9007199254740993}"#).unwrap();
+        assert_eq!(job.payload.bytes, br#"{"a":10.50, "n":9007199254740993}"#);
+        assert_eq!(job.payload.content_type.as_deref(), Some("application/json"));
+    }
+
+    #[test]
+    fn a_body_and_data_at_once_are_refused() {
+        let error = decode(r#","data":1,"body":"x""#).unwrap_err();
+        assert_eq!((error.reason, error.error.path.as_str()), (Reason::InvalidJob, "data"));
+    }
+
+    #[test]
+    fn what_is_not_json_in_utf8_is_malformed() {
+        for bytes in [&b"{"[..], b"", b"\xff{}", b"{\"customerId\":\"\xff\"}"] {
+            assert_eq!(Job::decode(bytes).unwrap_err().reason, Reason::MalformedJob, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_field_is_named_by_its_path() {
+        let path_of = |extra: &str| decode(extra).unwrap_err().error.path;
+        assert_eq!(path_of(r#","headers":{"x-a":"b\r\nc"}"#), "headers.x-a");
+        assert_eq!(path_of(r#","headers":{"Webhook-Id":"b"}"#), "headers.Webhook-Id");
+        assert_eq!(path_of(r#","notBefore":"soon""#), "notBefore");
+        assert_eq!(path_of(r#","bodyBase64":"?""#), "bodyBase64");
+        assert_eq!(path_of(r#","headers":{"a":7}"#), "headers.a");
+        assert_eq!(path_of(r#","extra":7"#), "extra");
+    }
+
+    #[test]
+    fn a_mebibyte_of_nesting_is_refused_without_harm() {
+        let nested = format!(r#","data":{}"#, "[".repeat(MAX_JOB - 100));
+        assert_eq!(decode(&nested).unwrap_err().reason, Reason::MalformedJob);
+        let oversized = format!(r#","body":"{}""#, "x".repeat(MAX_JOB));
+        assert_eq!(decode(&oversized).unwrap_err().reason, Reason::OversizedJob);
+    }
+}

@@ -1,0 +1,23 @@
+//! The words of the product and its rules: pure values, no I/O, no clock, no randomness.
+//!
+//! Whoever needs the time or chance is handed it as a parameter, so that every rule here can be
+//! tested as a table. `clippy.toml` and `tests/architecture.rs` keep it so.
+
+pub mod backoff;
+pub mod dead_letter;
+pub mod decide;
+pub mod delivery;
+pub mod endpoint;
+pub mod field;
+pub mod header;
+pub mod ids;
+pub mod job;
+pub mod origin;
+pub mod outcome;
+pub mod reason;
+pub mod request;
+pub mod retry_after;
+pub mod retry_policy;
+pub mod secret;
+pub mod target;
+pub mod timestamp;

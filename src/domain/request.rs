@@ -1,0 +1,73 @@
+//! The call that is made: method, URL, headers and body, with secret parts kept apart so that they
+//! can be masked wherever the call is shown.
+
+use bytes::Bytes;
+use url::Url;
+
+use crate::domain::endpoint::Method;
+use crate::domain::secret::SecretBytes;
+
+/// An HTTP request as it leaves, before it is put on a connection.
+#[derive(Clone)]
+pub struct OutboundRequest {
+    /// The method.
+    pub method: Method,
+    /// The URL without secret query parameters.
+    pub url: Url,
+    /// Query parameters whose values are secret, appended when the request is sent.
+    pub secret_query: Vec<(String, SecretBytes)>,
+    /// Headers in order; names in lower case, each at most once.
+    pub headers: Vec<Header>,
+    /// The body. What is signed is what is sent.
+    pub body: Bytes,
+}
+
+/// One header.
+#[derive(Clone)]
+pub struct Header {
+    /// In lower case.
+    pub name: String,
+    /// What is sent.
+    pub value: HeaderValue,
+}
+
+/// A header's value.
+#[derive(Clone)]
+pub enum HeaderValue {
+    /// May be shown.
+    Plain(String),
+    /// Is, or holds, a credential.
+    Secret(SecretBytes),
+}
+
+impl HeaderValue {
+    /// The bytes that are sent.
+    pub fn expose(&self) -> &[u8] {
+        match self {
+            Self::Plain(text) => text.as_bytes(),
+            Self::Secret(bytes) => bytes.expose(),
+        }
+    }
+}
+
+impl OutboundRequest {
+    /// Sets a header, in place of one of the same name. `name` is in lower case.
+    pub fn set_header(&mut self, name: &str, value: HeaderValue) {
+        match self.headers.iter_mut().find(|header| header.name == name) {
+            Some(header) => header.value = value,
+            None => self.headers.push(Header { name: name.to_owned(), value }),
+        }
+    }
+
+    /// The URL that is sent, with its secret parts.
+    pub fn full_url(&self) -> Url {
+        let mut url = self.url.clone();
+        if !self.secret_query.is_empty() {
+            let mut pairs = url.query_pairs_mut();
+            for (name, value) in &self.secret_query {
+                pairs.append_pair(name, &String::from_utf8_lossy(value.expose()));
+            }
+        }
+        url
+    }
+}

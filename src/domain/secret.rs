@@ -1,0 +1,113 @@
+//! Secrets: bytes that a customer gave us, in types that cannot be printed.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::domain::ids::{CustomerId, SecretId};
+use crate::domain::origin::{self, Origin};
+use crate::domain::timestamp::Timestamp;
+
+/// Largest secret value, in bytes: two sealed values have to fit a DynamoDB item of 400 KB.
+pub const MAX_VALUE: usize = 64 * 1024;
+
+/// Bytes of a secret. Has neither `Debug` nor `Display`, and is wiped from memory when dropped.
+#[derive(Clone)]
+pub struct SecretBytes(Zeroizing<Vec<u8>>);
+
+impl SecretBytes {
+    /// Takes the bytes over; the caller keeps no copy.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// The bytes. Whoever calls this answers for where they go.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The bytes as text, if they are UTF-8.
+    pub fn expose_str(&self) -> Option<&str> {
+        std::str::from_utf8(&self.0).ok()
+    }
+}
+
+/// What a sealed value is bound to: it opens under exactly these facts and no others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Binding {
+    /// Whose secret it is.
+    pub customer_id: CustomerId,
+    /// Its name.
+    pub secret_id: SecretId,
+    /// The version of the value, from 1.
+    pub version: u64,
+    /// Where the value may go.
+    pub origins: BTreeSet<Origin>,
+}
+
+impl Binding {
+    /// The facts as sorted pairs: the encryption context of AWS KMS and the associated data of the
+    /// envelope. Values are text, because KMS knows nothing else.
+    pub fn context(&self) -> Vec<(&'static str, String)> {
+        let digest = origin::digest(&self.origins);
+        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        vec![
+            ("customerId", self.customer_id.to_string()),
+            ("origins", hex),
+            ("purpose", "sealpost-secret".to_owned()),
+            ("secretId", self.secret_id.to_string()),
+            ("version", self.version.to_string()),
+        ]
+    }
+}
+
+/// One version of a secret as a store keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SealedVersion {
+    /// From 1, one more with every put.
+    pub version: u64,
+    /// The sealed bytes, in the format of `vault::envelope`.
+    #[serde(with = "base64_text")]
+    pub sealed: Vec<u8>,
+    /// Where the value may go.
+    pub origins: BTreeSet<Origin>,
+    /// When it was put.
+    pub created_at: Timestamp,
+}
+
+/// A secret as a store keeps it: the current version and, for a while, the one before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SealedSecret {
+    /// The version that is used.
+    pub current: SealedVersion,
+    /// The version before, while receivers may still expect it.
+    pub previous: Option<SealedVersion>,
+    /// Until when the previous version is used beside the current one.
+    pub previous_until: Option<Timestamp>,
+}
+
+impl SealedSecret {
+    /// The versions in use at `now`, the current one first.
+    pub fn in_use(&self, now: Timestamp) -> impl Iterator<Item = &SealedVersion> {
+        let overlap = self.previous_until.is_some_and(|until| now < until);
+        std::iter::once(&self.current).chain(self.previous.iter().filter(move |_| overlap))
+    }
+}
+
+/// Bytes as base64 text, in stored records.
+mod base64_text {
+    use base64::prelude::{BASE64_STANDARD, Engine as _};
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&BASE64_STANDARD.encode(bytes))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        BASE64_STANDARD.decode(text).map_err(serde::de::Error::custom)
+    }
+}

@@ -1,0 +1,10 @@
+//! The map of the house.
+//!
+//! Dependencies point one way: `domain ← auth, ports ← vault, egress ← delivery ← worker ← cli, app`
+//! and `adapters → ports`. `tests/architecture.rs` keeps it so.
+
+pub mod adapters;
+pub mod cache;
+pub mod domain;
+pub mod ports;
+pub mod vault;

@@ -1,0 +1,84 @@
+//! Fences, and the index of dead letters.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::Result;
+use crate::domain::dead_letter::{DeadLetter, DeadLetterFilter};
+use crate::domain::decide::Disposition;
+use crate::domain::delivery::DeliveryKey;
+use crate::domain::outcome::Attempt;
+use crate::domain::timestamp::Timestamp;
+
+/// A request for the right to make one attempt.
+#[derive(Debug, Clone)]
+pub struct ClaimRequest {
+    /// Which round of which delivery.
+    pub key: DeliveryKey,
+    /// Number of the attempt, from 1.
+    pub attempt: u32,
+    /// Names the claimer; new for every claim.
+    pub token: String,
+    /// When it is asked.
+    pub now: Timestamp,
+    /// How long the claim holds without an outcome.
+    pub lease: Duration,
+}
+
+/// What a claim came to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Claim {
+    /// The attempt is the caller's to make.
+    Granted {
+        /// An earlier claimer of this attempt left no outcome: it may have made the call.
+        after_lost_claimer: bool,
+    },
+    /// Somebody holds the claim until then and has left no outcome yet.
+    Held(Timestamp),
+    /// The attempt was made; this follows, and the claimer may have died before doing it.
+    Settled(AttemptRecord),
+    /// A later attempt was claimed: this message is a leftover.
+    Superseded,
+}
+
+/// An attempt with what was decided.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttemptRecord {
+    /// The attempt.
+    pub attempt: Attempt,
+    /// What follows.
+    pub disposition: Disposition,
+}
+
+/// Claims on attempts, and dead letters. What a write has returned is durable.
+#[async_trait]
+pub trait Deliveries: Send + Sync {
+    /// Claims an attempt. Granted if the last claim was for an earlier one, or for the same one
+    /// without an outcome and its lease has run out.
+    async fn claim(&self, request: ClaimRequest) -> Result<Claim>;
+
+    /// Records the outcome of a claimed attempt; `false`, and nothing written, if the claim is no
+    /// longer `token`'s.
+    async fn record(&self, key: &DeliveryKey, token: &str, record: &AttemptRecord) -> Result<bool>;
+
+    /// Forgets fences whose last claim ended before `before`; returns how many.
+    async fn forget_fences(&self, before: Timestamp) -> Result<u64>;
+
+    /// Puts a dead letter into the index; one of the same id is replaced.
+    async fn put_dead_letter(&self, letter: &DeadLetter) -> Result<()>;
+
+    /// One dead letter.
+    async fn get_dead_letter(&self, id: &str) -> Result<Option<DeadLetter>>;
+
+    /// Up to `limit` dead letters, oldest first, after the one with id `after`.
+    async fn list_dead_letters(
+        &self,
+        filter: &DeadLetterFilter,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>>;
+
+    /// Takes dead letters out of the index.
+    async fn remove_dead_letters(&self, ids: &[String]) -> Result<()>;
+}

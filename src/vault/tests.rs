@@ -1,0 +1,137 @@
+use super::*;
+use crate::adapters::embedded::{Database, KeyFile, SqliteSecrets};
+use crate::adapters::system::{SystemChance, SystemClock};
+use crate::ports::keys::DataKey;
+
+fn origins(text: &str) -> BTreeSet<Origin> {
+    [text.parse().unwrap()].into()
+}
+
+struct Bench {
+    vault: Vault,
+    database: Database,
+    _dir: tempfile::TempDir,
+}
+
+fn bench() -> Bench {
+    let dir = tempfile::tempdir().unwrap();
+    let database = Database::open(&dir.path().join("t.db")).unwrap();
+    let keys = KeyFile::open_or_create(&dir.path().join("key")).unwrap();
+    let lifetimes =
+        Lifetimes { soft: Duration::from_secs(60), hard: Duration::from_secs(120), capacity: 10 };
+    let secrets = Arc::new(SqliteSecrets(database.clone()));
+    Bench {
+        vault: Vault::new(
+            secrets,
+            Arc::new(keys),
+            Arc::new(SystemClock),
+            Arc::new(SystemChance),
+            lifetimes,
+        ),
+        database,
+        _dir: dir,
+    }
+}
+
+impl Bench {
+    async fn put(&self, customer: &str, value: &str, overlap: Option<Duration>) -> PutResult {
+        let new = NewSecret {
+            customer: customer.parse().unwrap(),
+            secret: "s".parse().unwrap(),
+            value: SecretBytes::new(value.as_bytes().to_vec()),
+            origins: origins("https://a.example"),
+            overlap,
+        };
+        self.vault.put(new).await.unwrap()
+    }
+
+    async fn open(&self, customer: &str) -> Result<Arc<OpenSecret>, Arc<VaultError>> {
+        self.vault.open(&customer.parse().unwrap(), &"s".parse().unwrap()).await
+    }
+
+    async fn tamper(&self, sql: &'static str) {
+        self.database.write("tamper", move |c| c.execute_batch(sql)).await.unwrap();
+    }
+}
+
+fn values(open: &OpenSecret, origin: &str) -> Vec<String> {
+    let now = SystemClock.now();
+    let values = open.values_for(&origin.parse().unwrap(), now);
+    values.iter().map(|v| v.expose_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_value_opens_for_its_origin_and_no_other() {
+    let bench = bench();
+    assert_eq!(bench.put("a", "one", None).await, PutResult::Put(1));
+    let open = bench.open("a").await.unwrap();
+    assert_eq!(values(&open, "https://a.example"), ["one"]);
+    assert!(values(&open, "https://b.example").is_empty());
+    assert!(values(&open, "http://a.example").is_empty());
+}
+
+#[tokio::test]
+async fn during_an_overlap_both_values_are_in_use_the_new_one_first() {
+    let bench = bench();
+    bench.put("a", "one", None).await;
+    bench.put("a", "two", Some(Duration::from_secs(60))).await;
+    assert_eq!(values(&bench.open("a").await.unwrap(), "https://a.example"), ["two", "one"]);
+    bench.put("a", "three", None).await;
+    assert_eq!(values(&bench.open("a").await.unwrap(), "https://a.example"), ["three"]);
+}
+
+#[tokio::test]
+async fn a_row_copied_to_another_customer_does_not_open() {
+    let bench = bench();
+    bench.put("a", "one", None).await;
+    bench.tamper("INSERT INTO secrets SELECT 'b', secret_id, version, record FROM secrets").await;
+    let refused = bench.open("b").await.err().unwrap();
+    assert!(matches!(*refused, VaultError::NotDecrypted { .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn an_old_version_served_as_new_and_changed_origins_do_not_open() {
+    for change in [
+        r#"UPDATE secrets SET record = replace(record, '"version":1', '"version":2')"#,
+        "UPDATE secrets SET record = replace(record, 'a.example', 'b.example')",
+    ] {
+        let bench = bench();
+        bench.put("a", "one", None).await;
+        bench.tamper(change).await;
+        let refused = bench.open("a").await.err().unwrap();
+        assert!(matches!(*refused, VaultError::NotDecrypted { .. }), "{change}: {refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_secret_is_unknown_and_its_version_numbers_are_not_given_again() {
+    let bench = bench();
+    bench.put("a", "one", None).await;
+    let (customer, secret) = ("a".parse().unwrap(), "s".parse().unwrap());
+    assert!(bench.vault.secrets.delete(&customer, &secret).await.unwrap());
+    bench.vault.open.forget(&(customer, secret)).await;
+    assert!(matches!(*bench.open("a").await.err().unwrap(), VaultError::Unknown { .. }));
+    assert_eq!(bench.put("a", "two", None).await, PutResult::Put(2));
+}
+
+#[test]
+fn an_envelope_cut_anywhere_or_changed_anywhere_does_not_open() {
+    let key = || SecretBytes::new(vec![7; 32]);
+    let data_key = DataKey { plain: key(), wrapped: vec![1, 2, 3] };
+    let context = [("customerId", "c".to_owned())];
+    let sealed =
+        envelope::seal(&data_key, &SecretBytes::new(b"value".to_vec()), &context, &SystemChance)
+            .unwrap();
+    let opens =
+        |bytes: &[u8]| envelope::parse(bytes).and_then(|e| e.open(&key(), &context)).is_ok();
+    assert!(opens(&sealed));
+    for end in 0..sealed.len() {
+        assert!(!opens(&sealed[..end]), "cut at {end}");
+    }
+    // The wrapped key is the key service's to check.
+    for at in (0..sealed.len()).filter(|at| !(35..38).contains(at)) {
+        let mut changed = sealed.clone();
+        changed[at] ^= 1;
+        assert!(!opens(&changed), "changed at {at}");
+    }
+}
