@@ -4,6 +4,7 @@
 //! and `adapters → ports`. `tests/architecture.rs` keeps it so.
 
 pub mod adapters;
+pub mod auth;
 pub mod cache;
 pub mod domain;
 pub mod ports;

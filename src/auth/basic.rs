@@ -1,0 +1,62 @@
+//! `basic`: HTTP Basic authentication (RFC 7617), user name and password in UTF-8.
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+
+use super::{AuthError, Call, Part, Scheme, Step, read_settings};
+use crate::domain::field::FieldError;
+use crate::domain::ids::SecretId;
+use crate::domain::request::{HeaderValue, OutboundRequest};
+use crate::domain::secret::SecretBytes;
+
+/// The scheme.
+pub struct Basic;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    username: String,
+    /// The password.
+    secret: SecretId,
+}
+
+impl Scheme for Basic {
+    fn name(&self) -> &'static str {
+        "basic"
+    }
+
+    fn compile(&self, settings: &Map<String, Value>) -> Result<Box<dyn Step>, FieldError> {
+        let settings: Settings = read_settings(settings)?;
+        if settings.username.contains(':') || settings.username.chars().any(char::is_control) {
+            let problem = "a user name has no ':' and no control characters (RFC 7617 section 2)";
+            return Err(FieldError::new("username", problem));
+        }
+        Ok(Box::new(settings))
+    }
+}
+
+impl Step for Settings {
+    fn secrets(&self) -> Vec<&SecretId> {
+        vec![&self.secret]
+    }
+
+    fn sets(&self) -> Vec<Part> {
+        vec![Part::Header("authorization".to_owned())]
+    }
+
+    fn apply(&self, request: &mut OutboundRequest, call: &Call<'_>) -> Result<(), AuthError> {
+        let password = call.secret(&self.secret)?;
+        let has_control = password.expose_str().is_none_or(|text| text.chars().any(char::is_control));
+        if has_control {
+            let problem = "a password is UTF-8 without control characters (RFC 7617 section 2)";
+            return Err(AuthError::new(format!("secret {}: {problem}", self.secret)));
+        }
+        let pair = Zeroizing::new([self.username.as_bytes(), b":", password.expose()].concat());
+        let value = format!("Basic {}", BASE64_STANDARD.encode(&*pair));
+        let value = HeaderValue::Secret(SecretBytes::new(value.into_bytes()));
+        request.set_header("authorization", value);
+        Ok(())
+    }
+}

@@ -1,0 +1,47 @@
+//! `bearer`: a bearer token in the `Authorization` header (RFC 6750 section 2.1).
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::{AuthError, Call, Part, Scheme, Step, read_settings};
+use crate::domain::field::FieldError;
+use crate::domain::ids::SecretId;
+use crate::domain::request::{HeaderValue, OutboundRequest};
+use crate::domain::secret::SecretBytes;
+
+/// The scheme.
+pub struct Bearer;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    /// The token.
+    secret: SecretId,
+}
+
+impl Scheme for Bearer {
+    fn name(&self) -> &'static str {
+        "bearer"
+    }
+
+    fn compile(&self, settings: &Map<String, Value>) -> Result<Box<dyn Step>, FieldError> {
+        Ok(Box::new(read_settings::<Settings>(settings)?))
+    }
+}
+
+impl Step for Settings {
+    fn secrets(&self) -> Vec<&SecretId> {
+        vec![&self.secret]
+    }
+
+    fn sets(&self) -> Vec<Part> {
+        vec![Part::Header("authorization".to_owned())]
+    }
+
+    fn apply(&self, request: &mut OutboundRequest, call: &Call<'_>) -> Result<(), AuthError> {
+        let token = call.header_text(&self.secret)?;
+        let value = SecretBytes::new([b"Bearer ", token.as_bytes()].concat());
+        request.set_header("authorization", HeaderValue::Secret(value));
+        Ok(())
+    }
+}
