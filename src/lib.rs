@@ -7,5 +7,6 @@ pub mod adapters;
 pub mod auth;
 pub mod cache;
 pub mod domain;
+pub mod egress;
 pub mod ports;
 pub mod vault;

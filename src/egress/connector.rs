@@ -1,0 +1,154 @@
+//! Opens connections: looks the name up, vets every address, dials, and shakes hands. Nothing else
+//! in the program opens a connection to the outside.
+
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::Uri;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpSocket;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tower_service::Service;
+
+use super::guard::{Blocked, Guard};
+use super::progress::{PROGRESS, Progress, Stage};
+use super::resolver::Resolver;
+use super::stream::{ConnectionInfo, CountingStream, Transport};
+use crate::domain::outcome::Phase;
+use crate::ports::Error;
+
+/// Most addresses of one name that are dialled, one after another.
+const MAX_DIALS: usize = 4;
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The endpoint's fault.
+    #[error("{detail}")]
+    Endpoint {
+        /// How far it came.
+        phase: Phase,
+        /// What happened.
+        detail: String,
+    },
+    /// Ours: the resolver failed.
+    #[error(transparent)]
+    Ours(Error),
+}
+
+fn fault(phase: Phase, detail: impl Into<String>) -> ConnectError {
+    ConnectError::Endpoint { phase, detail: detail.into() }
+}
+
+/// The connector.
+#[derive(Clone)]
+pub struct GuardedConnector {
+    /// What may be dialled.
+    pub guard: Arc<Guard>,
+    /// Looks names up.
+    pub resolver: Arc<dyn Resolver>,
+    /// Encrypts.
+    pub tls: TlsConnector,
+    /// The time for each of lookup, connection and handshake.
+    pub timeout: Duration,
+}
+
+impl Service<Uri> for GuardedConnector {
+    type Response = CountingStream;
+    type Error = ConnectError;
+    type Future = Pin<Box<dyn Future<Output = Result<CountingStream, ConnectError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ConnectError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        // The pool may let a connection finish for a later call, after this one is gone.
+        let progress = PROGRESS.try_with(Arc::clone).unwrap_or_else(|_| Arc::new(Progress::new()));
+        let connector = self.clone();
+        Box::pin(async move { connector.connect(&uri, &progress).await })
+    }
+}
+
+impl GuardedConnector {
+    async fn connect(&self, uri: &Uri, progress: &Progress) -> Result<CountingStream, ConnectError> {
+        let host = uri.host().unwrap_or_default();
+        let encrypted = uri.scheme_str() == Some("https");
+        let port = uri.port_u16().unwrap_or(if encrypted { 443 } else { 80 });
+        let addresses = self.vetted_addresses(host).await?;
+        let (stream, address) = self.dial(&addresses, port, progress).await?;
+        let info = ConnectionInfo::new(address);
+        let transport = if encrypted {
+            progress.reach(Stage::Handshaking, None);
+            self.handshake(host, stream).await?
+        } else {
+            Transport::Plain(stream)
+        };
+        progress.reach(Stage::Connected, None);
+        Ok(CountingStream::new(transport, info))
+    }
+
+    /// Every address of `host`. One that may not be dialled refuses them all: an answer that mixes
+    /// public and private addresses is an attack or a mistake, and neither is worth a call.
+    async fn vetted_addresses(&self, host: &str) -> Result<Vec<IpAddr>, ConnectError> {
+        let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        let addresses = match literal {
+            Ok(address) => vec![address],
+            Err(_) => {
+                let late = |_| ConnectError::Ours(Error::new("resolver.lookup", "no answer in time"));
+                let found = timeout(self.timeout, self.resolver.resolve(host)).await.map_err(late)?;
+                found.map_err(ConnectError::Ours)?
+            }
+        };
+        if addresses.is_empty() {
+            return Err(fault(Phase::Dns, format!("the name {host} has no address")));
+        }
+        let vetted: Result<(), Blocked> = addresses.iter().try_for_each(|a| self.guard.check_address(*a));
+        vetted.map_err(|blocked| fault(Phase::Blocked, blocked.to_string()))?;
+        Ok(addresses)
+    }
+
+    async fn dial(
+        &self,
+        addresses: &[IpAddr],
+        port: u16,
+        progress: &Progress,
+    ) -> Result<(tokio::net::TcpStream, SocketAddr), ConnectError> {
+        let mut last = fault(Phase::ConnectTimeout, "no connection in time");
+        let dial_all = async {
+            for address in addresses.iter().take(MAX_DIALS) {
+                let address = SocketAddr::new(*address, port);
+                progress.reach(Stage::Connecting, Some(address));
+                match open(address).await {
+                    Ok(stream) => return Ok((stream, address)),
+                    Err(e) => last = fault(Phase::Connect, format!("{address}: {e}")),
+                }
+            }
+            Err(last)
+        };
+        let late = |_| fault(Phase::ConnectTimeout, "no connection in time");
+        timeout(self.timeout, dial_all).await.map_err(late)?
+    }
+
+    async fn handshake(&self, host: &str, stream: tokio::net::TcpStream) -> Result<Transport, ConnectError> {
+        let host = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.');
+        let name = ServerName::try_from(host.to_owned()).map_err(|e| fault(Phase::Tls, e.to_string()))?;
+        let late = |_| fault(Phase::TlsTimeout, "no TLS handshake in time");
+        let shaken = timeout(self.timeout, self.tls.connect(name, stream)).await.map_err(late)?;
+        let stream = shaken.map_err(|e| fault(Phase::Tls, e.to_string()))?;
+        Ok(Transport::Tls(Box::new(stream)))
+    }
+}
+
+async fn open(address: SocketAddr) -> io::Result<tokio::net::TcpStream> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    let stream = socket.connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
