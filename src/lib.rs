@@ -6,7 +6,9 @@
 pub mod adapters;
 pub mod auth;
 pub mod cache;
+pub mod delivery;
 pub mod domain;
 pub mod egress;
 pub mod ports;
+pub mod telemetry;
 pub mod vault;

@@ -150,6 +150,11 @@ impl Chain {
         ids
     }
 
+    /// The parts of the request that the steps set.
+    pub fn sets(&self) -> impl Iterator<Item = Part> {
+        self.0.iter().flat_map(|step| step.sets())
+    }
+
     /// Applies every step, in order.
     ///
     /// # Errors

@@ -1,0 +1,107 @@
+//! Claimed → attempted: the call is made, and what follows is decided.
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::claim::Claimed;
+use super::sign::{Signed, apply};
+use super::withhold::withhold_secrets;
+use super::{Halt, Pipeline};
+use crate::domain::decide::{Disposition, decide};
+use crate::domain::outcome::{Attempt, AttemptOutcome, Phase};
+use crate::domain::request::OutboundRequest;
+use crate::domain::retry_after;
+use crate::domain::timestamp::Timestamp;
+use crate::egress::client::Reply;
+use crate::ports::deliveries::AttemptRecord;
+
+impl Pipeline {
+    /// Makes the call and records its outcome under the claim.
+    pub(super) async fn attempt(
+        &self,
+        claimed: Claimed<'_>,
+        stop: &CancellationToken,
+    ) -> Result<AttemptRecord, Halt> {
+        let Claimed { mut signed, token } = claimed;
+        let mut attempt = self.call(&signed, &signed.request, stop).await?;
+        if is_refusal(&attempt.outcome) && self.secrets_changed(&signed).await {
+            signed.resolved.secrets = self.open_secrets(&signed.resolved.known).await?;
+            let request = apply(&signed.resolved, &signed.unsigned, self.clock.now())?;
+            attempt = self.call(&signed, &request, stop).await?;
+        }
+        let policy = &signed.resolved.known.endpoint.retry;
+        let (now, chance) = (self.clock.now(), self.chance.fraction());
+        let disposition = decide(&attempt.outcome, signed.resolved.standing(), policy, now, chance);
+        let record = AttemptRecord { attempt, disposition };
+        if let Some(token) = token {
+            let key = &signed.resolved.decoded.key;
+            // Lost to another claimer after our lease ran out: what follows is theirs to do. But a
+            // delivery that was made is done, whoever made it.
+            let ours = self.deliveries.record(key, &token, &record).await?;
+            if !ours && record.disposition != Disposition::Done {
+                return Err(Halt::Leftover);
+            }
+        }
+        self.learn(&signed.resolved.known, &record.attempt.outcome).await;
+        Ok(record)
+    }
+
+    async fn call(
+        &self,
+        signed: &Signed<'_>,
+        request: &OutboundRequest,
+        stop: &CancellationToken,
+    ) -> Result<Attempt, Halt> {
+        let endpoint = &signed.resolved.known.endpoint;
+        let (at, started) = (self.clock.now(), Instant::now());
+        let sending = self.client.send(request, started + endpoint.timeout);
+        let reply = tokio::select! {
+            biased;
+            reply = sending => reply?,
+            // The call may have arrived: it counts as an attempt whose answer nobody waited for.
+            () = stop.cancelled() => Reply {
+                result: Err(crate::egress::client::Failure {
+                    phase: Phase::ResponseTimeout,
+                    detail: "the worker stopped before an answer came".to_owned(),
+                }),
+                address: None,
+            },
+        };
+        let number = signed.resolved.standing().attempt;
+        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let address = reply.address.map(|address| address.to_string());
+        let (outcome, said) = outcome(reply, self.clock.now(), endpoint.retry.max_delay);
+        let detail = withhold_secrets(said, &signed.resolved.secrets, request);
+        Ok(Attempt { number, at, duration_ms, address, outcome, detail })
+    }
+
+    /// Whether a secret of the endpoint has a newer version than the one that was refused.
+    async fn secrets_changed(&self, signed: &Signed<'_>) -> bool {
+        let known = &signed.resolved.known;
+        let mut changed = false;
+        for id in known.chain.secrets() {
+            // Our own trouble in finding out changes nothing about the refusal.
+            changed |= self.vault.reread(&known.endpoint.customer_id, &id).await.unwrap_or(false);
+        }
+        changed
+    }
+}
+
+fn is_refusal(outcome: &AttemptOutcome) -> bool {
+    matches!(outcome, AttemptOutcome::Answered { status: 401 | 403 | 407, .. })
+}
+
+/// The outcome, and what was said beside it.
+fn outcome(reply: Reply, now: Timestamp, cap: std::time::Duration) -> (AttemptOutcome, String) {
+    match reply.result {
+        Ok(answer) => {
+            let wait = answer.retry_after.and_then(|value| retry_after::parse(&value, now, cap));
+            let retry_after_ms = wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+            let outcome = AttemptOutcome::Answered { status: answer.status, retry_after_ms };
+            let kept = if outcome.is_success() { &[][..] } else { &answer.excerpt };
+            let said = String::from_utf8_lossy(kept).into_owned();
+            (outcome, said)
+        }
+        Err(failure) => (AttemptOutcome::Failed { phase: failure.phase }, failure.detail),
+    }
+}

@@ -1,0 +1,46 @@
+//! Signed → claimed: this worker, and no other, makes the attempt.
+
+use super::sign::Signed;
+use super::{Fencing, Halt, Pipeline};
+use crate::domain::reason::Reason;
+use crate::ports::deliveries::{Claim, ClaimRequest};
+
+/// A job whose attempt is this worker's to make.
+pub struct Claimed<'d> {
+    /// The job with its request.
+    pub signed: Signed<'d>,
+    /// The name of the claim; `None` where the queue's lease is enough.
+    pub token: Option<String>,
+}
+
+impl Pipeline {
+    /// Claims the attempt, where that is needed.
+    pub(super) async fn claim<'d>(&self, signed: Signed<'d>) -> Result<Claimed<'d>, Halt> {
+        let (decoded, endpoint) = (signed.resolved.decoded, &signed.resolved.known.endpoint);
+        let attempt = signed.resolved.standing().attempt;
+        let seen_before = attempt > 1 || decoded.state.hops > 0 || decoded.message.receive_count > 1;
+        let careful = !endpoint.retry.retry_ambiguous;
+        if self.fencing == Fencing::Retries && !seen_before && !careful {
+            return Ok(Claimed { signed, token: None });
+        }
+        let token = self.chance.token();
+        let request = ClaimRequest {
+            key: decoded.key.clone(),
+            attempt,
+            token: token.clone(),
+            now: self.clock.now(),
+            // The call's own time, and some for recording its outcome.
+            lease: endpoint.timeout + super::FAULT_DELAY,
+        };
+        match self.deliveries.claim(request).await? {
+            Claim::Granted { after_lost_claimer: true } if careful => {
+                let problem = "an earlier worker may have made this call and left no outcome".to_owned();
+                Err(Halt::DeadLetter(Reason::Ambiguous, problem))
+            }
+            Claim::Granted { .. } => Ok(Claimed { signed, token: Some(token) }),
+            Claim::Held(until) => Err(Halt::Park(until, "claimed by another worker")),
+            Claim::Settled(record) => Err(Halt::Finish(record)),
+            Claim::Superseded => Err(Halt::Leftover),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The endpoints as the pipeline uses them: checked, compiled and cached together with their health.
+
+use std::sync::Arc;
+
+use crate::auth::Chain;
+use crate::cache::{Lifetimes, Passing, SoftCache};
+use crate::domain::endpoint::{Endpoint, Health};
+use crate::domain::field::FieldError;
+use crate::domain::ids::{CustomerId, EndpointId};
+use crate::egress::guard::Guard;
+use crate::ports::{Endpoints, Error, HealthStore};
+
+/// An endpoint ready for use.
+pub struct KnownEndpoint {
+    /// The version of its configuration.
+    pub version: u64,
+    /// The configuration.
+    pub endpoint: Endpoint,
+    /// Its auth steps.
+    pub chain: Chain,
+    /// What was learnt of it.
+    pub health: Health,
+}
+
+/// Why an endpoint cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LookupError {
+    /// There is none.
+    #[error("it does not exist")]
+    Unknown,
+    /// Its configuration is wrong.
+    #[error(transparent)]
+    Invalid(FieldError),
+    /// The store failed.
+    #[error(transparent)]
+    Ours(#[from] Error),
+}
+
+impl Passing for LookupError {
+    fn is_passing(&self) -> bool {
+        match self {
+            Self::Ours(_) => true,
+            Self::Unknown | Self::Invalid(_) => false,
+        }
+    }
+}
+
+/// Checks everything about an endpoint that can be checked without its secrets: used when it is
+/// registered and again when it is loaded.
+pub fn compile(endpoint: &Endpoint, guard: &Guard) -> Result<Chain, FieldError> {
+    let example = endpoint.url.example();
+    let url = guard.check_url(&example).map_err(|e| FieldError::new("url", e.to_string()))?;
+    if let Err(e) = url.as_str().parse::<http::Uri>() {
+        return Err(FieldError::new("url", format!("cannot be sent in a request: {e}")));
+    }
+    let taken = endpoint.headers.keys().map(|name| name.to_ascii_lowercase());
+    Chain::compile(&endpoint.auth, taken)
+}
+
+/// Looks endpoints up.
+#[derive(Clone)]
+pub struct EndpointBook {
+    endpoints: Arc<dyn Endpoints>,
+    health: Arc<dyn HealthStore>,
+    guard: Arc<Guard>,
+    known: Arc<SoftCache<(CustomerId, EndpointId), KnownEndpoint>>,
+}
+
+impl EndpointBook {
+    /// A book over the stores.
+    pub fn new(
+        endpoints: Arc<dyn Endpoints>,
+        health: Arc<dyn HealthStore>,
+        guard: Arc<Guard>,
+        lifetimes: Lifetimes,
+    ) -> Self {
+        Self { endpoints, health, guard, known: Arc::new(SoftCache::new(lifetimes)) }
+    }
+
+    /// The endpoint, from the cache where it is fresh enough.
+    pub async fn find(
+        &self,
+        customer: &CustomerId,
+        endpoint: &EndpointId,
+    ) -> Result<Arc<KnownEndpoint>, Arc<LookupError>> {
+        let key = (customer.clone(), endpoint.clone());
+        let (book, wanted) = (self.clone(), key.clone());
+        self.known.get(&key, async move { book.read(&wanted.0, &wanted.1).await }).await
+    }
+
+    /// Forgets what is cached of an endpoint: something was learnt of it.
+    pub async fn forget(&self, customer: &CustomerId, endpoint: &EndpointId) {
+        self.known.forget(&(customer.clone(), endpoint.clone())).await;
+    }
+
+    async fn read(&self, customer: &CustomerId, endpoint: &EndpointId) -> Result<KnownEndpoint, LookupError> {
+        let stored = self.endpoints.get(customer, endpoint).await?.ok_or(LookupError::Unknown)?;
+        let chain = compile(&stored.endpoint, &self.guard).map_err(LookupError::Invalid)?;
+        let health = self.health.get(customer, endpoint, stored.version).await?;
+        Ok(KnownEndpoint { version: stored.version, endpoint: stored.endpoint, chain, health })
+    }
+}

@@ -1,0 +1,124 @@
+//! The life of one message, from receipt to settling, one file a stage:
+//!
+//! `received → decoded → resolved → admitted → built → signed → claimed → attempted → settled`
+//!
+//! Each stage takes what the one before gave, so that none can be skipped. What goes wrong is a
+//! [`Halt`]: the job is given up, put back, or the fault is ours and costs the customer nothing.
+
+mod admit;
+mod attempt;
+mod build;
+mod claim;
+mod decode;
+mod endpoint_book;
+pub mod preview;
+mod resolve;
+mod settle;
+mod sign;
+mod withhold;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::reason::Reason;
+use crate::domain::timestamp::Timestamp;
+use crate::egress::client::Client;
+use crate::egress::guard::Guard;
+use crate::ports::deliveries::AttemptRecord;
+use crate::ports::queue::Received;
+use crate::ports::{Chance, Clock, Deliveries, Error, HealthStore, Queue};
+use crate::telemetry::Tally;
+use crate::vault::Vault;
+
+use decode::Decoded;
+pub use endpoint_book::{EndpointBook, compile};
+
+/// Why a message goes no further.
+#[derive(Debug)]
+enum Halt {
+    /// The job is given up.
+    DeadLetter(Reason, String),
+    /// The job waits until then without an attempt.
+    Park(Timestamp, &'static str),
+    /// The attempt was made by a claimer that died before it did what follows.
+    Finish(AttemptRecord),
+    /// A leftover of a delivery that has gone on: to be removed.
+    Leftover,
+    /// Our own fault.
+    Ours(Error),
+}
+
+impl From<Error> for Halt {
+    fn from(error: Error) -> Self {
+        Self::Ours(error)
+    }
+}
+
+/// Which attempts claim their fence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fencing {
+    /// Retries, and whatever was received or put back before.
+    Retries,
+    /// Every attempt.
+    All,
+}
+
+/// Everything that a delivery needs.
+pub struct Pipeline {
+    /// Where messages come from and go back to.
+    pub queue: Arc<dyn Queue>,
+    /// The endpoints, with what was learnt of them.
+    pub endpoints: EndpointBook,
+    /// The secrets.
+    pub vault: Vault,
+    /// What is learnt of endpoints.
+    pub health: Arc<dyn HealthStore>,
+    /// Fences and dead letters.
+    pub deliveries: Arc<dyn Deliveries>,
+    /// The way out.
+    pub client: Client,
+    /// What may be called.
+    pub guard: Arc<Guard>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Jitter and names.
+    pub chance: Arc<dyn Chance>,
+    /// Which attempts claim their fence.
+    pub fencing: Fencing,
+    /// Receipts after which a message that crashes the worker is given up.
+    pub max_receives: u32,
+    /// Counts what happens.
+    pub tally: Arc<Tally>,
+}
+
+/// How long a job waits after a fault of ours.
+const FAULT_DELAY: Duration = Duration::from_secs(5);
+
+impl Pipeline {
+    /// Takes one message through all stages. `stop` cuts a call short when the worker must end.
+    pub async fn deliver(&self, message: &Received, stop: &CancellationToken) {
+        let settled = match decode::decode(message, self.max_receives) {
+            Ok(decoded) => {
+                let result = self.run(&decoded, stop).await;
+                self.settle(&decoded, result).await
+            }
+            Err(undecodable) => self.settle_undecodable(message, undecodable).await,
+        };
+        if let Err(error) = settled {
+            // The lease runs out and the message comes back.
+            self.tally.fault(&error, &message.message_id);
+        }
+    }
+
+    async fn run(&self, decoded: &Decoded<'_>, stop: &CancellationToken) -> Result<AttemptRecord, Halt> {
+        let resolved = self.resolve(decoded).await?;
+        let admitted = admit::admit(resolved, self.clock.now())?;
+        let built = build::build(admitted, &self.guard)?;
+        let signed = sign::sign(built, self.clock.now())?;
+        let claimed = self.claim(signed).await?;
+        self.attempt(claimed, stop).await
+    }
+}

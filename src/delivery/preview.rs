@@ -1,0 +1,58 @@
+//! The exact request that a job would send, without sending it.
+
+use super::decode::decode;
+use super::{Halt, Pipeline, admit, build, sign};
+use crate::domain::field::FieldError;
+use crate::domain::request::OutboundRequest;
+use crate::domain::timestamp::Timestamp;
+use crate::ports::queue::{Handle, Received};
+
+/// Why there is no request to show.
+#[derive(Debug, thiserror::Error)]
+pub enum PreviewError {
+    /// The job would be dead-lettered without an attempt.
+    #[error("the job would be dead-lettered as {reason}: {message}. {advice}", advice = reason.advice())]
+    DeadLetter {
+        /// The stable code.
+        reason: crate::domain::reason::Reason,
+        /// What is wrong.
+        message: String,
+    },
+    /// The job would wait.
+    #[error("the job would wait until {0}: {1}")]
+    Parked(Timestamp, &'static str),
+    /// Our own fault.
+    #[error(transparent)]
+    Ours(#[from] crate::ports::Error),
+}
+
+impl Pipeline {
+    /// Builds and signs the request of a job as if it were attempted now.
+    pub async fn preview(&self, job: &[u8]) -> Result<OutboundRequest, PreviewError> {
+        let now = self.clock.now();
+        let message = Received {
+            handle: Handle("preview".into()),
+            message_id: "msg_preview".to_owned(),
+            body: job.to_vec().into(),
+            state: None,
+            sent_at: now,
+            receive_count: 1,
+        };
+        let decoded = decode(&message, 1).map_err(|undecodable| PreviewError::DeadLetter {
+            reason: undecodable.reason,
+            message: FieldError::to_string(&undecodable.error),
+        })?;
+        let signed = async {
+            let admitted = admit::admit(self.resolve(&decoded).await?, now)?;
+            sign::sign(build::build(admitted, &self.guard)?, now)
+        };
+        match signed.await {
+            Ok(signed) => Ok(signed.request),
+            Err(Halt::DeadLetter(reason, message)) => Err(PreviewError::DeadLetter { reason, message }),
+            Err(Halt::Park(until, why)) => Err(PreviewError::Parked(until, why)),
+            Err(Halt::Ours(error)) => Err(error.into()),
+            // Only claims give these, and a preview claims nothing.
+            Err(Halt::Finish(_) | Halt::Leftover) => unreachable!("a preview claims nothing"),
+        }
+    }
+}

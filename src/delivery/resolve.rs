@@ -1,0 +1,71 @@
+//! Decoded → resolved: the endpoint and its secrets are at hand, and the secrets may go there.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::decode::Decoded;
+use super::endpoint_book::{KnownEndpoint, LookupError};
+use super::{Halt, Pipeline};
+use crate::domain::ids::SecretId;
+use crate::domain::reason::Reason;
+use crate::domain::secret::SecretBytes;
+use crate::ports::Error;
+use crate::vault::VaultError;
+
+/// The values in use of each secret, the current one first.
+pub type OpenSecrets = HashMap<SecretId, Vec<SecretBytes>>;
+
+/// A job with its endpoint and secrets.
+pub struct Resolved<'d> {
+    /// The job.
+    pub decoded: &'d Decoded<'d>,
+    /// The endpoint.
+    pub known: Arc<KnownEndpoint>,
+    /// The secrets.
+    pub secrets: OpenSecrets,
+}
+
+impl Pipeline {
+    /// Looks up the endpoint and opens its secrets.
+    pub(super) async fn resolve<'d>(&self, decoded: &'d Decoded<'d>) -> Result<Resolved<'d>, Halt> {
+        let job = &decoded.job;
+        let found = self.endpoints.find(&job.customer_id, &job.endpoint_id).await;
+        let known = found.map_err(|error| match &*error {
+            LookupError::Unknown => {
+                let problem = format!("customer {} has no endpoint {}", job.customer_id, job.endpoint_id);
+                Halt::DeadLetter(Reason::UnknownEndpoint, problem)
+            }
+            LookupError::Invalid(field) => Halt::DeadLetter(Reason::InvalidEndpoint, field.to_string()),
+            LookupError::Ours(error) => ours(error),
+        })?;
+        let secrets = self.open_secrets(&known).await?;
+        Ok(Resolved { decoded, known, secrets })
+    }
+
+    /// Opens every secret that the endpoint's steps name.
+    pub(super) async fn open_secrets(&self, known: &KnownEndpoint) -> Result<OpenSecrets, Halt> {
+        let (customer, origin) = (&known.endpoint.customer_id, known.endpoint.url.origin());
+        let mut secrets = HashMap::new();
+        for id in known.chain.secrets() {
+            let open = self.vault.open(customer, &id).await.map_err(|error| match &*error {
+                VaultError::Unknown { .. } => Halt::DeadLetter(Reason::UnknownSecret, error.to_string()),
+                VaultError::NotDecrypted { .. } => {
+                    Halt::DeadLetter(Reason::SecretNotDecrypted, error.to_string())
+                }
+                VaultError::Ours(error) => ours(error),
+            })?;
+            let values = open.values_for(origin, self.clock.now());
+            if values.is_empty() {
+                let problem = format!("secret {id} of customer {customer} may not be sent to {origin}");
+                return Err(Halt::DeadLetter(Reason::OriginNotAllowed, problem));
+            }
+            secrets.insert(id, values);
+        }
+        Ok(secrets)
+    }
+}
+
+/// Several callers share one failed reading, so its error is described anew for each.
+fn ours(error: &Error) -> Halt {
+    Halt::Ours(Error::new(error.operation, error.source.to_string()))
+}

@@ -1,0 +1,149 @@
+//! Attempted → settled: what was decided is done, durably, and the message leaves the worker.
+
+use bytes::Bytes;
+
+use super::decode::Decoded;
+use super::endpoint_book::KnownEndpoint;
+use super::{FAULT_DELAY, Halt, Pipeline};
+use crate::domain::dead_letter::{DeadLetter, job_sha256};
+use crate::domain::decide::{Consequence, Disposition, consequence};
+use crate::domain::delivery::{DeliveryState, dead_letter_id_of_message};
+use crate::domain::endpoint::Health;
+use crate::domain::job::{Traces, Undecodable};
+use crate::domain::outcome::AttemptOutcome;
+use crate::domain::reason::Reason;
+use crate::domain::timestamp::Timestamp;
+use crate::ports::deliveries::AttemptRecord;
+use crate::ports::queue::{NewMessage, Received};
+use crate::ports::{Error, Result};
+
+impl Pipeline {
+    /// Settles a message.
+    pub(super) async fn settle(
+        &self,
+        decoded: &Decoded<'_>,
+        result: std::result::Result<AttemptRecord, Halt>,
+    ) -> Result<()> {
+        let state = decoded.state.clone();
+        match result {
+            Ok(record) => self.follow(decoded, record).await,
+            Err(Halt::Finish(record)) => self.follow(decoded, record).await,
+            Err(Halt::Leftover) => self.queue.acknowledge(&decoded.message.handle).await,
+            Err(Halt::DeadLetter(reason, why)) => self.give_up(decoded, state, reason, why).await,
+            Err(Halt::Park(until, why)) => {
+                self.tally.parked(&decoded.key, until, why);
+                self.put_back(decoded, state.parked(), until).await
+            }
+            Err(Halt::Ours(error)) => {
+                self.tally.fault(&error, &decoded.message.message_id);
+                let delay = FAULT_DELAY.mul_f64(0.5 + self.chance.fraction());
+                let until = self.clock.now().plus(delay);
+                if self.put_back(decoded, state.parked(), until).await.is_err() {
+                    self.queue.release(&decoded.message.handle, delay).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn follow(&self, decoded: &Decoded<'_>, record: AttemptRecord) -> Result<()> {
+        let AttemptRecord { attempt, disposition } = record;
+        self.tally.attempted(&decoded.key, &attempt, disposition);
+        let why = format!("attempt {}: {}", attempt.number, attempt.outcome);
+        let state = decoded.state.clone().after(attempt);
+        match disposition {
+            Disposition::Done => self.queue.acknowledge(&decoded.message.handle).await,
+            Disposition::RetryAt(at) => self.put_back(decoded, state, at).await,
+            Disposition::DeadLetter(reason) => self.give_up(decoded, state, reason, why).await,
+        }
+    }
+
+    async fn put_back(&self, decoded: &Decoded<'_>, state: DeliveryState, until: Timestamp) -> Result<()> {
+        let next = NewMessage {
+            body: decoded.message.body.clone(),
+            state: Some(encode(&state)?),
+            not_before: Some(until),
+        };
+        self.queue.replace(&decoded.message.handle, next).await
+    }
+
+    async fn give_up(
+        &self,
+        decoded: &Decoded<'_>,
+        state: DeliveryState,
+        reason: Reason,
+        why: String,
+    ) -> Result<()> {
+        let key = &decoded.key;
+        let letter = DeadLetter {
+            id: key.dead_letter_id(),
+            message_id: decoded.message.message_id.clone(),
+            customer_id: Some(key.customer_id.clone()),
+            endpoint_id: Some(key.endpoint_id.clone()),
+            job_id: Some(key.job_id.clone()),
+            round: state.round,
+            reason,
+            message: format!("{why}. {}", reason.advice()),
+            accepted_at: state.accepted_at,
+            dead_at: self.clock.now(),
+            attempts: state.attempt,
+            history: state.history.clone(),
+            job_size: decoded.message.body.len(),
+            job_sha256: job_sha256(&decoded.message.body),
+        };
+        self.bury(decoded.message, letter, Some(encode(&state)?)).await
+    }
+
+    /// Settles a message that is no job.
+    pub(super) async fn settle_undecodable(&self, message: &Received, why: Undecodable) -> Result<()> {
+        // What a crash loop interrupted may have a state; another round must not begin at one again.
+        let state: Option<DeliveryState> =
+            message.state.as_ref().and_then(|state| serde_json::from_slice(state).ok());
+        let round = state.as_ref().map_or(1, |state| state.round);
+        let traces = Traces::of(&message.body);
+        let letter = DeadLetter {
+            id: dead_letter_id_of_message(&message.message_id, round),
+            message_id: message.message_id.clone(),
+            customer_id: traces.customer_id,
+            endpoint_id: traces.endpoint_id,
+            job_id: state.as_ref().map(|state| state.job_id.clone()).or(traces.job_id),
+            round,
+            reason: why.reason,
+            message: format!("{}. {}", why.error, why.reason.advice()),
+            accepted_at: state.as_ref().map_or(message.sent_at, |state| state.accepted_at),
+            dead_at: self.clock.now(),
+            attempts: state.as_ref().map_or(0, |state| state.attempt),
+            history: state.map_or_else(Vec::new, |state| state.history),
+            job_size: message.body.len(),
+            job_sha256: job_sha256(&message.body),
+        };
+        self.bury(message, letter, message.state.clone()).await
+    }
+
+    /// The index first: a dead letter that nobody can find would be lost.
+    async fn bury(&self, message: &Received, letter: DeadLetter, state: Option<Bytes>) -> Result<()> {
+        self.deliveries.put_dead_letter(&letter).await?;
+        self.queue.dead_letter(&message.handle, &letter.id, state).await?;
+        self.tally.dead_lettered(&letter);
+        Ok(())
+    }
+
+    /// Keeps what an outcome says about the endpoint itself. Failing to keep it harms no delivery:
+    /// the next one learns it again.
+    pub(super) async fn learn(&self, known: &KnownEndpoint, outcome: &AttemptOutcome) {
+        let health = match consequence(outcome) {
+            Consequence::None => return,
+            Consequence::Pause(wait) => Health::Paused { until: self.clock.now().plus(wait) },
+            Consequence::Disable => Health::Disabled { why: "the endpoint answered 410 Gone".to_owned() },
+        };
+        let (customer, endpoint) = (&known.endpoint.customer_id, &known.endpoint.endpoint_id);
+        if let Err(error) = self.health.set(customer, endpoint, known.version, &health).await {
+            self.tally.fault(&error, endpoint.as_str());
+        }
+        self.endpoints.forget(customer, endpoint).await;
+    }
+}
+
+fn encode(state: &DeliveryState) -> Result<Bytes> {
+    serde_json::to_vec(state).map(Bytes::from).map_err(|e| Error::new("delivery.state", e))
+}

@@ -1,0 +1,6 @@
+//! What is told of what happens: one place that writes the log line and counts.
+
+pub mod logging;
+mod tally;
+
+pub use tally::{Counts, Tally};

@@ -1,0 +1,93 @@
+//! Counts what happens to deliveries, and logs what somebody may want to know. Ids, codes and
+//! numbers only: no header, body or URL ever comes here.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tracing::{debug, info, warn};
+
+use crate::domain::dead_letter::DeadLetter;
+use crate::domain::decide::Disposition;
+use crate::domain::delivery::DeliveryKey;
+use crate::domain::outcome::Attempt;
+use crate::domain::timestamp::Timestamp;
+use crate::ports::Error;
+
+/// Counters since the process began.
+#[derive(Debug, Default)]
+pub struct Tally {
+    delivered: AtomicU64,
+    retried: AtomicU64,
+    dead_lettered: AtomicU64,
+    parked: AtomicU64,
+    faults: AtomicU64,
+}
+
+/// The counters at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counts {
+    /// Deliveries made.
+    pub delivered: u64,
+    /// Attempts that failed and are tried again.
+    pub retried: u64,
+    /// Jobs given up.
+    pub dead_lettered: u64,
+    /// Jobs put back without an attempt.
+    pub parked: u64,
+    /// Faults on our side.
+    pub faults: u64,
+}
+
+impl Tally {
+    /// The counters now.
+    pub fn counts(&self) -> Counts {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Counts {
+            delivered: read(&self.delivered),
+            retried: read(&self.retried),
+            dead_lettered: read(&self.dead_lettered),
+            parked: read(&self.parked),
+            faults: read(&self.faults),
+        }
+    }
+
+    /// An attempt was made, and this follows.
+    pub fn attempted(&self, key: &DeliveryKey, attempt: &Attempt, disposition: Disposition) {
+        let DeliveryKey { customer_id, endpoint_id, job_id, .. } = key;
+        let (number, outcome, ms) = (attempt.number, &attempt.outcome, attempt.duration_ms);
+        match disposition {
+            Disposition::Done => {
+                self.delivered.fetch_add(1, Ordering::Relaxed);
+                debug!(event = "delivered", %customer_id, %endpoint_id, %job_id, attempt = number, %outcome, ms);
+            }
+            Disposition::RetryAt(at) => {
+                self.retried.fetch_add(1, Ordering::Relaxed);
+                info!(event = "retry", %customer_id, %endpoint_id, %job_id, attempt = number, %outcome, ms, %at);
+            }
+            // Told when it is in the index.
+            Disposition::DeadLetter(_) => {}
+        }
+    }
+
+    /// A job was given up.
+    pub fn dead_lettered(&self, letter: &DeadLetter) {
+        self.dead_lettered.fetch_add(1, Ordering::Relaxed);
+        let text = |id: Option<&str>| id.unwrap_or("-").to_owned();
+        let customer_id = text(letter.customer_id.as_ref().map(|id| id.as_str()));
+        let endpoint_id = text(letter.endpoint_id.as_ref().map(|id| id.as_str()));
+        let (id, reason, attempts) = (&letter.id, letter.reason, letter.attempts);
+        warn!(event = "dead_letter", id, customer_id, endpoint_id, %reason, attempts, "{}", letter.message);
+    }
+
+    /// A job was put back without an attempt.
+    pub fn parked(&self, key: &DeliveryKey, until: Timestamp, why: &'static str) {
+        self.parked.fetch_add(1, Ordering::Relaxed);
+        let DeliveryKey { customer_id, endpoint_id, job_id, .. } = key;
+        debug!(event = "parked", %customer_id, %endpoint_id, %job_id, %until, why);
+    }
+
+    /// Something failed on our side while `what` was in hand.
+    pub fn fault(&self, error: &Error, what: &str) {
+        self.faults.fetch_add(1, Ordering::Relaxed);
+        warn!(event = "fault", operation = error.operation, what, "{error}");
+    }
+}
