@@ -4,11 +4,14 @@
 //! and `adapters → ports`. `tests/architecture.rs` keeps it so.
 
 pub mod adapters;
+pub mod app;
 pub mod auth;
 pub mod cache;
+pub mod config;
 pub mod delivery;
 pub mod domain;
 pub mod egress;
 pub mod ports;
 pub mod telemetry;
 pub mod vault;
+pub mod worker;

@@ -1,0 +1,109 @@
+//! Runs the pipeline: takes messages as fast as there are permits, keeps their leases, and stops
+//! cleanly.
+
+mod heartbeat;
+pub mod lifecycle;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::delivery::Pipeline;
+use heartbeat::Heartbeat;
+
+/// How long one receive waits for a message.
+const LONG_POLL: Duration = Duration::from_secs(20);
+/// How long the worker rests after the queue failed.
+const REST: Duration = Duration::from_secs(1);
+
+/// The worker's settings.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Most messages in hand at once.
+    pub concurrency: usize,
+    /// How long a stop waits for calls in progress.
+    pub drain: Duration,
+}
+
+/// The signals to stop, from soft to hard.
+#[derive(Debug, Clone, Default)]
+pub struct Stop {
+    /// Receive no more, finish what is in hand.
+    pub soft: CancellationToken,
+    /// Wait for no answer any more; settle and end.
+    pub hard: CancellationToken,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Everything in hand was finished.
+    Clean,
+    /// Calls in progress were cut short; what could be settled was.
+    CutShort,
+}
+
+/// Works until told to stop.
+pub async fn run(pipeline: Arc<Pipeline>, limits: Limits, stop: Stop) -> Ended {
+    let permits = Arc::new(Semaphore::new(limits.concurrency));
+    let (tasks, heartbeat) = (TaskTracker::new(), Heartbeat::start(Arc::clone(&pipeline)));
+    loop {
+        let permit = tokio::select! {
+            biased;
+            () = stop.soft.cancelled() => break,
+            permit = Arc::clone(&permits).acquire_owned() => permit,
+        };
+        // The semaphore is never closed.
+        let Ok(first) = permit else { break };
+        // Receive only what there are permits for: nothing sits in hand while its lease runs.
+        let free = permits.available_permits();
+        let rest = u32::try_from(free).ok().and_then(|n| Arc::clone(&permits).try_acquire_many_owned(n).ok());
+        let mut permit = first;
+        if let Some(rest) = rest {
+            permit.merge(rest);
+        }
+        let received = tokio::select! {
+            biased;
+            () = stop.soft.cancelled() => break,
+            received = pipeline.queue.receive(permit.num_permits(), LONG_POLL) => received,
+        };
+        let messages = match received {
+            Ok(messages) => messages,
+            Err(error) => {
+                pipeline.tally.fault(&error, "queue");
+                tokio::select! {
+                    () = stop.soft.cancelled() => break,
+                    () = tokio::time::sleep(REST) => continue,
+                }
+            }
+        };
+        for message in messages {
+            // As many permits as messages were asked for.
+            let Some(own) = permit.split(1) else { break };
+            let (pipeline, hard) = (Arc::clone(&pipeline), stop.hard.clone());
+            let lease = heartbeat.keep(message.handle.clone());
+            tasks.spawn(async move {
+                pipeline.deliver(&message, &hard).await;
+                drop((lease, own));
+            });
+        }
+    }
+    drain(&tasks, limits.drain, &stop).await
+}
+
+/// Lets the calls in progress end; then cuts them short; then lets them settle.
+async fn drain(tasks: &TaskTracker, patience: Duration, stop: &Stop) -> Ended {
+    tasks.close();
+    tokio::select! {
+        () = tasks.wait() => return Ended::Clean,
+        () = stop.hard.cancelled() => {}
+        () = tokio::time::sleep(patience) => {}
+    }
+    stop.hard.cancel();
+    // What cannot be settled in this time comes back when its lease has run out.
+    let _ = tokio::time::timeout(Duration::from_secs(5), tasks.wait()).await;
+    Ended::CutShort
+}
