@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::adapters::embedded::{
-    DataDir, Database, KeyFile, SqliteDeliveries, SqliteEndpoints, SqliteHealth, SqliteQueue, SqliteSecrets,
+    DataDir, Database, KeyFile, SqliteDeliveries, SqliteEndpoints, SqliteHealth, SqliteQueue,
+    SqliteSecrets,
 };
 use crate::adapters::system::{SystemChance, SystemClock};
 use crate::config::Config;
@@ -75,7 +76,8 @@ impl App {
         };
         let database = Database::open(&data.database())?;
         let lease = config.worker.lease;
-        let queue = SqliteQueue::open(database.clone(), Arc::clone(&clock), Arc::clone(&chance), lease);
+        let queue =
+            SqliteQueue::open(database.clone(), Arc::clone(&clock), Arc::clone(&chance), lease);
         let queue = match lock {
             Some(lock) => queue.receive_under(lock, &data.in_flight()).await?,
             None => queue,
@@ -110,7 +112,8 @@ impl App {
     /// If the resolver's or the certificate authorities' configuration cannot be read.
     pub fn pipeline(&self) -> Result<Pipeline> {
         let (guard, resolver) = (Arc::clone(&self.guard), Arc::new(SystemResolver::new()?));
-        let client = Client::with_roots(guard, resolver, self.config.egress.extra_roots.as_deref())?;
+        let client =
+            Client::with_roots(guard, resolver, self.config.egress.extra_roots.as_deref())?;
         Ok(Pipeline {
             queue: Arc::clone(&self.queue),
             endpoints: EndpointBook::new(

@@ -7,6 +7,7 @@ pub mod adapters;
 pub mod app;
 pub mod auth;
 pub mod cache;
+pub mod cli;
 pub mod config;
 pub mod delivery;
 pub mod domain;

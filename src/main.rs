@@ -1,3 +1,23 @@
-//! The `sealpost` program.
+//! The `sealpost` program: parses the command line and hands over.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = sealpost::cli::Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("sealpost: cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(sealpost::cli::run(cli)) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("sealpost: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

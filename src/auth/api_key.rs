@@ -53,7 +53,8 @@ impl Scheme for ApiKey {
             }
             Place::Query => {}
         }
-        header::check_value(&settings.prefix).map_err(|e| FieldError::new("prefix", e.to_string()))?;
+        header::check_value(&settings.prefix)
+            .map_err(|e| FieldError::new("prefix", e.to_string()))?;
         Ok(Box::new(settings))
     }
 }
@@ -76,7 +77,10 @@ impl Step for Settings {
         match self.place {
             Place::Header => request.set_header(&self.name, HeaderValue::Secret(value)),
             Place::Query if request.url.query_pairs().any(|(name, _)| name == self.name) => {
-                return Err(AuthError::new(format!("the query parameter {} is set already", self.name)));
+                return Err(AuthError::new(format!(
+                    "the query parameter {} is set already",
+                    self.name
+                )));
             }
             Place::Query => request.secret_query.push((self.name.clone(), value)),
         }

@@ -48,7 +48,8 @@ impl Step for Settings {
 
     fn apply(&self, request: &mut OutboundRequest, call: &Call<'_>) -> Result<(), AuthError> {
         let password = call.secret(&self.secret)?;
-        let has_control = password.expose_str().is_none_or(|text| text.chars().any(char::is_control));
+        let has_control =
+            password.expose_str().is_none_or(|text| text.chars().any(char::is_control));
         if has_control {
             let problem = "a password is UTF-8 without control characters (RFC 7617 section 2)";
             return Err(AuthError::new(format!("secret {}: {problem}", self.secret)));

@@ -80,7 +80,9 @@ pub struct Call<'a> {
 impl Call<'_> {
     /// The current value of a secret.
     fn secret(&self, id: &SecretId) -> Result<&SecretBytes, AuthError> {
-        self.all(id).first().ok_or_else(|| AuthError::new(format!("secret {id} has no value in use")))
+        self.all(id)
+            .first()
+            .ok_or_else(|| AuthError::new(format!("secret {id} has no value in use")))
     }
 
     /// The current value as text that can stand in a header.
@@ -119,20 +121,29 @@ impl Chain {
     ///
     /// # Errors
     /// With the path of what is wrong: an unknown scheme, a wrong setting, or two that set the same.
-    pub fn compile(steps: &[AuthStep], taken: impl Iterator<Item = String>) -> Result<Self, FieldError> {
+    pub fn compile(
+        steps: &[AuthStep],
+        taken: impl Iterator<Item = String>,
+    ) -> Result<Self, FieldError> {
         let mut set: Vec<Part> = taken.map(Part::Header).collect();
         let mut chain = Vec::with_capacity(steps.len());
         for (index, step) in steps.iter().enumerate() {
             let path = format!("auth[{index}]");
-            let scheme = REGISTRY.iter().find(|scheme| scheme.name() == step.scheme).ok_or_else(|| {
-                let known: Vec<&str> = REGISTRY.iter().map(|scheme| scheme.name()).collect();
-                let problem = format!("{:?} is not a scheme: expected one of {}", step.scheme, known.join(", "));
-                FieldError::new(format!("{path}.scheme"), problem)
-            })?;
+            let scheme =
+                REGISTRY.iter().find(|scheme| scheme.name() == step.scheme).ok_or_else(|| {
+                    let known: Vec<&str> = REGISTRY.iter().map(|scheme| scheme.name()).collect();
+                    let problem = format!(
+                        "{:?} is not a scheme: expected one of {}",
+                        step.scheme,
+                        known.join(", ")
+                    );
+                    FieldError::new(format!("{path}.scheme"), problem)
+                })?;
             let compiled = scheme.compile(&step.settings).map_err(|e| e.under(&path))?;
             for part in compiled.sets() {
                 if set.contains(&part) {
-                    let problem = format!("{part:?} is set twice: by another step or the endpoint's headers");
+                    let problem =
+                        format!("{part:?} is set twice: by another step or the endpoint's headers");
                     return Err(FieldError::new(path, problem));
                 }
                 set.push(part);
@@ -144,7 +155,8 @@ impl Chain {
 
     /// Every secret that a step needs, each once.
     pub fn secrets(&self) -> Vec<SecretId> {
-        let mut ids: Vec<SecretId> = self.0.iter().flat_map(|step| step.secrets()).cloned().collect();
+        let mut ids: Vec<SecretId> =
+            self.0.iter().flat_map(|step| step.secrets()).cloned().collect();
         ids.sort();
         ids.dedup();
         ids

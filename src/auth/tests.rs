@@ -17,11 +17,17 @@ fn chain(steps: Value) -> Result<Chain, FieldError> {
     Chain::compile(&steps, ["x-taken".to_owned()].into_iter())
 }
 
-fn apply(steps: Value, id: &str, body: &str, secret: &[&str]) -> Result<OutboundRequest, AuthError> {
+fn apply(
+    steps: Value,
+    id: &str,
+    body: &str,
+    secret: &[&str],
+) -> Result<OutboundRequest, AuthError> {
     let values = secret.iter().map(|v| SecretBytes::new(v.as_bytes().to_vec())).collect();
     let secrets = HashMap::from([("s".parse().unwrap(), values)]);
     let job_id = id.parse().unwrap();
-    let call = Call { job_id: &job_id, now: Timestamp::from_millis(1_614_265_330_000), secrets: &secrets };
+    let call =
+        Call { job_id: &job_id, now: Timestamp::from_millis(1_614_265_330_000), secrets: &secrets };
     let mut request = request(body);
     chain(steps).unwrap().apply(&mut request, &call)?;
     Ok(request)
@@ -38,13 +44,19 @@ fn basic_is_as_rfc_7617_has_it() {
     let request = apply(steps, "j", "", &["open sesame"]).unwrap();
     assert_eq!(header(&request, "authorization"), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
     assert!(matches!(request.headers[0].value, crate::domain::request::HeaderValue::Secret(_)));
-    assert_eq!(chain(json!([{"scheme": "basic", "username": "a:b", "secret": "s"}])).err().unwrap().path, "auth[0].username");
+    assert_eq!(
+        chain(json!([{"scheme": "basic", "username": "a:b", "secret": "s"}])).err().unwrap().path,
+        "auth[0].username"
+    );
 }
 
 #[test]
 fn a_token_that_could_begin_another_header_is_not_sent() {
     for token in ["abc\r\nX: y", "", " x", "é"] {
-        assert!(apply(json!([{"scheme": "bearer", "secret": "s"}]), "j", "", &[token]).is_err(), "{token:?}");
+        assert!(
+            apply(json!([{"scheme": "bearer", "secret": "s"}]), "j", "", &[token]).is_err(),
+            "{token:?}"
+        );
     }
 }
 
@@ -75,7 +87,8 @@ fn standard_webhooks_signs_as_the_specification_s_example_and_with_both_values_i
 #[test]
 fn what_cannot_be_signed_as_configured_is_an_error() {
     let steps = || json!([{"scheme": "standard_webhooks", "secret": "s"}]);
-    for secret in ["", "whsec_", "whsec_!!!!", "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4="] {
+    for secret in ["", "whsec_", "whsec_!!!!", "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4="]
+    {
         assert!(apply(steps(), "j", "", &[secret]).is_err(), "{secret}");
     }
     assert!(apply(steps(), "a.b", "", &["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]).is_err());
@@ -87,7 +100,8 @@ fn wrong_steps_are_refused_with_their_path() {
     let path = |steps| chain(steps).err().unwrap().path;
     assert_eq!(path(json!([{"scheme": "nope"}])), "auth[0].scheme");
     assert_eq!(path(json!([{"scheme": "none", "x": 1}])), "auth[0].x");
-    let key = |name: &str| json!({"scheme": "api_key", "in": "header", "name": name, "secret": "s"});
+    let key =
+        |name: &str| json!({"scheme": "api_key", "in": "header", "name": name, "secret": "s"});
     assert_eq!(path(json!([key("X-Taken")])), "auth[0]");
     assert_eq!(path(json!([{"scheme": "none"}, key("a"), key("A")])), "auth[2]");
     assert_eq!(path(json!([key("Host")])), "auth[0].name");

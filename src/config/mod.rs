@@ -57,7 +57,8 @@ impl Config {
         let mut table = file.map_or_else(|| Ok(Table::new()), read_file)?;
         // The file alone first, so that what is wrong with it is not blamed on a variable.
         let mut config = parse(&table, file.unwrap_or(Path::new("defaults")))?;
-        let mut ours: Vec<(String, String)> = variables.filter(|(name, _)| name.starts_with(PREFIX)).collect();
+        let mut ours: Vec<(String, String)> =
+            variables.filter(|(name, _)| name.starts_with(PREFIX)).collect();
         ours.sort();
         for (name, text) in ours {
             set(&mut table, &name, &text)?;
@@ -89,7 +90,8 @@ fn parse(table: &Table, source: &Path) -> Result<Config, ConfigError> {
 fn set(table: &mut Table, name: &str, text: &str) -> Result<(), ConfigError> {
     let lower = name.trim_start_matches(PREFIX).to_ascii_lowercase();
     let Some((section, key)) = lower.split_once('_') else {
-        let problem = "expected SEALPOST_<SECTION>_<KEY>, for example SEALPOST_LOG_FORMAT".to_owned();
+        let problem =
+            "expected SEALPOST_<SECTION>_<KEY>, for example SEALPOST_LOG_FORMAT".to_owned();
         return Err(ConfigError { source_name: name.to_owned(), key: lower, problem });
     };
     let entry = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
@@ -101,7 +103,8 @@ fn set(table: &mut Table, name: &str, text: &str) -> Result<(), ConfigError> {
 
 /// A variable's text as TOML where it is a number, a truth value or a list; as a string otherwise.
 fn value_of(text: &str) -> Value {
-    let parsed = format!("value = {text}").parse::<Table>().ok().and_then(|mut t| t.remove("value"));
+    let parsed =
+        format!("value = {text}").parse::<Table>().ok().and_then(|mut t| t.remove("value"));
     match parsed {
         Some(value @ (Value::Integer(_) | Value::Boolean(_) | Value::Array(_))) => value,
         Some(_) | None => Value::String(text.to_owned()),
@@ -122,7 +125,11 @@ mod tests {
 
     #[test]
     fn a_variable_wins_over_the_file() {
-        let set = [("SEALPOST_WORKER_CONCURRENCY", "7"), ("SEALPOST_EGRESS_ALLOW", "[\"10.0.0.0/8\"]"), ("HOME", "x")];
+        let set = [
+            ("SEALPOST_WORKER_CONCURRENCY", "7"),
+            ("SEALPOST_EGRESS_ALLOW", "[\"10.0.0.0/8\"]"),
+            ("HOME", "x"),
+        ];
         let config = load("[worker]\nconcurrency = 5\ndrain = '3s'\n", &set).unwrap();
         assert_eq!(config.worker.concurrency, 7);
         assert_eq!(config.worker.drain.as_secs(), 3);
@@ -135,7 +142,10 @@ mod tests {
         assert!(error.source_name.ends_with("sealpost.toml"), "{error}");
         assert!(error.key == "worker.concurency" && error.problem.contains("expected"), "{error}");
         let error = load("", &[("SEALPOST_WORKER_CONCURRENCY", "many")]).unwrap_err();
-        assert_eq!((error.source_name.as_str(), error.key.as_str()), ("SEALPOST_WORKER_CONCURRENCY", "worker.concurrency"));
+        assert_eq!(
+            (error.source_name.as_str(), error.key.as_str()),
+            ("SEALPOST_WORKER_CONCURRENCY", "worker.concurrency")
+        );
         assert!(load("", &[("SEALPOST_NONSENSE_X", "1")]).is_err());
         assert!(load("worker = 3", &[]).is_err());
     }

@@ -14,13 +14,18 @@ impl Resolved<'_> {
     /// The facts that decisions need; the attempt is the next one.
     pub fn standing(&self) -> Standing {
         let (state, job) = (&self.decoded.state, &self.decoded.job);
-        Standing { attempt: state.attempt + 1, accepted_at: state.accepted_at, expires_at: job.expires_at }
+        Standing {
+            attempt: state.attempt + 1,
+            accepted_at: state.accepted_at,
+            expires_at: job.expires_at,
+        }
     }
 }
 
 /// Admits a job, or says when it may come back.
 pub fn admit(resolved: Resolved<'_>, now: Timestamp) -> Result<Admitted<'_>, Halt> {
-    let give_up = |reason: Reason| Halt::DeadLetter(reason, format!("at {now}, before the attempt"));
+    let give_up =
+        |reason: Reason| Halt::DeadLetter(reason, format!("at {now}, before the attempt"));
     let (standing, policy) = (resolved.standing(), &resolved.known.endpoint.retry);
     if let Some(reason) = too_late(standing, policy, now) {
         return Err(give_up(reason));
@@ -32,7 +37,8 @@ pub fn admit(resolved: Resolved<'_>, now: Timestamp) -> Result<Admitted<'_>, Hal
             return Err(Halt::DeadLetter(Reason::EndpointDisabled, why.clone()));
         }
     };
-    let waits = [(resolved.decoded.job.not_before, "not before"), (paused_until, "endpoint paused")];
+    let waits =
+        [(resolved.decoded.job.not_before, "not before"), (paused_until, "endpoint paused")];
     let latest = waits.into_iter().filter_map(|(at, why)| Some((at?, why))).max();
     match latest.filter(|(at, _)| *at > now) {
         // A wait that ends too late is not begun.

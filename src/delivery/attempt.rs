@@ -96,7 +96,8 @@ fn outcome(reply: Reply, now: Timestamp, cap: std::time::Duration) -> (AttemptOu
     match reply.result {
         Ok(answer) => {
             let wait = answer.retry_after.and_then(|value| retry_after::parse(&value, now, cap));
-            let retry_after_ms = wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+            let retry_after_ms =
+                wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
             let outcome = AttemptOutcome::Answered { status: answer.status, retry_after_ms };
             let kept = if outcome.is_success() { &[][..] } else { &answer.excerpt };
             let said = String::from_utf8_lossy(kept).into_owned();

@@ -23,7 +23,8 @@ pub fn build<'d>(Admitted(resolved): Admitted<'d>, guard: &Guard) -> Result<Buil
     let refuse = |e: FieldError| Halt::DeadLetter(Reason::InvalidRequest, e.to_string());
     let request = request(&resolved).map_err(refuse)?;
     // The final URL, once more: a parameter may have changed what it means.
-    let checked = guard.check_parsed(&request.url).map_err(|e| FieldError::new("url", e.to_string()));
+    let checked =
+        guard.check_parsed(&request.url).map_err(|e| FieldError::new("url", e.to_string()));
     checked.map_err(refuse)?;
     if let Err(e) = request.url.as_str().parse::<http::Uri>() {
         return Err(refuse(FieldError::new("url", format!("cannot be sent in a request: {e}"))));
@@ -39,7 +40,10 @@ fn request(resolved: &Resolved<'_>) -> Result<OutboundRequest, FieldError> {
         pairs.extend_pairs(&endpoint.query);
         for (name, value) in &job.query {
             if endpoint.query.contains_key(name) {
-                return Err(FieldError::new(format!("query.{name}"), "the endpoint sets this parameter itself"));
+                return Err(FieldError::new(
+                    format!("query.{name}"),
+                    "the endpoint sets this parameter itself",
+                ));
             }
             pairs.append_pair(name, value);
         }
@@ -51,7 +55,8 @@ fn request(resolved: &Resolved<'_>) -> Result<OutboundRequest, FieldError> {
         headers: Vec::new(),
         body: job.payload.bytes.clone().into(),
     };
-    let mut set = |name: &str, value: &str| request.set_header(name, HeaderValue::Plain(value.to_owned()));
+    let mut set =
+        |name: &str, value: &str| request.set_header(name, HeaderValue::Plain(value.to_owned()));
     let id = resolved.decoded.state.job_id.as_str();
     set("user-agent", USER_AGENT);
     set("webhook-id", id);
@@ -67,7 +72,10 @@ fn request(resolved: &Resolved<'_>) -> Result<OutboundRequest, FieldError> {
     }
     for (name, value) in &job.headers {
         if endpoint.headers.keys().any(|own| own.eq_ignore_ascii_case(name)) {
-            return Err(FieldError::new(format!("headers.{name}"), "the endpoint sets this header itself"));
+            return Err(FieldError::new(
+                format!("headers.{name}"),
+                "the endpoint sets this header itself",
+            ));
         }
         set(name, value);
     }

@@ -18,7 +18,8 @@ impl Pipeline {
     pub(super) async fn claim<'d>(&self, signed: Signed<'d>) -> Result<Claimed<'d>, Halt> {
         let (decoded, endpoint) = (signed.resolved.decoded, &signed.resolved.known.endpoint);
         let attempt = signed.resolved.standing().attempt;
-        let seen_before = attempt > 1 || decoded.state.hops > 0 || decoded.message.receive_count > 1;
+        let seen_before =
+            attempt > 1 || decoded.state.hops > 0 || decoded.message.receive_count > 1;
         let careful = !endpoint.retry.retry_ambiguous;
         if self.fencing == Fencing::Retries && !seen_before && !careful {
             return Ok(Claimed { signed, token: None });
@@ -34,7 +35,8 @@ impl Pipeline {
         };
         match self.deliveries.claim(request).await? {
             Claim::Granted { after_lost_claimer: true } if careful => {
-                let problem = "an earlier worker may have made this call and left no outcome".to_owned();
+                let problem =
+                    "an earlier worker may have made this call and left no outcome".to_owned();
                 Err(Halt::DeadLetter(Reason::Ambiguous, problem))
             }
             Claim::Granted { .. } => Ok(Claimed { signed, token: Some(token) }),

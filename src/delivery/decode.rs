@@ -21,17 +21,20 @@ pub struct Decoded<'m> {
 
 /// Decodes a message.
 pub fn decode(message: &Received, max_receives: u32) -> Result<Decoded<'_>, Undecodable> {
-    let refuse = |reason, problem: String| Undecodable { reason, error: FieldError::new("", problem) };
+    let refuse =
+        |reason, problem: String| Undecodable { reason, error: FieldError::new("", problem) };
     if message.receive_count > max_receives {
         let problem = format!("received {} times without being settled", message.receive_count - 1);
         return Err(refuse(Reason::CrashLoop, problem));
     }
     let job = Job::decode(&message.body)?;
     let state = match &message.state {
-        Some(state) => serde_json::from_slice(state)
-            .map_err(|e| refuse(Reason::InvalidJob, format!("its delivery state is unreadable: {e}")))?,
+        Some(state) => serde_json::from_slice(state).map_err(|e| {
+            refuse(Reason::InvalidJob, format!("its delivery state is unreadable: {e}"))
+        })?,
         None => {
-            let named: Result<JobId, _> = job.id.clone().map_or_else(|| message.message_id.parse(), Ok);
+            let named: Result<JobId, _> =
+                job.id.clone().map_or_else(|| message.message_id.parse(), Ok);
             let id = named.map_err(|e| refuse(Reason::InvalidJob, e.to_string()))?;
             DeliveryState::first(id, message.sent_at)
         }

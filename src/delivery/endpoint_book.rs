@@ -93,7 +93,11 @@ impl EndpointBook {
         self.known.forget(&(customer.clone(), endpoint.clone())).await;
     }
 
-    async fn read(&self, customer: &CustomerId, endpoint: &EndpointId) -> Result<KnownEndpoint, LookupError> {
+    async fn read(
+        &self,
+        customer: &CustomerId,
+        endpoint: &EndpointId,
+    ) -> Result<KnownEndpoint, LookupError> {
         let stored = self.endpoints.get(customer, endpoint).await?.ok_or(LookupError::Unknown)?;
         let chain = compile(&stored.endpoint, &self.guard).map_err(LookupError::Invalid)?;
         let health = self.health.get(customer, endpoint, stored.version).await?;

@@ -113,7 +113,11 @@ impl Pipeline {
         }
     }
 
-    async fn run(&self, decoded: &Decoded<'_>, stop: &CancellationToken) -> Result<AttemptRecord, Halt> {
+    async fn run(
+        &self,
+        decoded: &Decoded<'_>,
+        stop: &CancellationToken,
+    ) -> Result<AttemptRecord, Halt> {
         let resolved = self.resolve(decoded).await?;
         let admitted = admit::admit(resolved, self.clock.now())?;
         let built = build::build(admitted, &self.guard)?;

@@ -48,7 +48,9 @@ impl Pipeline {
         };
         match signed.await {
             Ok(signed) => Ok(signed.request),
-            Err(Halt::DeadLetter(reason, message)) => Err(PreviewError::DeadLetter { reason, message }),
+            Err(Halt::DeadLetter(reason, message)) => {
+                Err(PreviewError::DeadLetter { reason, message })
+            }
             Err(Halt::Park(until, why)) => Err(PreviewError::Parked(until, why)),
             Err(Halt::Ours(error)) => Err(error.into()),
             // Only claims give these, and a preview claims nothing.

@@ -32,10 +32,13 @@ impl Pipeline {
         let found = self.endpoints.find(&job.customer_id, &job.endpoint_id).await;
         let known = found.map_err(|error| match &*error {
             LookupError::Unknown => {
-                let problem = format!("customer {} has no endpoint {}", job.customer_id, job.endpoint_id);
+                let problem =
+                    format!("customer {} has no endpoint {}", job.customer_id, job.endpoint_id);
                 Halt::DeadLetter(Reason::UnknownEndpoint, problem)
             }
-            LookupError::Invalid(field) => Halt::DeadLetter(Reason::InvalidEndpoint, field.to_string()),
+            LookupError::Invalid(field) => {
+                Halt::DeadLetter(Reason::InvalidEndpoint, field.to_string())
+            }
             LookupError::Ours(error) => ours(error),
         })?;
         let secrets = self.open_secrets(&known).await?;
@@ -48,7 +51,9 @@ impl Pipeline {
         let mut secrets = HashMap::new();
         for id in known.chain.secrets() {
             let open = self.vault.open(customer, &id).await.map_err(|error| match &*error {
-                VaultError::Unknown { .. } => Halt::DeadLetter(Reason::UnknownSecret, error.to_string()),
+                VaultError::Unknown { .. } => {
+                    Halt::DeadLetter(Reason::UnknownSecret, error.to_string())
+                }
                 VaultError::NotDecrypted { .. } => {
                     Halt::DeadLetter(Reason::SecretNotDecrypted, error.to_string())
                 }
@@ -56,7 +61,8 @@ impl Pipeline {
             })?;
             let values = open.values_for(origin, self.clock.now());
             if values.is_empty() {
-                let problem = format!("secret {id} of customer {customer} may not be sent to {origin}");
+                let problem =
+                    format!("secret {id} of customer {customer} may not be sent to {origin}");
                 return Err(Halt::DeadLetter(Reason::OriginNotAllowed, problem));
             }
             secrets.insert(id, values);

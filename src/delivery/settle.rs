@@ -58,7 +58,12 @@ impl Pipeline {
         }
     }
 
-    async fn put_back(&self, decoded: &Decoded<'_>, state: DeliveryState, until: Timestamp) -> Result<()> {
+    async fn put_back(
+        &self,
+        decoded: &Decoded<'_>,
+        state: DeliveryState,
+        until: Timestamp,
+    ) -> Result<()> {
         let next = NewMessage {
             body: decoded.message.body.clone(),
             state: Some(encode(&state)?),
@@ -95,7 +100,11 @@ impl Pipeline {
     }
 
     /// Settles a message that is no job.
-    pub(super) async fn settle_undecodable(&self, message: &Received, why: Undecodable) -> Result<()> {
+    pub(super) async fn settle_undecodable(
+        &self,
+        message: &Received,
+        why: Undecodable,
+    ) -> Result<()> {
         // What a crash loop interrupted may have a state; another round must not begin at one again.
         let state: Option<DeliveryState> =
             message.state.as_ref().and_then(|state| serde_json::from_slice(state).ok());
@@ -121,7 +130,12 @@ impl Pipeline {
     }
 
     /// The index first: a dead letter that nobody can find would be lost.
-    async fn bury(&self, message: &Received, letter: DeadLetter, state: Option<Bytes>) -> Result<()> {
+    async fn bury(
+        &self,
+        message: &Received,
+        letter: DeadLetter,
+        state: Option<Bytes>,
+    ) -> Result<()> {
         self.deliveries.put_dead_letter(&letter).await?;
         self.queue.dead_letter(&message.handle, &letter.id, state).await?;
         self.tally.dead_lettered(&letter);
@@ -134,7 +148,9 @@ impl Pipeline {
         let health = match consequence(outcome) {
             Consequence::None => return,
             Consequence::Pause(wait) => Health::Paused { until: self.clock.now().plus(wait) },
-            Consequence::Disable => Health::Disabled { why: "the endpoint answered 410 Gone".to_owned() },
+            Consequence::Disable => {
+                Health::Disabled { why: "the endpoint answered 410 Gone".to_owned() }
+            }
         };
         let (customer, endpoint) = (&known.endpoint.customer_id, &known.endpoint.endpoint_id);
         if let Err(error) = self.health.set(customer, endpoint, known.version, &health).await {

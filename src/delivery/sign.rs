@@ -26,7 +26,11 @@ pub fn sign(built: Built<'_>, now: Timestamp) -> Result<Signed<'_>, Halt> {
 }
 
 /// The request with every auth step applied, at `now`.
-pub fn apply(resolved: &Resolved<'_>, unsigned: &OutboundRequest, now: Timestamp) -> Result<OutboundRequest, Halt> {
+pub fn apply(
+    resolved: &Resolved<'_>,
+    unsigned: &OutboundRequest,
+    now: Timestamp,
+) -> Result<OutboundRequest, Halt> {
     let refuse = |e: &str| Halt::DeadLetter(Reason::AuthFailed, e.to_owned());
     let chain = &resolved.known.chain;
     // What a step sets, a job may not: its credential would be replaced, or stand twice.

@@ -154,7 +154,9 @@ fn classify(
             Some(ConnectError::Endpoint { phase, detail }) => {
                 return Ok(Failure { phase: *phase, detail: detail.clone() });
             }
-            Some(ConnectError::Ours(error)) => return Err(Error::new(error.operation, error.source.to_string())),
+            Some(ConnectError::Ours(error)) => {
+                return Err(Error::new(error.operation, error.source.to_string()));
+            }
             None => {}
         }
         parsing |= current.downcast_ref().is_some_and(hyper::Error::is_parse);
@@ -187,8 +189,8 @@ fn to_http(request: &OutboundRequest) -> Result<http::Request<Full<Bytes>>> {
         .method(request.method.as_str())
         .uri(&url[..url::Position::AfterQuery]);
     for header in &request.headers {
-        let mut value = http::HeaderValue::from_bytes(header.value.expose())
-            .map_err(|e| failed(e.into()))?;
+        let mut value =
+            http::HeaderValue::from_bytes(header.value.expose()).map_err(|e| failed(e.into()))?;
         value.set_sensitive(matches!(header.value, HeaderValue::Secret(_)));
         builder = builder.header(&header.name, value);
     }

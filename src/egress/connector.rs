@@ -77,7 +77,11 @@ impl Service<Uri> for GuardedConnector {
 }
 
 impl GuardedConnector {
-    async fn connect(&self, uri: &Uri, progress: &Progress) -> Result<CountingStream, ConnectError> {
+    async fn connect(
+        &self,
+        uri: &Uri,
+        progress: &Progress,
+    ) -> Result<CountingStream, ConnectError> {
         let host = uri.host().unwrap_or_default();
         let encrypted = uri.scheme_str() == Some("https");
         let port = uri.port_u16().unwrap_or(if encrypted { 443 } else { 80 });
@@ -101,15 +105,18 @@ impl GuardedConnector {
         let addresses = match literal {
             Ok(address) => vec![address],
             Err(_) => {
-                let late = |_| ConnectError::Ours(Error::new("resolver.lookup", "no answer in time"));
-                let found = timeout(self.timeout, self.resolver.resolve(host)).await.map_err(late)?;
+                let late =
+                    |_| ConnectError::Ours(Error::new("resolver.lookup", "no answer in time"));
+                let found =
+                    timeout(self.timeout, self.resolver.resolve(host)).await.map_err(late)?;
                 found.map_err(ConnectError::Ours)?
             }
         };
         if addresses.is_empty() {
             return Err(fault(Phase::Dns, format!("the name {host} has no address")));
         }
-        let vetted: Result<(), Blocked> = addresses.iter().try_for_each(|a| self.guard.check_address(*a));
+        let vetted: Result<(), Blocked> =
+            addresses.iter().try_for_each(|a| self.guard.check_address(*a));
         vetted.map_err(|blocked| fault(Phase::Blocked, blocked.to_string()))?;
         Ok(addresses)
     }
@@ -136,9 +143,14 @@ impl GuardedConnector {
         timeout(self.timeout, dial_all).await.map_err(late)?
     }
 
-    async fn handshake(&self, host: &str, stream: tokio::net::TcpStream) -> Result<Transport, ConnectError> {
+    async fn handshake(
+        &self,
+        host: &str,
+        stream: tokio::net::TcpStream,
+    ) -> Result<Transport, ConnectError> {
         let host = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.');
-        let name = ServerName::try_from(host.to_owned()).map_err(|e| fault(Phase::Tls, e.to_string()))?;
+        let name =
+            ServerName::try_from(host.to_owned()).map_err(|e| fault(Phase::Tls, e.to_string()))?;
         let late = |_| fault(Phase::TlsTimeout, "no TLS handshake in time");
         let shaken = timeout(self.timeout, self.tls.connect(name, stream)).await.map_err(late)?;
         let stream = shaken.map_err(|e| fault(Phase::Tls, e.to_string()))?;

@@ -18,7 +18,8 @@ pub fn client_config(extra_roots: Option<&Path>) -> Result<Arc<ClientConfig>> {
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if let Some(path) = extra_roots {
         let failed = |e: String| Error::new("tls.roots", format!("{}: {e}", path.display()));
-        let certificates = CertificateDer::pem_file_iter(path).map_err(|e| failed(e.to_string()))?;
+        let certificates =
+            CertificateDer::pem_file_iter(path).map_err(|e| failed(e.to_string()))?;
         for certificate in certificates {
             let certificate = certificate.map_err(|e| failed(e.to_string()))?;
             roots.add(certificate).map_err(|e| failed(e.to_string()))?;

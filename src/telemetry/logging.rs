@@ -44,12 +44,13 @@ impl From<Verbosity> for Level {
 
 /// Begins to log. Called once; a second call changes nothing.
 pub fn start(format: Format, verbosity: Verbosity) {
-    let filter = Targets::new()
-        .with_default(Level::WARN)
-        .with_target("sealpost", Level::from(verbosity));
+    let filter =
+        Targets::new().with_default(Level::WARN).with_target("sealpost", Level::from(verbosity));
     let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
     let layer = match format {
-        Format::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),
+        Format::Text => {
+            lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed()
+        }
         Format::Json => lines.json().flatten_event(true).boxed(),
     };
     // Fails only where a test has begun to log before.

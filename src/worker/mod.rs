@@ -60,7 +60,9 @@ pub async fn run(pipeline: Arc<Pipeline>, limits: Limits, stop: Stop) -> Ended {
         let Ok(first) = permit else { break };
         // Receive only what there are permits for: nothing sits in hand while its lease runs.
         let free = permits.available_permits();
-        let rest = u32::try_from(free).ok().and_then(|n| Arc::clone(&permits).try_acquire_many_owned(n).ok());
+        let rest = u32::try_from(free)
+            .ok()
+            .and_then(|n| Arc::clone(&permits).try_acquire_many_owned(n).ok());
         let mut permit = first;
         if let Some(rest) = rest {
             permit.merge(rest);

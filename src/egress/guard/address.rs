@@ -64,7 +64,9 @@ pub fn check_public(address: IpAddr) -> Result<(), &'static str> {
             .iter()
             .find(|V4(net, len, _)| (address.to_bits() ^ net.to_bits()) >> (32 - len) == 0)
             .map(|V4(_, _, why)| *why),
-        IpAddr::V6(address) if address.to_bits() >> 125 != 0b001 => Some(outside_global_unicast(address)),
+        IpAddr::V6(address) if address.to_bits() >> 125 != 0b001 => {
+            Some(outside_global_unicast(address))
+        }
         IpAddr::V6(address) => BLOCKED_V6
             .iter()
             .find(|V6(net, len, _)| (address.to_bits() ^ net.to_bits()) >> (128 - len) == 0)

@@ -1,0 +1,150 @@
+//! `sealpost endpoint`: the configuration of endpoints.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::Subcommand;
+use serde_json::json;
+
+use super::{Global, input, output};
+use crate::app::App;
+use crate::delivery::compile;
+use crate::domain::endpoint::Endpoint as Configuration;
+use crate::domain::field::FieldError;
+use crate::domain::ids::{CustomerId, EndpointId};
+use crate::ports::endpoints::{PutResult, StoredEndpoint};
+
+/// Register, show and remove endpoints.
+#[derive(Debug, Subcommand)]
+pub enum Endpoint {
+    /// Register an endpoint, or replace one, from a JSON file or standard input
+    #[command(
+        after_help = "Example:\n  echo '{\"customerId\":\"acme\",\"endpointId\":\"orders\",\"url\":\"https://acme.example/hook\"}' | sealpost endpoint put -"
+    )]
+    Put {
+        /// A JSON file, or - for standard input
+        file: PathBuf,
+        /// Write only if this is the version now; 0 for a new endpoint
+        #[arg(long, value_name = "VERSION")]
+        if_version: Option<u64>,
+    },
+    /// Show an endpoint
+    #[command(after_help = "Example:\n  sealpost endpoint get acme orders")]
+    Get {
+        /// Whose
+        customer: CustomerId,
+        /// Which
+        endpoint: EndpointId,
+    },
+    /// List endpoints
+    #[command(after_help = "Example:\n  sealpost endpoint list --customer acme")]
+    List {
+        /// Only this customer's
+        #[arg(long)]
+        customer: Option<CustomerId>,
+    },
+    /// Remove an endpoint
+    #[command(after_help = "Example:\n  sealpost endpoint delete acme orders")]
+    Delete {
+        /// Whose
+        customer: CustomerId,
+        /// Which
+        endpoint: EndpointId,
+    },
+}
+
+pub async fn run(global: &Global, verb: &Endpoint) -> anyhow::Result<ExitCode> {
+    let app = global.open().await?;
+    match verb {
+        Endpoint::Put { file, if_version } => {
+            let text = input::read(file)?;
+            let endpoint = Configuration::from_json(&text).context("the endpoint is refused")?;
+            put(global, &app, endpoint, *if_version).await?;
+        }
+        Endpoint::Get { customer, endpoint } => {
+            let stored = app.endpoints.get(customer, endpoint).await?;
+            let stored = stored
+                .with_context(|| format!("customer {customer} has no endpoint {endpoint}"))?;
+            let health = app.health.get(customer, endpoint, stored.version).await?;
+            let shown = json!({"version": stored.version, "updatedAt": stored.updated_at,
+                               "health": health, "endpoint": stored.endpoint});
+            let text =
+                if global.json { shown.to_string() } else { serde_json::to_string_pretty(&shown)? };
+            output::line(&text)?;
+        }
+        Endpoint::List { customer } => list(global, &app.endpoints.list(customer.as_ref()).await?)?,
+        Endpoint::Delete { customer, endpoint } => {
+            if !app.endpoints.delete(customer, endpoint).await? {
+                bail!("customer {customer} has no endpoint {endpoint}");
+            }
+            if global.json {
+                output::json(&json!({"deleted": true}))?
+            } else {
+                output::line("deleted")?
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Checks an endpoint as a whole and stores it.
+pub async fn register(
+    app: &App,
+    endpoint: Configuration,
+    expected: Option<u64>,
+) -> anyhow::Result<PutResult> {
+    let chain = compile(&endpoint, &app.guard).context("the endpoint is refused")?;
+    for id in chain.secrets() {
+        // A secret may be stored later; one that is there must be allowed to go to the URL.
+        let stored = app.secrets.get(&endpoint.customer_id, &id).await?;
+        if stored.is_some_and(|s| !s.current.origins.contains(endpoint.url.origin())) {
+            let problem = format!(
+                "secret {id} may not be sent to {}: put it again with --origin {}",
+                endpoint.url.origin(),
+                endpoint.url.origin()
+            );
+            return Err(FieldError::new("url", problem)).context("the endpoint is refused");
+        }
+    }
+    Ok(app.endpoints.put(endpoint, expected, app.clock.now()).await?)
+}
+
+async fn put(
+    global: &Global,
+    app: &App,
+    endpoint: Configuration,
+    expected: Option<u64>,
+) -> anyhow::Result<()> {
+    let name = format!("{}/{}", endpoint.customer_id, endpoint.endpoint_id);
+    match register(app, endpoint, expected).await? {
+        PutResult::Put(version) if global.json => output::json(&json!({"version": version})),
+        PutResult::Put(version) => output::line(&format!("{name} is at version {version}")),
+        PutResult::Conflict(version) => {
+            bail!(
+                "{name} is at version {version}: read it again, then put it with --if-version {version}"
+            )
+        }
+    }
+}
+
+fn list(global: &Global, endpoints: &[StoredEndpoint]) -> anyhow::Result<()> {
+    if global.json {
+        return endpoints.iter().try_for_each(|stored| {
+            output::json(&json!({"version": stored.version, "updatedAt": stored.updated_at,
+                                 "endpoint": stored.endpoint}))
+        });
+    }
+    let rows = endpoints.iter().map(|stored| {
+        let endpoint = &stored.endpoint;
+        let schemes: Vec<&str> = endpoint.auth.iter().map(|step| step.scheme.as_str()).collect();
+        vec![
+            endpoint.customer_id.to_string(),
+            endpoint.endpoint_id.to_string(),
+            stored.version.to_string(),
+            format!("{} {}", endpoint.method, endpoint.url.as_str()),
+            schemes.join(", "),
+        ]
+    });
+    output::table(&["customer", "endpoint", "version", "call", "auth"], rows)
+}

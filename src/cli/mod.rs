@@ -1,0 +1,103 @@
+//! The command line, one file a verb.
+
+mod demo;
+mod dlq;
+mod egress;
+mod endpoint;
+mod enqueue;
+mod input;
+mod output;
+mod preview;
+mod secret;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::app::{App, Role};
+use crate::config::Config;
+
+/// Delivers webhooks: your customers' credentials, any way to authenticate, retries, dead letters, replay.
+#[derive(Debug, Parser)]
+#[command(name = "sealpost", version, propagate_version = true, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// The data directory
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        default_value = "sealpost-data",
+        env = "SEALPOST_DATA"
+    )]
+    data: PathBuf,
+    /// The configuration file
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print JSON, for machines
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the worker until it is told to stop
+    Serve(serve::Serve),
+    /// Show the whole product at work on this machine, with a receiver of its own
+    Demo(demo::Demo),
+    /// Register, show and remove endpoints
+    #[command(subcommand)]
+    Endpoint(endpoint::Endpoint),
+    /// Store, list and remove secrets
+    #[command(subcommand)]
+    Secret(secret::Secret),
+    /// Enqueue jobs
+    Enqueue(enqueue::Enqueue),
+    /// List, show, replay and purge dead letters
+    #[command(subcommand)]
+    Dlq(dlq::Dlq),
+    /// Show the exact request that a job would send
+    Preview(preview::Preview),
+    /// Ask the egress guard
+    #[command(subcommand)]
+    Egress(egress::Egress),
+}
+
+impl Global {
+    fn load_config(&self) -> anyhow::Result<Config> {
+        let variables = std::env::vars().filter(|(name, _)| name != "SEALPOST_DATA");
+        Ok(Config::load(self.config.as_deref(), variables)?)
+    }
+
+    async fn open(&self) -> anyhow::Result<App> {
+        Ok(App::embedded(&self.data, self.load_config()?, Role::Command).await?)
+    }
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// With everything that is told to the user before the program ends with status 1.
+pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let global = cli.global;
+    match cli.verb {
+        Verb::Serve(verb) => serve::run(&global, &verb).await,
+        Verb::Demo(verb) => demo::run(&global, &verb).await,
+        Verb::Endpoint(verb) => endpoint::run(&global, &verb).await,
+        Verb::Secret(verb) => secret::run(&global, verb).await,
+        Verb::Enqueue(verb) => enqueue::run(&global, &verb).await,
+        Verb::Dlq(verb) => dlq::run(&global, &verb).await,
+        Verb::Preview(verb) => preview::run(&global, &verb).await,
+        Verb::Egress(verb) => egress::run(&global, &verb).await,
+    }
+}

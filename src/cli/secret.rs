@@ -1,0 +1,155 @@
+//! `sealpost secret`: the customers' secrets. A value comes from standard input, a file or a prompt,
+//! never from the command line, where other users of the machine could read it.
+
+use std::io::{IsTerminal, Read};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Subcommand;
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::{Global, input, output};
+use crate::domain::ids::{CustomerId, SecretId};
+use crate::domain::origin::Origin;
+use crate::domain::secret::{MAX_VALUE, SecretBytes};
+use crate::ports::endpoints::PutResult;
+use crate::vault::NewSecret;
+
+/// Store, list and remove secrets.
+#[derive(Debug, Subcommand)]
+pub enum Secret {
+    /// Store a value as the secret's new version
+    #[command(
+        after_help = "Example:\n  sealpost secret put acme signing --origin https://acme.example < signing.key\n\nOne line break at the end of the value is not part of it; --raw keeps it."
+    )]
+    Put {
+        /// Whose
+        customer: CustomerId,
+        /// Which
+        secret: SecretId,
+        /// Where the value may be sent: scheme, host and port; can be given several times
+        #[arg(long = "origin", required = true, value_name = "ORIGIN")]
+        origins: Vec<Origin>,
+        /// The file with the value; without it, standard input or a prompt
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+        /// Keep using the version before beside the new one for so long, as in 24h
+        #[arg(long, value_name = "TIME", value_parser = duration)]
+        overlap: Option<Duration>,
+        /// Keep a line break at the end of the value
+        #[arg(long)]
+        raw: bool,
+    },
+    /// List secrets; values are never shown
+    #[command(after_help = "Example:\n  sealpost secret list --customer acme")]
+    List {
+        /// Only this customer's
+        #[arg(long)]
+        customer: Option<CustomerId>,
+    },
+    /// Remove a secret with all its versions
+    #[command(after_help = "Example:\n  sealpost secret delete acme signing")]
+    Delete {
+        /// Whose
+        customer: CustomerId,
+        /// Which
+        secret: SecretId,
+    },
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    #[derive(serde::Deserialize)]
+    struct Wrapped(#[serde(with = "humantime_serde")] Duration);
+    let value = serde_json::Value::String(text.to_owned());
+    serde_json::from_value::<Wrapped>(value).map(|w| w.0).map_err(|e| e.to_string())
+}
+
+pub async fn run(global: &Global, verb: Secret) -> anyhow::Result<ExitCode> {
+    let app = global.open().await?;
+    match verb {
+        Secret::Put { customer, secret, origins, file, overlap, raw } => {
+            let value = read_value(file.as_deref(), raw)?;
+            let name = format!("{customer}/{secret}");
+            let origins = origins.into_iter().collect();
+            let new = NewSecret { customer, secret, value, origins, overlap };
+            match app.vault.put(new).await? {
+                PutResult::Put(version) if global.json => {
+                    output::json(&json!({"version": version}))?
+                }
+                PutResult::Put(version) => {
+                    output::line(&format!("{name} is at version {version}"))?
+                }
+                PutResult::Conflict(_) => {
+                    bail!("somebody else has just put {name}: look at it, then put again")
+                }
+            }
+        }
+        Secret::List { customer } => {
+            let secrets = app.secrets.list(customer.as_ref()).await?;
+            let rows = secrets.iter().map(|(customer, id, secret)| {
+                let origins: Vec<String> =
+                    secret.current.origins.iter().map(ToString::to_string).collect();
+                json!({"customerId": customer, "secretId": id, "version": secret.current.version,
+                       "createdAt": secret.current.created_at, "origins": origins,
+                       "previousUntil": secret.previous_until})
+            });
+            if global.json {
+                rows.into_iter().try_for_each(|row| output::json(&row))?;
+            } else {
+                let cell = |row: &serde_json::Value, key: &str| match &row[key] {
+                    serde_json::Value::String(text) => text.clone(),
+                    serde_json::Value::Null => "-".to_owned(),
+                    other => other.to_string(),
+                };
+                let keys =
+                    ["customerId", "secretId", "version", "createdAt", "origins", "previousUntil"];
+                let rows = rows.map(|row| keys.iter().map(|key| cell(&row, key)).collect());
+                output::table(
+                    &["customer", "secret", "version", "created", "origins", "previous until"],
+                    rows,
+                )?;
+            }
+        }
+        Secret::Delete { customer, secret } => {
+            if !app.secrets.delete(&customer, &secret).await? {
+                bail!("customer {customer} has no secret {secret}");
+            }
+            if global.json {
+                output::json(&json!({"deleted": true}))?
+            } else {
+                output::line("deleted")?
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read_value(file: Option<&Path>, raw: bool) -> anyhow::Result<SecretBytes> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    match file {
+        None if std::io::stdin().is_terminal() => {
+            let typed = Zeroizing::new(
+                rpassword::prompt_password("value: ").context("no value was typed")?,
+            );
+            bytes.extend_from_slice(typed.as_bytes());
+        }
+        file => {
+            let limit = MAX_VALUE as u64 + 3;
+            input::open(file.unwrap_or(Path::new("-")))?.take(limit).read_to_end(&mut bytes)?;
+        }
+    }
+    if !raw && bytes.last() == Some(&b'\n') {
+        bytes.pop();
+        if bytes.last() == Some(&b'\r') {
+            bytes.pop();
+        }
+    }
+    match bytes.len() {
+        0 => bail!("the value is empty"),
+        length if length > MAX_VALUE => bail!("the value has more than {MAX_VALUE} bytes"),
+        _ => Ok(SecretBytes::new(std::mem::take(&mut *bytes))),
+    }
+}

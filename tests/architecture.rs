@@ -1,0 +1,92 @@
+//! Dependencies point one way, and the project speaks of itself alone.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What each part of the house may use of the others.
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("domain", &["domain"]),
+    ("auth", &["auth", "domain"]),
+    ("ports", &["ports", "domain"]),
+    ("cache", &["cache"]),
+    ("vault", &["vault", "cache", "ports", "domain"]),
+    ("egress", &["egress", "ports", "domain"]),
+    ("telemetry", &["telemetry", "ports", "domain"]),
+    ("delivery", &["delivery", "auth", "cache", "egress", "vault", "telemetry", "ports", "domain"]),
+    ("worker", &["worker", "delivery", "ports", "domain"]),
+    ("adapters", &["adapters", "vault", "ports", "domain"]),
+];
+
+fn sources(of: &Path, found: &mut Vec<PathBuf>) {
+    if of.is_file() {
+        found.push(of.to_owned());
+        return;
+    }
+    let Ok(entries) = fs::read_dir(of) else { return };
+    entries.for_each(|entry| sources(&entry.unwrap().path(), found));
+}
+
+fn files_of(part: &str) -> Vec<PathBuf> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    sources(&source.join(part), &mut found);
+    sources(&source.join(format!("{part}.rs")), &mut found);
+    // Tests may put real parts together.
+    found.retain(|path| !path.to_string_lossy().ends_with("tests.rs"));
+    assert!(!found.is_empty(), "src/{part} is gone: correct this test");
+    found
+}
+
+/// The parts of the crate that a file names, outside its tests.
+fn used(path: &Path) -> Vec<String> {
+    let text = fs::read_to_string(path).unwrap();
+    let code = text.split("#[cfg(test)]").next().unwrap().to_owned();
+    let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let code: String = lines.collect::<Vec<_>>().join("\n");
+    let name = |rest: &str| {
+        rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap().to_owned()
+    };
+    code.split("crate::").skip(1).map(name).collect()
+}
+
+#[test]
+fn each_part_uses_only_what_lies_below_it() {
+    let mut wrong = Vec::new();
+    for (part, allowed) in MAY_USE {
+        for path in files_of(part) {
+            for used in used(&path) {
+                if !allowed.contains(&used.as_str()) {
+                    wrong.push(format!("{}: uses crate::{used}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_domain_does_no_input_or_output_and_never_asks_for_the_time() {
+    let forbidden = [
+        "tokio",
+        "std::fs",
+        "std::net::Tcp",
+        "SystemTime::now",
+        "Instant::now",
+        "rusqlite",
+        "hyper",
+    ];
+    for path in files_of("domain") {
+        let text = fs::read_to_string(&path).unwrap();
+        for word in forbidden {
+            assert!(!text.contains(word), "{} names {word}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_domain_decides_without_catch_all_arms() {
+    for file in ["decide.rs", "outcome.rs", "reason.rs", "backoff.rs"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/domain").join(file);
+        assert!(!fs::read_to_string(&path).unwrap().contains("_ =>"), "{file} has a catch-all arm");
+    }
+}

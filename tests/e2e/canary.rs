@@ -1,0 +1,108 @@
+//! No secret comes out anywhere but in the header that it is meant for.
+
+use base64::prelude::{
+    BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD, Engine as _,
+};
+use serde_json::json;
+use tokio::io::AsyncReadExt;
+
+use crate::program::Program;
+use crate::receiver::listen;
+
+/// A secret in every form that it could leak in.
+fn forms(secret: &str) -> Vec<String> {
+    let hex: String = secret.bytes().map(|b| format!("{b:02x}")).collect();
+    let json = serde_json::to_string(secret).unwrap();
+    vec![
+        secret.to_owned(),
+        hex.to_uppercase(),
+        hex,
+        BASE64_STANDARD_NO_PAD.encode(secret),
+        BASE64_URL_SAFE_NO_PAD.encode(secret),
+        url::form_urlencoded::byte_serialize(secret.as_bytes()).collect(),
+        json.trim_matches('"').to_owned(),
+    ]
+}
+
+fn assert_silent(place: &str, bytes: &[u8], secrets: &[&str]) {
+    for form in secrets.iter().flat_map(|secret| forms(secret)) {
+        let found = bytes.windows(form.len()).any(|window| window == form.as_bytes());
+        assert!(!found, "{place} holds a secret as {form:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_stay_out_of_logs_errors_dead_letters_and_the_database() {
+    let signing = format!("whsec_{}", BASE64_STANDARD.encode(b"canary-signing-key-32-bytes-long"));
+    let (password, key) = ("canary/+\"pass~word", "canary-api-key-73f1");
+    let secrets =
+        ["canary-signing-key-32-bytes-long", signing.trim_start_matches("whsec_"), password, key];
+    // A hostile endpoint: it sends back all it was sent.
+    let (origin, mut calls) =
+        listen(|call| (500, format!("{:?} {}", call.headers, call.target))).await;
+    let program = Program::new();
+    for (id, value) in [("signing", signing.as_str()), ("password", password), ("key", key)] {
+        program.ok(&["secret", "put", "c", id, "--origin", &origin], value);
+    }
+    let endpoint = json!({
+        "customerId": "c", "endpointId": "e", "url": origin, "retry": {"maxAttempts": 2, "baseDelay": "10ms"},
+        "auth": [{"scheme": "standard_webhooks", "secret": "signing"},
+                 {"scheme": "basic", "username": "u", "secret": "password"},
+                 {"scheme": "api_key", "in": "header", "name": "x-key", "secret": "key"}],
+    });
+    program.ok(&["endpoint", "put", "-"], &endpoint.to_string());
+    program.ok(
+        &["enqueue", "-"],
+        &json!({"customerId": "c", "endpointId": "e", "data": 1}).to_string(),
+    );
+
+    let mut worker = tokio::process::Command::from({
+        let mut serve = program.command(&["serve", "--json"]);
+        serve.stderr(std::process::Stdio::piped());
+        serve
+    })
+    .spawn()
+    .unwrap();
+    let letters = loop {
+        let listed = program.ok(&["dlq", "list", "--json"], "");
+        if !listed.is_empty() {
+            break listed;
+        }
+    };
+    let pid = worker.id().unwrap();
+    assert!(
+        std::process::Command::new("kill")
+            .args(["-TERM", &pid.to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let mut logs = Vec::new();
+    worker.stderr.take().unwrap().read_to_end(&mut logs).await.unwrap();
+    worker.wait().await.unwrap();
+
+    assert!(letters.contains("withheld"), "{letters}");
+    assert!(!logs.is_empty());
+    assert_silent("the log", &logs, &secrets);
+    assert_silent("the dead letter", letters.as_bytes(), &secrets);
+    let masked =
+        program.ok(&["preview", "-"], &json!({"customerId": "c", "endpointId": "e"}).to_string());
+    assert_silent("the preview", masked.as_bytes(), &secrets);
+    for entry in std::fs::read_dir(program.data()).unwrap() {
+        let path = entry.unwrap().path();
+        assert_silent(&path.display().to_string(), &std::fs::read(&path).unwrap(), &secrets);
+    }
+    let call = calls.recv().await.unwrap();
+    assert_eq!(call.header("x-key"), key);
+    for (name, value) in &call.headers {
+        let own: &[&str] = match name.as_str() {
+            "x-key" => &[key],
+            "authorization" => &[password],
+            _ => &[],
+        };
+        let others: Vec<&str> = secrets.iter().copied().filter(|s| !own.contains(s)).collect();
+        assert_silent(name, value.as_bytes(), &others);
+    }
+    assert_silent("the body and URL", &[&call.body, call.target.as_bytes()].concat(), &secrets);
+    assert_eq!(call.method, "POST");
+}

@@ -1,0 +1,73 @@
+//! Runs `sealpost` on a data directory of its own.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+pub struct Program {
+    dir: tempfile::TempDir,
+}
+
+impl Program {
+    pub fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn data(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// A command that may call loopback.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sealpost"));
+        command
+            .args(arguments)
+            .env("SEALPOST_DATA", self.data())
+            .env("SEALPOST_EGRESS_ALLOW_HTTP", "true")
+            .env("SEALPOST_EGRESS_ALLOW", "[\"127.0.0.1/32\"]")
+            .env("SEALPOST_EGRESS_PORTS", "[\"1-65535\"]")
+            .env("SEALPOST_LOG_LEVEL", "trace");
+        command
+    }
+
+    pub fn run(&self, arguments: &[&str], input: &[u8]) -> Output {
+        let mut child = self
+            .command(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // A program that refuses its arguments does not read.
+        let _ = child.stdin.take().unwrap().write_all(input);
+        child.wait_with_output().unwrap()
+    }
+
+    /// Runs a command that has to succeed; returns what it printed.
+    pub fn ok(&self, arguments: &[&str], input: &str) -> String {
+        let output = self.run(arguments, input.as_bytes());
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Runs a command that has to fail; returns its complaint.
+    pub fn fails(&self, arguments: &[&str], input: &[u8]) -> String {
+        let output = self.run(arguments, input);
+        assert!(!output.status.success(), "{arguments:?} succeeded");
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    pub fn serve(&self) -> Child {
+        self.command(&["serve", "--json"]).stderr(Stdio::piped()).spawn().unwrap()
+    }
+}
+
+/// Asks a process to stop, once.
+pub fn terminate(child: &Child) {
+    let status = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(status.success());
+}
