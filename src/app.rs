@@ -78,8 +78,12 @@ impl App {
         let lease = config.worker.lease;
         let queue =
             SqliteQueue::open(database.clone(), Arc::clone(&clock), Arc::clone(&chance), lease);
+        let deliveries = SqliteDeliveries(database.clone());
         let queue = match lock {
-            Some(lock) => queue.receive_under(lock, &data.in_flight()).await?,
+            Some(lock) => {
+                deliveries.free_claims(clock.now()).await?;
+                queue.receive_under(lock, &data.in_flight()).await?
+            }
             None => queue,
         };
         let secrets: Arc<dyn Secrets> = Arc::new(SqliteSecrets(database.clone()));
@@ -94,8 +98,8 @@ impl App {
         Ok(Self {
             queue: Arc::new(queue),
             endpoints: Arc::new(SqliteEndpoints(database.clone())),
-            health: Arc::new(SqliteHealth(database.clone())),
-            deliveries: Arc::new(SqliteDeliveries(database)),
+            health: Arc::new(SqliteHealth(database)),
+            deliveries: Arc::new(deliveries),
             guard: Arc::new(config.egress.guard()),
             tally: Arc::default(),
             secrets,

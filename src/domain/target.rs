@@ -92,7 +92,9 @@ impl TryFrom<String> for UrlTemplate {
     fn try_from(text: String) -> Result<Self, FieldError> {
         let url = Url::parse(&text.replace('*', "x"))
             .map_err(|e| FieldError::new("", format!("not an absolute URL ({e})")))?;
-        let origin = Origin::of(&url).ok_or_else(|| FieldError::new("", "expected a URL with the scheme https and a host"))?;
+        let origin = Origin::of(&url).ok_or_else(|| {
+            FieldError::new("", "expected a URL with the scheme https and a host")
+        })?;
         // Compared as text, so that a wildcard can be nowhere but in the path.
         let path_start =
             text.find("://").and_then(|at| text[at + 3..].find('/').map(|p| at + 3 + p));

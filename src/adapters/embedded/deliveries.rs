@@ -80,6 +80,19 @@ fn claim(c: &Connection, request: &ClaimRequest) -> rusqlite::Result<Found> {
     Ok(Found::Claim(Claim::Granted { after_lost_claimer }))
 }
 
+impl SqliteDeliveries {
+    /// Ends the leases of claims that have no outcome. For the process that has just taken the
+    /// directory's lock: whoever made those claims is dead.
+    pub async fn free_claims(&self, now: Timestamp) -> Result<()> {
+        let write = move |c: &Connection| {
+            let sql =
+                "UPDATE fences SET lease_until = ?1 WHERE record IS NULL AND lease_until > ?1";
+            c.prepare_cached(sql)?.execute([now.as_millis()])
+        };
+        self.0.write("deliveries.free_claims", write).await.map(drop)
+    }
+}
+
 #[async_trait]
 impl Deliveries for SqliteDeliveries {
     async fn claim(&self, request: ClaimRequest) -> Result<Claim> {

@@ -1,0 +1,130 @@
+use std::time::Duration;
+
+use sealpost::domain::dead_letter::{DeadLetter, DeadLetterFilter};
+use sealpost::domain::decide::Disposition;
+use sealpost::domain::delivery::DeliveryKey;
+use sealpost::domain::outcome::{Attempt, AttemptOutcome};
+use sealpost::domain::reason::Reason;
+use sealpost::ports::deliveries::{AttemptRecord, Claim, ClaimRequest};
+
+use crate::backend::Backend;
+
+const LEASE: Duration = Duration::from_secs(20);
+
+fn key(round: u32) -> DeliveryKey {
+    DeliveryKey {
+        customer_id: "c".parse().unwrap(),
+        endpoint_id: "e".parse().unwrap(),
+        job_id: "j".parse().unwrap(),
+        round,
+    }
+}
+
+async fn claim_round(backend: &Backend, round: u32, attempt: u32, token: &str) -> Claim {
+    let (now, token) = (backend.app.clock.now(), token.to_owned());
+    let request = ClaimRequest { key: key(round), attempt, token, now, lease: LEASE };
+    backend.app.deliveries.claim(request).await.unwrap()
+}
+
+async fn claim(backend: &Backend, attempt: u32, token: &str) -> Claim {
+    claim_round(backend, 1, attempt, token).await
+}
+
+fn record(backend: &Backend, number: u32) -> AttemptRecord {
+    let now = backend.app.clock.now();
+    let outcome = AttemptOutcome::Answered { status: 503, retry_after_ms: None };
+    let attempt =
+        Attempt { number, at: now, duration_ms: 1, address: None, outcome, detail: String::new() };
+    AttemptRecord { attempt, disposition: Disposition::RetryAt(now) }
+}
+
+const GRANTED: Claim = Claim::Granted { after_lost_claimer: false };
+
+#[tokio::test]
+async fn of_two_workers_one_gets_the_claim() {
+    let backend = Backend::embedded().await;
+    let (a, b) = tokio::join!(claim(&backend, 1, "a"), claim(&backend, 1, "b"));
+    let until = backend.app.clock.now().plus(LEASE);
+    assert!([&a, &b].contains(&&GRANTED) && [&a, &b].contains(&&Claim::Held(until)), "{a:?} {b:?}");
+}
+
+#[tokio::test]
+async fn after_the_claimer_s_death_the_next_one_is_told_that_a_call_may_have_been_made() {
+    let backend = Backend::embedded().await;
+    claim(&backend, 1, "a").await;
+    backend.clock.advance(LEASE);
+    assert_eq!(claim(&backend, 1, "b").await, Claim::Granted { after_lost_claimer: true });
+    let late = record(&backend, 1);
+    assert!(!backend.app.deliveries.record(&key(1), "a", &late).await.unwrap(), "a lost its claim");
+}
+
+#[tokio::test]
+async fn a_settled_attempt_tells_what_follows_and_is_not_made_again() {
+    let backend = Backend::embedded().await;
+    claim(&backend, 1, "a").await;
+    let first = record(&backend, 1);
+    assert!(backend.app.deliveries.record(&key(1), "a", &first).await.unwrap());
+    backend.clock.advance(LEASE);
+    assert_eq!(claim(&backend, 1, "b").await, Claim::Settled(first));
+    assert_eq!(claim(&backend, 2, "b").await, GRANTED);
+    assert_eq!(claim(&backend, 1, "c").await, Claim::Superseded);
+}
+
+#[tokio::test]
+async fn a_new_round_has_a_fence_of_its_own() {
+    let backend = Backend::embedded().await;
+    claim(&backend, 3, "a").await;
+    assert_eq!(claim_round(&backend, 2, 1, "b").await, GRANTED);
+}
+
+#[tokio::test]
+async fn a_restarted_worker_does_not_wait_for_the_claims_of_the_dead_one() {
+    let backend = Backend::embedded().await;
+    claim(&backend, 1, "a").await;
+    let backend = backend.restart().await;
+    assert_eq!(claim(&backend, 1, "b").await, Claim::Granted { after_lost_claimer: true });
+}
+
+fn letter(backend: &Backend, id: &str, customer: &str, reason: Reason) -> DeadLetter {
+    DeadLetter {
+        id: id.to_owned(),
+        message_id: "m".to_owned(),
+        customer_id: Some(customer.parse().unwrap()),
+        endpoint_id: None,
+        job_id: None,
+        round: 1,
+        reason,
+        message: "why".to_owned(),
+        accepted_at: backend.app.clock.now(),
+        dead_at: backend.app.clock.now(),
+        attempts: 0,
+        history: Vec::new(),
+        job_size: 1,
+        job_sha256: String::new(),
+    }
+}
+
+#[tokio::test]
+async fn dead_letters_are_listed_oldest_first_by_page_and_by_filter() {
+    let backend = Backend::embedded().await;
+    let deliveries = &backend.app.deliveries;
+    for (id, customer) in [("z", "a"), ("y", "b"), ("x", "a")] {
+        deliveries.put_dead_letter(&letter(&backend, id, customer, Reason::TooOld)).await.unwrap();
+        backend.clock.advance(Duration::from_secs(1));
+    }
+    let list = async |filter: DeadLetterFilter, after: Option<&str>, limit| {
+        let letters = deliveries.list_dead_letters(&filter, after, limit).await.unwrap();
+        letters.into_iter().map(|l| l.id).collect::<Vec<_>>()
+    };
+    assert_eq!(list(DeadLetterFilter::default(), None, 2).await, ["z", "y"]);
+    assert_eq!(list(DeadLetterFilter::default(), Some("y"), 9).await, ["x"]);
+    let of_a =
+        DeadLetterFilter { customer_id: Some("a".parse().unwrap()), ..DeadLetterFilter::default() };
+    assert_eq!(list(of_a, None, 9).await, ["z", "x"]);
+    let gone =
+        DeadLetterFilter { reason: Some(Reason::EndpointGone), ..DeadLetterFilter::default() };
+    assert!(list(gone, None, 9).await.is_empty());
+    deliveries.remove_dead_letters(&["y".to_owned()]).await.unwrap();
+    assert_eq!(deliveries.get_dead_letter("y").await.unwrap(), None);
+    assert_eq!(deliveries.get_dead_letter("x").await.unwrap().unwrap().id, "x");
+}

@@ -1,0 +1,6 @@
+//! The ports' contracts: one suite, run over every implementation.
+
+mod backend;
+mod deliveries;
+mod queue;
+mod stores;

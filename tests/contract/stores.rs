@@ -1,0 +1,69 @@
+use std::time::Duration;
+
+use sealpost::domain::endpoint::{Endpoint, Health};
+use sealpost::domain::secret::SealedVersion;
+use sealpost::ports::endpoints::PutResult;
+
+use crate::backend::Backend;
+
+fn endpoint(url: &str) -> Endpoint {
+    Endpoint::from_json(&format!(r#"{{"customerId":"c","endpointId":"e","url":"{url}"}}"#)).unwrap()
+}
+
+async fn put(backend: &Backend, expected: Option<u64>) -> PutResult {
+    let now = backend.app.clock.now();
+    backend.app.endpoints.put(endpoint("https://a.example/"), expected, now).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_endpoint_is_written_only_over_the_version_that_was_read() {
+    let backend = Backend::embedded().await;
+    assert_eq!(put(&backend, Some(0)).await, PutResult::Put(1));
+    assert_eq!(put(&backend, Some(0)).await, PutResult::Conflict(1));
+    assert_eq!(put(&backend, Some(1)).await, PutResult::Put(2));
+    assert_eq!(put(&backend, None).await, PutResult::Put(3));
+    let (customer, id) = ("c".parse().unwrap(), "e".parse().unwrap());
+    assert!(backend.app.endpoints.delete(&customer, &id).await.unwrap());
+    assert!(!backend.app.endpoints.delete(&customer, &id).await.unwrap());
+    assert!(backend.app.endpoints.get(&customer, &id).await.unwrap().is_none());
+    assert_eq!(put(&backend, Some(0)).await, PutResult::Put(4), "a version is never given twice");
+}
+
+#[tokio::test]
+async fn a_late_410_does_not_disable_an_endpoint_that_was_put_again() {
+    let backend = Backend::embedded().await;
+    let (customer, id) = ("c".parse().unwrap(), "e".parse().unwrap());
+    let gone = Health::Disabled { why: "gone".to_owned() };
+    let health = &backend.app.health;
+    assert_eq!(health.get(&customer, &id, 1).await.unwrap(), Health::Active);
+    assert!(health.set(&customer, &id, 1, &gone).await.unwrap());
+    assert_eq!(health.get(&customer, &id, 1).await.unwrap(), gone);
+    assert_eq!(health.get(&customer, &id, 2).await.unwrap(), Health::Active);
+    let paused = Health::Paused { until: backend.app.clock.now() };
+    assert!(!health.set(&customer, &id, 1, &paused).await.unwrap(), "disabled stays disabled");
+    assert!(health.set(&customer, &id, 2, &paused).await.unwrap());
+    assert!(!health.set(&customer, &id, 1, &gone).await.unwrap());
+    assert_eq!(health.get(&customer, &id, 2).await.unwrap(), paused);
+}
+
+#[tokio::test]
+async fn of_two_administrators_who_put_the_same_secret_version_one_is_refused() {
+    let backend = Backend::embedded().await;
+    let (customer, id) = ("c".parse().unwrap(), "s".parse().unwrap());
+    let now = backend.app.clock.now();
+    let version =
+        |version| SealedVersion { version, sealed: vec![1], origins: [].into(), created_at: now };
+    let secrets = &backend.app.secrets;
+    let (a, b) = tokio::join!(
+        secrets.put(&customer, &id, version(1), None),
+        secrets.put(&customer, &id, version(1), None)
+    );
+    let results = [a.unwrap(), b.unwrap()];
+    assert!(results.contains(&PutResult::Put(1)) && results.contains(&PutResult::Conflict(1)));
+    let until = now.plus(Duration::from_secs(60));
+    secrets.put(&customer, &id, version(2), Some(until)).await.unwrap();
+    let stored = secrets.get(&customer, &id).await.unwrap().unwrap();
+    assert_eq!(stored.in_use(now).map(|v| v.version).collect::<Vec<_>>(), [2, 1]);
+    assert_eq!(stored.in_use(until).map(|v| v.version).collect::<Vec<_>>(), [2]);
+    assert_eq!(secrets.last_version(&customer, &id).await.unwrap(), 2);
+}
