@@ -1,5 +1,7 @@
 //! Dependencies point one way, and the project speaks of itself alone.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

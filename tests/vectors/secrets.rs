@@ -137,3 +137,37 @@ fn basic_and_bearer_are_written_and_refused_as_the_cases_say() {
     }
     assert!(seen >= 7);
 }
+
+#[test]
+fn every_scheme_has_a_file_vectors_and_a_heading() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let docs = std::fs::read_to_string(root.join("docs/AUTH.md")).unwrap();
+    for scheme in sealpost::auth::REGISTRY {
+        let name = scheme.name();
+        assert!(root.join(format!("src/auth/{name}.rs")).is_file(), "src/auth/{name}.rs");
+        assert!(docs.contains(&format!("\n## {name}\n")), "docs/AUTH.md has no heading {name}");
+        let file = crate::own(&format!("auth/{name}/cases.json"));
+        for case in file["cases"].as_array().unwrap() {
+            let mut step = case["settings"].clone();
+            step["scheme"] = name.into();
+            let steps = json!([step]);
+            let (id, body) =
+                (case["id"].as_str().unwrap_or("j"), case["body"].as_str().unwrap_or(""));
+            let seconds = case["seconds"].as_i64().unwrap_or(0);
+            let secret = [case["secret"].as_str().unwrap()];
+            let get = |header_name: &str| {
+                header(&steps, &secret, id, seconds, body.as_bytes(), header_name)
+            };
+            match case["expect"].as_object() {
+                Some(expected) => expected
+                    .iter()
+                    .for_each(|(n, v)| assert_eq!(get(n).as_deref(), v.as_str(), "{case}")),
+                None => assert_eq!(
+                    get("authorization").or(get("x-key")).or(get("webhook-signature")),
+                    None,
+                    "{case}"
+                ),
+            }
+        }
+    }
+}
