@@ -63,12 +63,7 @@ async fn secrets_stay_out_of_logs_errors_dead_letters_and_the_database() {
     })
     .spawn()
     .unwrap();
-    let letters = loop {
-        let listed = program.ok(&["dlq", "list", "--json"], "");
-        if !listed.is_empty() {
-            break listed;
-        }
-    };
+    let letters = program.dead_letters(1);
     let pid = worker.id().unwrap();
     assert!(
         std::process::Command::new("kill")

@@ -125,12 +125,7 @@ async fn a_message_that_is_no_job_is_dead_lettered_with_its_bytes_and_the_worker
     }
     let mut worker = program.serve();
     assert_eq!(calls.recv().await.unwrap().header("webhook-id"), "b");
-    let listed = loop {
-        let listed = program.ok(&["dlq", "list", "--json"], "");
-        if listed.lines().count() == 4 {
-            break listed;
-        }
-    };
+    let listed = program.dead_letters(4);
     crate::program::terminate(&worker);
     worker.wait().unwrap();
     let letters: Vec<Value> =

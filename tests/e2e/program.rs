@@ -61,6 +61,17 @@ impl Program {
         String::from_utf8(output.stderr).unwrap()
     }
 
+    /// The dead letters, once there are `count` of them.
+    pub fn dead_letters(&self, count: usize) -> String {
+        for _ in 0..2000 {
+            let listed = self.ok(&["dlq", "list", "--json"], "");
+            if listed.lines().count() == count {
+                return listed;
+            }
+        }
+        panic!("there are still not {count} dead letters");
+    }
+
     pub fn serve(&self) -> Child {
         self.command(&["serve", "--json"]).stderr(Stdio::piped()).spawn().unwrap()
     }
