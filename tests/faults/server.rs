@@ -66,7 +66,7 @@ async fn speak(mut stream: TcpStream, then: Then) -> std::io::Result<()> {
                 stream.write_all(bytes).await?;
                 stream.flush().await?;
                 // What was sent must be read before the reset throws it away.
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                tokio::time::sleep(Duration::from_millis(250)).await;
                 return stream.set_zero_linger();
             }
             Then::Hang => std::future::pending().await,
