@@ -8,7 +8,7 @@ use super::sign::{Signed, apply};
 use super::withhold::withhold_secrets;
 use super::{Halt, Pipeline};
 use crate::domain::decide::{Disposition, decide};
-use crate::domain::outcome::{Attempt, AttemptOutcome, Phase};
+use crate::domain::outcome::{Attempt, AttemptOutcome};
 use crate::domain::request::OutboundRequest;
 use crate::domain::retry_after;
 use crate::domain::timestamp::Timestamp;
@@ -54,19 +54,7 @@ impl Pipeline {
     ) -> Result<Attempt, Halt> {
         let endpoint = &signed.resolved.known.endpoint;
         let (at, started) = (self.clock.now(), Instant::now());
-        let sending = self.client.send(request, started + endpoint.timeout);
-        let reply = tokio::select! {
-            biased;
-            reply = sending => reply?,
-            // The call may have arrived: it counts as an attempt whose answer nobody waited for.
-            () = stop.cancelled() => Reply {
-                result: Err(crate::egress::client::Failure {
-                    phase: Phase::ResponseTimeout,
-                    detail: "the worker stopped before an answer came".to_owned(),
-                }),
-                address: None,
-            },
-        };
+        let reply = self.client.send(request, started + endpoint.timeout, stop).await?;
         let number = signed.resolved.standing().attempt;
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let address = reply.address.map(|address| address.to_string());

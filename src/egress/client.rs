@@ -12,6 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::ClientConfig;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
+use tokio_util::sync::CancellationToken;
 
 use super::connector::{ConnectError, GuardedConnector};
 use super::guard::Guard;
@@ -92,22 +93,33 @@ impl Client {
         Ok(Self::new(guard, resolver, tls::client_config(extra_roots)?))
     }
 
-    /// Makes the call; returns by `deadline`.
+    /// Makes the call; returns by `deadline`, or soon after `stop`.
     ///
     /// # Errors
-    /// Only if it failed on our side; what the endpoint does is in the reply.
-    pub async fn send(&self, request: &OutboundRequest, deadline: Instant) -> Result<Reply> {
+    /// Only if it failed on our side, or was stopped before anything was written; what the endpoint
+    /// does is in the reply.
+    pub async fn send(
+        &self,
+        request: &OutboundRequest,
+        deadline: Instant,
+        stop: &CancellationToken,
+    ) -> Result<Reply> {
         let mut request = to_http(request)?;
         let capture = capture_connection(&mut request);
         let progress = Arc::new(Progress::new());
         let call = PROGRESS.scope(Arc::clone(&progress), self.http.request(request));
-        let answered = timeout_at(deadline, call).await;
+        let answered = tokio::select! {
+            biased;
+            answered = timeout_at(deadline, call) => Some(answered),
+            () = stop.cancelled() => None,
+        };
         let info = connection_info(&capture);
         let address = info.as_ref().map(|i| i.address).or(progress.read().1);
         let result = match answered {
-            Ok(Ok(response)) => Ok(read(response, &capture, deadline).await),
-            Ok(Err(error)) => Err(classify(&error, info.as_ref())?),
-            Err(_) => Err(timed_out(&progress, info.as_ref())?),
+            Some(Ok(Ok(response))) => Ok(read(response, &capture, deadline).await),
+            Some(Ok(Err(error))) => Err(classify(&error, info.as_ref())?),
+            Some(Err(_)) => Err(timed_out(&progress, info.as_ref())?),
+            None => Err(stopped(info.as_ref())?),
         };
         if let Some(info) = info {
             info.end_call();
@@ -180,6 +192,15 @@ fn timed_out(progress: &Progress, info: Option<&ConnectionInfo>) -> Result<Failu
         (None, Stage::Resolving) => return Err(Error::new("resolver.lookup", "no answer in time")),
     };
     Ok(Failure { phase, detail: "the endpoint's timeout has passed".to_owned() })
+}
+
+/// A call that was written may have arrived: it counts. One that was not is as if never begun.
+fn stopped(info: Option<&ConnectionInfo>) -> Result<Failure> {
+    if info.is_some_and(ConnectionInfo::wrote) {
+        let detail = "the worker stopped before an answer came".to_owned();
+        return Ok(Failure { phase: Phase::ResponseTimeout, detail });
+    }
+    Err(Error::new("egress.send", "the worker stopped before anything was written"))
 }
 
 fn to_http(request: &OutboundRequest) -> Result<http::Request<Full<Bytes>>> {

@@ -156,3 +156,29 @@ async fn a_tls_handshake_that_hangs_or_is_no_tls_sends_no_request() {
         assert!(!phase.is_ambiguous());
     }
 }
+
+#[tokio::test]
+async fn a_stop_counts_a_written_call_as_ambiguous_and_an_unwritten_one_not_at_all() {
+    let (address, _) = listen(Then::Hang).await;
+    let client = client("127.0.0.1/32", ScriptedResolver::new([None]));
+    let stop = tokio_util::sync::CancellationToken::new();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    // A TLS handshake that hangs: nothing of the request is written.
+    for (scheme, written) in [("http", true), ("https", false)] {
+        let request = crate::server::request(&format!("{scheme}://{address}/"));
+        let stop = stop.child_token();
+        let sending = client.send(&request, deadline, &stop);
+        let stopping = async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            stop.cancel();
+        };
+        let (reply, ()) = tokio::join!(sending, stopping);
+        match reply {
+            Ok(reply) => assert_eq!(
+                (reply.result.unwrap_err().phase, written),
+                (Phase::ResponseTimeout, true)
+            ),
+            Err(error) => assert!(!written, "{error}"),
+        }
+    }
+}

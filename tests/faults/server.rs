@@ -15,6 +15,7 @@ use sealpost::ports::{Error, Result};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// What the server does after it has read a request.
 #[derive(Clone)]
@@ -115,5 +116,5 @@ pub fn request(url: &str) -> OutboundRequest {
 
 /// Calls a server once, with a deadline.
 pub async fn call(client: &Client, url: &str, deadline: Duration) -> Result<Reply> {
-    client.send(&request(url), Instant::now() + deadline).await
+    client.send(&request(url), Instant::now() + deadline, &CancellationToken::new()).await
 }
