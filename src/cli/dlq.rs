@@ -94,9 +94,9 @@ pub async fn run(global: &Global, verb: &Dlq) -> anyhow::Result<ExitCode> {
         }
         Dlq::Purge(chosen) => {
             let letters = choose(&app, chosen).await?;
-            let ids: Vec<String> = letters.into_iter().map(|letter| letter.id).collect();
+            let ids: Vec<String> = letters.iter().map(|letter| letter.id.clone()).collect();
             app.queue.purge_dead(&ids).await?;
-            app.deliveries.remove_dead_letters(&ids).await?;
+            app.deliveries.remove_dead_letters(&letters).await?;
             report(global, "purged", ids.len())?;
         }
     }
@@ -129,9 +129,8 @@ pub async fn replay(app: &App, letters: Vec<DeadLetter>) -> anyhow::Result<usize
             })
             .collect();
         replayed += app.queue.redrive(redrives?).await?.len();
-        // The message is back in the queue: only now may the index forget it.
-        let ids: Vec<String> = page.iter().map(|letter| letter.id.clone()).collect();
-        app.deliveries.remove_dead_letters(&ids).await?;
+        // The messages are back in the queue: only now may the index forget them.
+        app.deliveries.remove_dead_letters(page).await?;
     }
     Ok(replayed)
 }

@@ -79,6 +79,7 @@ pub trait Deliveries: Send + Sync {
         limit: usize,
     ) -> Result<Vec<DeadLetter>>;
 
-    /// Takes dead letters out of the index.
-    async fn remove_dead_letters(&self, ids: &[String]) -> Result<()>;
+    /// Takes dead letters out of the index, as they were read: one that was given up again since
+    /// stays.
+    async fn remove_dead_letters(&self, letters: &[DeadLetter]) -> Result<()>;
 }

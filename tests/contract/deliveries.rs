@@ -124,7 +124,11 @@ async fn dead_letters_are_listed_oldest_first_by_page_and_by_filter() {
     let gone =
         DeadLetterFilter { reason: Some(Reason::EndpointGone), ..DeadLetterFilter::default() };
     assert!(list(gone, None, 9).await.is_empty());
-    deliveries.remove_dead_letters(&["y".to_owned()]).await.unwrap();
+    let read = deliveries.get_dead_letter("y").await.unwrap().unwrap();
+    deliveries.put_dead_letter(&letter(&backend, "y", "b", Reason::TooOld)).await.unwrap();
+    deliveries.remove_dead_letters(&[read]).await.unwrap();
+    let again = deliveries.get_dead_letter("y").await.unwrap().unwrap();
+    deliveries.remove_dead_letters(&[again]).await.unwrap();
     assert_eq!(deliveries.get_dead_letter("y").await.unwrap(), None);
     assert_eq!(deliveries.get_dead_letter("x").await.unwrap().unwrap().id, "x");
 }

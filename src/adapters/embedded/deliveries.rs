@@ -177,11 +177,13 @@ impl Deliveries for SqliteDeliveries {
         Ok(matching)
     }
 
-    async fn remove_dead_letters(&self, ids: &[String]) -> Result<()> {
-        let ids = ids.to_owned();
+    async fn remove_dead_letters(&self, letters: &[DeadLetter]) -> Result<()> {
+        let rows: Vec<(String, i64)> =
+            letters.iter().map(|l| (l.id.clone(), l.dead_at.as_millis())).collect();
         let write = move |c: &Connection| {
-            let mut statement = c.prepare_cached("DELETE FROM dead_letters WHERE id = ?")?;
-            ids.iter().try_for_each(|id| statement.execute([id]).map(drop))
+            let sql = "DELETE FROM dead_letters WHERE id = ? AND dead_at = ?";
+            let mut statement = c.prepare_cached(sql)?;
+            rows.iter().try_for_each(|row| statement.execute(params![row.0, row.1]).map(drop))
         };
         self.0.write("deliveries.remove_dead_letters", write).await
     }
