@@ -2,11 +2,14 @@
 NEXTEST_VERSION := 0.9.143
 export CARGO_TERM_COLOR ?= never
 
-.PHONY: test fmt lint
+.PHONY: test bench fmt lint
 
 test: fmt lint
 	@cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest --version $(NEXTEST_VERSION)
 	cargo nextest run --locked
+
+bench:
+	cargo bench --locked --bench delivery
 
 fmt:
 	cargo fmt --all --check

@@ -1,0 +1,61 @@
+//! Processes of the benchmark, and what they have used.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::Context;
+
+/// A process that ends with the benchmark.
+pub struct Process(pub Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Process {
+    /// This program, as one of its parts, with the reader of what it prints.
+    pub fn part(arguments: &[&str]) -> anyhow::Result<(Self, BufReader<ChildStdout>)> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let output = child.stdout.take().context("no output")?;
+        Ok((Self(child), BufReader::new(output)))
+    }
+
+    /// Processor time used so far, of all threads, in user and system mode.
+    pub fn cpu(&self) -> anyhow::Result<Duration> {
+        cpu_of(&self.0.id().to_string())
+    }
+
+    /// The most memory that was resident at once, in MiB.
+    pub fn peak_rss_mib(&self) -> anyhow::Result<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib: f64 = line.context("no VmHWM")?.trim().trim_end_matches(" kB").parse()?;
+        Ok(kib / 1024.0)
+    }
+}
+
+/// Processor time of a process, by id or `self` (proc_pid_stat(5): fields 14 and 15, in ticks of
+/// 10 ms on every Linux that Rust supports).
+pub fn cpu_of(process: &str) -> anyhow::Result<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // The name in field 2 may hold spaces; it ends at the last parenthesis.
+    let (_, fields) = stat.rsplit_once(')').context("no name")?;
+    let fields: Vec<&str> = fields.split_whitespace().collect();
+    let ticks: u64 = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
+    Ok(Duration::from_millis(ticks * 10))
+}
+
+/// The first line that a process prints.
+pub fn first_line(output: &mut impl BufRead) -> anyhow::Result<String> {
+    let mut line = String::new();
+    output.read_line(&mut line)?;
+    Ok(line.trim().to_owned())
+}
