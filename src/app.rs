@@ -115,9 +115,10 @@ impl App {
     /// # Errors
     /// If the resolver's or the certificate authorities' configuration cannot be read.
     pub fn pipeline(&self) -> Result<Pipeline> {
-        let (guard, resolver) = (Arc::clone(&self.guard), Arc::new(SystemResolver::new()?));
-        let client =
-            Client::with_roots(guard, resolver, self.config.egress.extra_roots.as_deref())?;
+        let egress = &self.config.egress;
+        let resolver = Arc::new(SystemResolver::new(&egress.nameservers)?);
+        let guard = Arc::clone(&self.guard);
+        let client = Client::with_roots(guard, resolver, egress.extra_roots.as_deref())?;
         Ok(Pipeline {
             queue: Arc::clone(&self.queue),
             endpoints: EndpointBook::new(

@@ -39,9 +39,11 @@ pub struct Check {
 
 pub async fn run(global: &Global, verb: &Egress) -> anyhow::Result<ExitCode> {
     let Egress::Check(check) = verb;
-    let mut guard = global.load_config()?.egress.guard();
+    let config = global.load_config()?.egress;
+    let mut guard = config.guard();
     guard.allow_http |= check.allow_http;
-    let resolver = if check.resolve { Some(SystemResolver::new()?) } else { None };
+    let resolver =
+        if check.resolve { Some(SystemResolver::new(&config.nameservers)?) } else { None };
     for given in &check.inputs {
         if given != "-" {
             judge(global, &guard, resolver.as_ref(), given).await?;

@@ -1,5 +1,6 @@
 //! `[egress]`: what may be called.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use ipnet::IpNet;
@@ -23,19 +24,29 @@ pub struct EgressConfig {
     pub ports: Vec<PortRange>,
     /// A PEM file of certificate authorities to trust beside the machine's.
     pub extra_roots: Option<PathBuf>,
+    /// Name servers to ask, with their ports, instead of the machine's.
+    pub nameservers: Vec<SocketAddr>,
 }
 
 impl Default for EgressConfig {
     fn default() -> Self {
         let Guard { allow_http, allow, deny, allow_names, ports } = Guard::default();
-        Self { allow_http, allow, deny, allow_names, ports, extra_roots: None }
+        Self {
+            allow_http,
+            allow,
+            deny,
+            allow_names,
+            ports,
+            extra_roots: None,
+            nameservers: Vec::new(),
+        }
     }
 }
 
 impl EgressConfig {
     /// The guard that these settings describe.
     pub fn guard(&self) -> Guard {
-        let Self { allow_http, allow, deny, allow_names, ports, extra_roots: _ } = self.clone();
+        let Self { allow_http, allow, deny, allow_names, ports, .. } = self.clone();
         Guard { allow_http, allow, deny, allow_names, ports }
     }
 }

@@ -1,6 +1,7 @@
 //! Opens connections: looks the name up, vets every address, dials, and shakes hands. Nothing else
 //! in the program opens a connection to the outside.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -118,7 +119,7 @@ impl GuardedConnector {
         let vetted: Result<(), Blocked> =
             addresses.iter().try_for_each(|a| self.guard.check_address(*a));
         vetted.map_err(|blocked| fault(Phase::Blocked, blocked.to_string()))?;
-        Ok(addresses)
+        Ok(alternate(addresses))
     }
 
     async fn dial(
@@ -156,6 +157,19 @@ impl GuardedConnector {
         let stream = shaken.map_err(|e| fault(Phase::Tls, e.to_string()))?;
         Ok(Transport::Tls(Box::new(stream)))
     }
+}
+
+/// The addresses with IPv6 and IPv4 in turn (RFC 8305 section 4), so that a machine without one of
+/// them reaches a name that has many addresses of it.
+fn alternate(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
+    let (mut six, mut four): (VecDeque<_>, VecDeque<_>) =
+        addresses.into_iter().partition(IpAddr::is_ipv6);
+    let mut alternating = Vec::with_capacity(six.len() + four.len());
+    while !(six.is_empty() && four.is_empty()) {
+        alternating.extend(six.pop_front());
+        alternating.extend(four.pop_front());
+    }
+    alternating
 }
 
 async fn open(address: SocketAddr) -> io::Result<tokio::net::TcpStream> {

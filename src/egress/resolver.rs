@@ -1,9 +1,11 @@
 //! Names to addresses. Names are absolute: the machine's search domains are never tried.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use async_trait::async_trait;
 use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{NameServerConfig, ResolverConfig};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 
 use crate::ports::{Error, Result};
@@ -16,16 +18,34 @@ pub trait Resolver: Send + Sync {
     async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>>;
 }
 
-/// The resolver that the machine is configured with.
+/// The resolver that the machine is configured with, or one that asks the operator's name servers.
 pub struct SystemResolver(TokioResolver);
 
 impl SystemResolver {
-    /// Reads the machine's configuration (`/etc/resolv.conf`, `/etc/hosts`).
-    pub fn new() -> Result<Self> {
+    /// Asks `nameservers`; if there are none, those of the machine's configuration
+    /// (`/etc/resolv.conf`). Either way `/etc/hosts` is read first.
+    ///
+    /// # Errors
+    /// If the machine's configuration cannot be read.
+    pub fn new(nameservers: &[SocketAddr]) -> Result<Self> {
         let failed = |e| Error::new("resolver.open", e);
-        let resolver = TokioResolver::builder_tokio().map_err(failed)?.build().map_err(failed)?;
-        Ok(Self(resolver))
+        let builder = if nameservers.is_empty() {
+            TokioResolver::builder_tokio().map_err(failed)?
+        } else {
+            let servers = nameservers.iter().map(|server| name_server(*server)).collect();
+            let config = ResolverConfig::from_name_servers(servers);
+            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+        };
+        Ok(Self(builder.build().map_err(failed)?))
     }
+}
+
+fn name_server(address: SocketAddr) -> NameServerConfig {
+    let mut server = NameServerConfig::udp_and_tcp(address.ip());
+    for connection in &mut server.connections {
+        connection.port = address.port();
+    }
+    server
 }
 
 #[async_trait]

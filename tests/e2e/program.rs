@@ -26,7 +26,10 @@ impl Program {
             .env("SEALPOST_EGRESS_ALLOW_HTTP", "true")
             .env("SEALPOST_EGRESS_ALLOW", "[\"127.0.0.1/32\"]")
             .env("SEALPOST_EGRESS_PORTS", "[\"1-65535\"]")
-            .env("SEALPOST_LOG_LEVEL", "trace");
+            .env("SEALPOST_LOG_LEVEL", "trace")
+            // Proxies of the environment are nobody's decision: they are ignored.
+            .env("HTTP_PROXY", "http://127.0.0.1:1")
+            .env("http_proxy", "http://127.0.0.1:1");
         command
     }
 

@@ -1,6 +1,12 @@
 //! Hostile and broken surroundings.
+
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod abuse;
+#[path = "../vectors/data.rs"]
+mod data;
+mod dns_server;
 mod names;
 mod responses;
 mod server;
+mod tls_server;

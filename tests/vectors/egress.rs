@@ -3,7 +3,7 @@
 use sealpost::domain::origin::Origin;
 use sealpost::egress::guard::Guard;
 
-use crate::cases;
+use crate::data::cases;
 
 #[test]
 fn every_url_is_judged_as_the_cases_say() {

@@ -7,7 +7,7 @@ use sealpost::domain::header::check_plain;
 use sealpost::domain::retry_after;
 use sealpost::domain::timestamp::Timestamp;
 
-use crate::{cases, own, shared};
+use crate::data::{cases, own, shared};
 
 #[test]
 fn header_names_values_and_methods_are_refused_as_the_cases_say() {

@@ -11,7 +11,7 @@ use sealpost::vault::context_bytes;
 use sealpost::vault::envelope::Envelope;
 use serde_json::{Value, json};
 
-use crate::shared;
+use crate::data::{own, shared};
 
 fn hex(case: &Value, key: &str) -> Vec<u8> {
     let text = case[key].as_str().unwrap();
@@ -146,7 +146,7 @@ fn every_scheme_has_a_file_vectors_and_a_heading() {
         let name = scheme.name();
         assert!(root.join(format!("src/auth/{name}.rs")).is_file(), "src/auth/{name}.rs");
         assert!(docs.contains(&format!("\n## {name}\n")), "docs/AUTH.md has no heading {name}");
-        let file = crate::own(&format!("auth/{name}/cases.json"));
+        let file = own(&format!("auth/{name}/cases.json"));
         for case in file["cases"].as_array().unwrap() {
             let mut step = case["settings"].clone();
             step["scheme"] = name.into();
