@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{NameServerConfig, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::net::{DnsError, NetError, NoRecords};
+use hickory_resolver::proto::op::ResponseCode;
+use hickory_resolver::proto::rr::RecordType;
 
 use crate::ports::{Error, Result};
 
@@ -48,20 +50,35 @@ fn name_server(address: SocketAddr) -> NameServerConfig {
     server
 }
 
-#[async_trait]
-impl Resolver for SystemResolver {
-    async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>> {
-        let absolute = format!("{}.", name.trim_end_matches('.'));
-        match self.0.lookup_ip(absolute).await {
-            Ok(found) => Ok(found.iter().collect()),
+impl SystemResolver {
+    /// The addresses of one family; none if the answer says that there are none.
+    async fn lookup(&self, name: &str, family: RecordType) -> Result<Vec<IpAddr>> {
+        match self.0.lookup(name, family).await {
+            Ok(found) => Ok(found.answers().iter().filter_map(|r| r.data.ip_addr()).collect()),
             Err(NetError::Dns(DnsError::NoRecordsFound(none))) if is_final(&none) => Ok(Vec::new()),
             Err(error) => Err(Error::new("resolver.lookup", error)),
         }
     }
 }
 
+#[async_trait]
+impl Resolver for SystemResolver {
+    async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>> {
+        let absolute = format!("{}.", name.trim_end_matches('.'));
+        let (six, four) = tokio::join!(
+            self.lookup(&absolute, RecordType::AAAA),
+            self.lookup(&absolute, RecordType::A)
+        );
+        match (six, four) {
+            (Ok(six), Ok(four)) => Ok([six, four].concat()),
+            // One family failed. What the other has will do; that it has none says nothing.
+            (Ok(found), Err(_)) | (Err(_), Ok(found)) if !found.is_empty() => Ok(found),
+            (Ok(_), Err(error)) | (Err(error), Ok(_) | Err(_)) => Err(error),
+        }
+    }
+}
+
 /// Whether the answer says that there is nothing, rather than that the server failed.
-fn is_final(none: &hickory_resolver::net::NoRecords) -> bool {
-    use hickory_resolver::proto::op::ResponseCode;
+fn is_final(none: &NoRecords) -> bool {
     matches!(none.response_code, ResponseCode::NXDomain | ResponseCode::NoError)
 }

@@ -16,6 +16,8 @@ pub enum Answer {
     Addresses(Vec<IpAddr>, Option<String>),
     /// This code, and no record.
     Code(ResponseCode),
+    /// These addresses of one family; the question for the other fails.
+    Half(Vec<IpAddr>, RecordType),
     /// Nothing.
     Silence,
 }
@@ -59,6 +61,13 @@ fn reply(question: &Message, answer: &Answer) -> Option<Message> {
     match answer {
         Answer::Silence => return None,
         Answer::Code(code) => reply.metadata.response_code = *code,
+        Answer::Half(_, family) if query.query_type() != *family => {
+            reply.metadata.response_code = ResponseCode::ServFail;
+        }
+        Answer::Half(addresses, _) => {
+            let whole = Answer::Addresses(addresses.clone(), None);
+            return self::reply(question, &whole);
+        }
         Answer::Addresses(addresses, alias) => {
             let mut name = query.name().clone();
             let alias = alias.as_ref().map(|a| Name::from_str(&format!("{a}.")).unwrap());

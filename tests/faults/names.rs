@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use hickory_resolver::proto::op::ResponseCode;
+use hickory_resolver::proto::rr::RecordType;
 use sealpost::domain::outcome::Phase;
 use sealpost::egress::guard::Guard;
 use serde_json::Value;
@@ -180,4 +181,20 @@ async fn a_name_with_many_dead_addresses_of_one_family_is_reached_by_the_other()
     .unwrap();
     let url = format!("http://h.test.example:{}/", address.port());
     assert_eq!(call(&client, &url, WAIT).await.unwrap().result.unwrap().status, 204);
+}
+
+#[tokio::test]
+async fn half_an_answer_serves_if_it_holds_an_address_and_blames_nobody_if_not() {
+    let (address, _) = listen(Then::Send(OK.to_vec())).await;
+    let url = format!("http://h.test.example:{}/", address.port());
+    for (addresses, reached) in [(vec![IpAddr::from([127, 1, 0, 1])], true), (Vec::new(), false)] {
+        let answer = Answer::Half(addresses, RecordType::A);
+        let (nameserver, _) = dns_server::serve(vec![answer]).await;
+        let reply = call(&client(PUBLIC, resolver(nameserver), None), &url, WAIT).await;
+        assert_eq!(reply.is_ok_and(|reply| reply.result.is_ok()), reached);
+    }
+    let answer = Answer::Half(Vec::new(), RecordType::AAAA);
+    let (nameserver, _) = dns_server::serve(vec![answer]).await;
+    let nobody_s = call(&client(PUBLIC, resolver(nameserver), None), &url, WAIT).await;
+    assert!(nobody_s.is_err(), "IPv4 may have an address: the endpoint is not to blame");
 }
