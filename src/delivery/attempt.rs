@@ -1,5 +1,7 @@
 //! Claimed → attempted: the call is made, and what follows is decided.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -8,12 +10,17 @@ use super::sign::{Signed, apply};
 use super::withhold::withhold_secrets;
 use super::{Halt, Pipeline};
 use crate::domain::decide::{Disposition, decide};
+use crate::domain::delivery::DeliveryKey;
 use crate::domain::outcome::{Attempt, AttemptOutcome};
 use crate::domain::request::OutboundRequest;
 use crate::domain::retry_after;
 use crate::domain::timestamp::Timestamp;
 use crate::egress::client::Reply;
 use crate::ports::deliveries::AttemptRecord;
+
+/// What is waited after each failure to record an outcome.
+const RECORD_PAUSES: [Duration; 4] =
+    [Duration::from_millis(50), Duration::from_millis(200), Duration::from_secs(1), Duration::ZERO];
 
 impl Pipeline {
     /// Makes the call and records its outcome under the claim.
@@ -37,13 +44,27 @@ impl Pipeline {
             let key = &signed.resolved.decoded.key;
             // Lost to another claimer after our lease ran out: what follows is theirs to do. But a
             // delivery that was made is done, whoever made it.
-            let ours = self.deliveries.record(key, &token, &record).await?;
+            let ours = self.record_outcome(key, &token, &record).await;
             if !ours && record.disposition != Disposition::Done {
                 return Err(Halt::Leftover);
             }
         }
         self.learn(&signed.resolved.known, &record.attempt.outcome).await;
         Ok(record)
+    }
+
+    /// Records an outcome; whether the claim was still ours. The call was made, so a store that
+    /// stays out of order is no reason to make it again: what follows is done without the record,
+    /// and the fence of the next attempt keeps out whoever claims this one after us.
+    async fn record_outcome(&self, key: &DeliveryKey, token: &str, record: &AttemptRecord) -> bool {
+        for pause in RECORD_PAUSES {
+            match self.deliveries.record(key, token, record).await {
+                Ok(ours) => return ours,
+                Err(error) => self.tally.fault(&error, key.job_id.as_str()),
+            }
+            tokio::time::sleep(pause).await;
+        }
+        true
     }
 
     async fn call(
@@ -80,7 +101,7 @@ fn is_refusal(outcome: &AttemptOutcome) -> bool {
 }
 
 /// The outcome, and what was said beside it.
-fn outcome(reply: Reply, now: Timestamp, cap: std::time::Duration) -> (AttemptOutcome, String) {
+fn outcome(reply: Reply, now: Timestamp, cap: Duration) -> (AttemptOutcome, String) {
     match reply.result {
         Ok(answer) => {
             let wait = answer.retry_after.and_then(|value| retry_after::parse(&value, now, cap));

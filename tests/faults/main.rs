@@ -9,4 +9,5 @@ mod dns_server;
 mod names;
 mod responses;
 mod server;
+mod stores;
 mod tls_server;

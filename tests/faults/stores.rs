@@ -1,0 +1,90 @@
+//! Stores that fail at the wrong moment.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sealpost::app::{App, Role};
+use sealpost::config::Config;
+use sealpost::delivery::Fencing;
+use sealpost::domain::dead_letter::{DeadLetter, DeadLetterFilter};
+use sealpost::domain::delivery::DeliveryKey;
+use sealpost::domain::endpoint::Endpoint;
+use sealpost::domain::timestamp::Timestamp;
+use sealpost::ports::deliveries::{AttemptRecord, Claim, ClaimRequest};
+use sealpost::ports::queue::{Depth, NewMessage};
+use sealpost::ports::{Deliveries, Error, Result};
+use tokio_util::sync::CancellationToken;
+
+use crate::server::{Then, listen};
+
+/// Records no outcome, as often as it is told to.
+struct Forgetful {
+    inner: Arc<dyn Deliveries>,
+    failures: AtomicUsize,
+}
+
+#[async_trait]
+impl Deliveries for Forgetful {
+    async fn record(&self, key: &DeliveryKey, token: &str, record: &AttemptRecord) -> Result<bool> {
+        let left = self.failures.load(Ordering::SeqCst);
+        if left > 0 {
+            self.failures.store(left - 1, Ordering::SeqCst);
+            return Err(Error::new("deliveries.record", "out of order"));
+        }
+        self.inner.record(key, token, record).await
+    }
+    async fn claim(&self, request: ClaimRequest) -> Result<Claim> {
+        self.inner.claim(request).await
+    }
+    async fn forget_fences(&self, before: Timestamp) -> Result<u64> {
+        self.inner.forget_fences(before).await
+    }
+    async fn put_dead_letter(&self, letter: &DeadLetter) -> Result<()> {
+        self.inner.put_dead_letter(letter).await
+    }
+    async fn get_dead_letter(&self, id: &str) -> Result<Option<DeadLetter>> {
+        self.inner.get_dead_letter(id).await
+    }
+    async fn list_dead_letters(
+        &self,
+        filter: &DeadLetterFilter,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>> {
+        self.inner.list_dead_letters(filter, after, limit).await
+    }
+    async fn remove_dead_letters(&self, letters: &[DeadLetter]) -> Result<()> {
+        self.inner.remove_dead_letters(letters).await
+    }
+}
+
+#[tokio::test]
+async fn a_call_is_not_repeated_because_its_outcome_could_not_be_recorded() {
+    for failures in [2, usize::MAX] {
+        let (address, seen) = listen(Then::Send(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec())).await;
+        let mut config = Config::default();
+        config.egress.allow_http = true;
+        config.egress.allow = vec!["127.0.0.1/32".parse().unwrap()];
+        config.egress.ports = vec!["1-65535".parse().unwrap()];
+        config.worker.fence = Fencing::All;
+        let directory = tempfile::tempdir().unwrap();
+        let app = App::embedded(directory.path(), config, Role::Worker).await.unwrap();
+        let endpoint =
+            format!(r#"{{"customerId":"c","endpointId":"e","url":"http://{address}/"}}"#);
+        let endpoint = Endpoint::from_json(&endpoint).unwrap();
+        app.endpoints.put(endpoint, None, app.clock.now()).await.unwrap();
+        let body = r#"{"customerId":"c","endpointId":"e","data":1}"#.into();
+        app.queue.send(vec![NewMessage { body, ..NewMessage::default() }]).await.unwrap();
+        let mut pipeline = app.pipeline().unwrap();
+        let inner = Arc::clone(&app.deliveries);
+        pipeline.deliveries = Arc::new(Forgetful { inner, failures: AtomicUsize::new(failures) });
+
+        let messages = app.queue.receive(1, Duration::ZERO).await.unwrap();
+        pipeline.deliver(&messages[0], &CancellationToken::new()).await;
+        assert_eq!(seen.connections(), 1);
+        assert_eq!(app.queue.depth().await.unwrap(), Depth::default(), "it is delivered");
+        assert!(app.tally.counts().faults >= 2);
+    }
+}
