@@ -8,6 +8,7 @@ mod enqueue;
 mod input;
 mod output;
 mod preview;
+mod schema;
 mod secret;
 mod serve;
 
@@ -71,6 +72,8 @@ enum Verb {
     /// Ask the egress guard
     #[command(subcommand)]
     Egress(egress::Egress),
+    /// Print the JSON Schema of a job
+    Schema(schema::Schema),
 }
 
 impl Global {
@@ -99,5 +102,6 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Dlq(verb) => dlq::run(&global, &verb).await,
         Verb::Preview(verb) => preview::run(&global, &verb).await,
         Verb::Egress(verb) => egress::run(&global, &verb).await,
+        Verb::Schema(verb) => schema::run(&global, &verb),
     }
 }

@@ -1,9 +1,11 @@
 //! Identifiers. Each is checked once, when it is made, and cannot be confused with another.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// Longest customer, endpoint and secret id, in bytes.
@@ -44,7 +46,7 @@ fn invalid(kind: &'static str, text: &str, expected: &'static str) -> InvalidId 
 }
 
 macro_rules! identifier {
-    ($(#[$doc:meta])* $name:ident, $kind:literal, $check:path) => {
+    ($(#[$doc:meta])* $name:ident, $kind:literal, $check:path, $pattern:literal) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(try_from = "String")]
@@ -72,6 +74,18 @@ macro_rules! identifier {
             }
         }
 
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({"type": "string", "pattern": $pattern})
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(&self.0)
@@ -82,19 +96,19 @@ macro_rules! identifier {
 
 identifier!(
     /// The tenant whose endpoint is called.
-    CustomerId, "customer id", check_name
+    CustomerId, "customer id", check_name, "^[A-Za-z0-9_.:@-]{1,128}$"
 );
 identifier!(
     /// One endpoint of a customer.
-    EndpointId, "endpoint id", check_name
+    EndpointId, "endpoint id", check_name, "^[A-Za-z0-9_.:@-]{1,128}$"
 );
 identifier!(
     /// One secret of a customer.
-    SecretId, "secret id", check_name
+    SecretId, "secret id", check_name, "^[A-Za-z0-9_.:@-]{1,128}$"
 );
 identifier!(
     /// The idempotency key of a job: the same on every attempt and in every round.
-    JobId, "job id", check_job_id
+    JobId, "job id", check_job_id, "^[!-~]{1,256}$"
 );
 
 #[cfg(test)]

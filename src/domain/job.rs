@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use serde::{Deserialize, Serialize};
+use schemars::{JsonSchema, Schema};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::domain::endpoint::duplicate_header;
@@ -63,28 +65,66 @@ pub struct Undecodable {
     pub error: FieldError,
 }
 
-#[derive(Deserialize)]
+/// A delivery job for sealpost: which customer's endpoint is called, and with what.
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Job", extend("not" = {"anyOf": [
+    {"required": ["data", "body"]},
+    {"required": ["data", "bodyBase64"]},
+    {"required": ["body", "bodyBase64"]},
+]}))]
 struct Document<'a> {
+    /// The idempotency key, the same on every attempt. The queue's message id by default.
     id: Option<JobId>,
+    /// Whose endpoint is called.
     customer_id: CustomerId,
+    /// Which endpoint is called.
     endpoint_id: EndpointId,
+    /// The event's type.
     #[serde(rename = "type")]
     event_type: Option<String>,
-    #[serde(borrow, default)]
+    /// Any JSON, sent as it stands here.
+    #[serde(borrow, default, deserialize_with = "even_null")]
+    #[schemars(with = "Value", transform = without_default)]
     data: Option<&'a RawValue>,
+    /// Text, instead of `data`.
     body: Option<String>,
+    /// Bytes in base64, instead of `data`.
+    #[schemars(extend("contentEncoding" = "base64"))]
     body_base64: Option<String>,
+    /// The content type; by default that of `data`, text or bytes.
     content_type: Option<String>,
+    /// Headers of this call.
     #[serde(default)]
     headers: BTreeMap<String, String>,
+    /// Query parameters of this call.
     #[serde(default)]
     query: BTreeMap<String, String>,
+    /// One for each `*` of the endpoint's URL.
     #[serde(default)]
     path_parameters: Vec<String>,
+    /// No attempt before then.
     not_before: Option<Timestamp>,
+    /// No attempt after then.
     expires_at: Option<Timestamp>,
+    /// W3C trace context.
     traceparent: Option<String>,
+}
+
+/// `"data": null` is data, unlike a field that is not there.
+fn even_null<'de: 'a, 'a, D: Deserializer<'de>>(
+    reader: D,
+) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(reader).map(Some)
+}
+
+fn without_default(schema: &mut Schema) {
+    schema.remove("default");
+}
+
+/// The JSON Schema of a job, generated from the type that reads it.
+pub fn schema() -> Value {
+    schemars::schema_for!(Document<'_>).to_value()
 }
 
 impl Job {
@@ -201,35 +241,6 @@ fn undecodable(reason: Reason, path: impl Into<String>, problem: impl Into<Strin
     Undecodable { reason, error: FieldError::new(path, problem) }
 }
 
-/// The ids that can be made out in a message that is not a job, for the dead-letter index.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Traces {
-    /// The customer, if named.
-    pub customer_id: Option<CustomerId>,
-    /// The endpoint, if named.
-    pub endpoint_id: Option<EndpointId>,
-    /// The job's id, if named.
-    pub job_id: Option<JobId>,
-}
-
-impl Traces {
-    /// Whatever ids `bytes` name in the places where a job names them.
-    pub fn of(bytes: &[u8]) -> Self {
-        if bytes.len() > MAX_JOB {
-            return Self::default();
-        }
-        let Ok(value) = serde_json::from_slice::<serde_json::Value>(bytes) else {
-            return Self::default();
-        };
-        let text = |key: &str| value.get(key).and_then(|v| v.as_str());
-        Self {
-            customer_id: text("customerId").and_then(|t| t.parse().ok()),
-            endpoint_id: text("endpointId").and_then(|t| t.parse().ok()),
-            job_id: text("id").and_then(|t| t.parse().ok()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -243,6 +254,12 @@ mod tests {
         let job = decode(r#","data":{"a":10.50, "n":9007199254740993}"#).unwrap();
         assert_eq!(job.payload.bytes, br#"{"a":10.50, "n":9007199254740993}"#);
         assert_eq!(job.payload.content_type.as_deref(), Some("application/json"));
+    }
+
+    #[test]
+    fn null_is_data() {
+        assert_eq!(decode(r#","data":null"#).unwrap().payload.bytes, b"null");
+        assert_eq!(decode("").unwrap().payload.bytes, b"");
     }
 
     #[test]

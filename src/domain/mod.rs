@@ -21,3 +21,4 @@ pub mod retry_policy;
 pub mod secret;
 pub mod target;
 pub mod timestamp;
+pub mod traces;

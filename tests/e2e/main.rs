@@ -6,6 +6,7 @@ mod canary;
 mod commands;
 mod crash;
 mod demo;
+mod help;
 mod program;
 mod readme;
 mod receiver;

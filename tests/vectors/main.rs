@@ -5,4 +5,5 @@
 mod data;
 mod egress;
 mod headers;
+mod jobs;
 mod secrets;

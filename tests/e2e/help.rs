@@ -1,0 +1,97 @@
+//! Every command explains itself, and the example in its `--help` works as it is written.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use clap::CommandFactory;
+use sealpost::cli::Cli;
+use serde_json::json;
+
+use crate::program::{Program, terminate};
+
+/// The id that the examples write for a dead letter.
+const EXAMPLE_ID: &str = "dl_0123456789abcdef01234567";
+
+/// The examples of a command and of those below it.
+fn examples(command: &clap::Command, path: &str, found: &mut Vec<(String, String)>) {
+    let mut below = command.get_subcommands().filter(|c| c.get_name() != "help").peekable();
+    if below.peek().is_some() {
+        below.for_each(|c| examples(c, &format!("{path} {}", c.get_name()), found));
+        return;
+    }
+    let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let example = help.strip_prefix("Example:\n").and_then(|rest| rest.lines().next());
+    let example = example.unwrap_or_else(|| panic!("`{path} --help` has no example")).trim();
+    assert!(example.contains(path), "the example of `{path}` shows another command");
+    found.push((path.to_owned(), example.to_owned()));
+}
+
+/// A directory in which every example can work: files that it reads, an endpoint, a secret and a
+/// dead letter. Returns the dead letter's id.
+fn prepare(program: &Program) -> String {
+    let folder = program.data();
+    let job = json!({"customerId": "acme", "endpointId": "orders", "data": 1}).to_string();
+    std::fs::write(folder.join("job.json"), &job).unwrap();
+    std::fs::write(folder.join("signing.key"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n").unwrap();
+    std::fs::write(folder.join("sealpost.toml"), "[log]\nformat = 'json'\n").unwrap();
+    program.ok(&["secret", "put", "acme", "signing", "--origin", "https://acme.example"], "k");
+    let endpoint = json!({"customerId": "acme", "endpointId": "orders",
+                          "url": "https://acme.example/hook"});
+    // The job comes before the endpoint, so that it is dead-lettered without a call.
+    program.ok(&["enqueue", "-"], &job);
+    let mut worker = program.serve();
+    let letters = program.dead_letters(1);
+    terminate(&worker);
+    worker.wait().unwrap();
+    program.ok(&["endpoint", "put", "-"], &endpoint.to_string());
+    let letter: serde_json::Value = serde_json::from_str(&letters).unwrap();
+    letter["id"].as_str().unwrap().to_owned()
+}
+
+/// A shell in `folder` that finds the program and uses `folder` as its data directory.
+fn shell(program: &Program, script: &str, folder: &Path) -> Command {
+    let binary = Path::new(env!("CARGO_BIN_EXE_sealpost")).parent().unwrap();
+    let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
+    let mut command = program.command(&[]);
+    let variables: Vec<_> =
+        command.get_envs().map(|(k, v)| (k.to_owned(), v.map(ToOwned::to_owned))).collect();
+    command = Command::new("sh");
+    for (name, value) in variables {
+        command.env(name, value.unwrap_or_default());
+    }
+    command.args(["-euc", script]).current_dir(folder).env("PATH", path);
+    command.env("SEALPOST_DATA", folder).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+#[test]
+fn the_example_of_every_command_works_as_written() {
+    let program = Program::new();
+    let id = prepare(&program);
+    let mut found = Vec::new();
+    examples(&Cli::command(), "sealpost", &mut found);
+    assert!(found.len() >= 17, "{found:?}");
+    for (path, example) in found {
+        let copy = tempfile::tempdir().unwrap();
+        let copied = Command::new("cp")
+            .args(["-r", &format!("{}/.", program.data().display())])
+            .arg(copy.path())
+            .status();
+        assert!(copied.unwrap().success());
+        let script = example
+            .replace(EXAMPLE_ID, &id)
+            .replace("/var/lib/sealpost", &copy.path().display().to_string());
+        if path == "sealpost serve" {
+            let mut serving =
+                shell(&program, &format!("exec {script}"), copy.path()).spawn().unwrap();
+            let log = BufReader::new(serving.stderr.take().unwrap());
+            assert!(log.lines().any(|line| line.unwrap().contains("serving")), "it never began");
+            terminate(&serving);
+            assert!(serving.wait().unwrap().success());
+            continue;
+        }
+        let output = shell(&program, &script, copy.path()).output().unwrap();
+        assert!(output.status.success(), "{example}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
