@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// What each part of the house may use of the others.
 const MAY_USE: &[(&str, &[&str])] = &[
@@ -90,5 +91,38 @@ fn the_domain_decides_without_catch_all_arms() {
     for file in ["decide.rs", "outcome.rs", "reason.rs", "backoff.rs"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/domain").join(file);
         assert!(!fs::read_to_string(&path).unwrap().contains("_ =>"), "{file} has a catch-all arm");
+    }
+}
+
+/// `deny.toml` lists them for cargo-deny, which reads advisories and licences too; this needs no
+/// tool that is not there.
+#[test]
+fn nothing_is_built_in_that_deny_toml_bans() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let rules: toml::Table = fs::read_to_string(root.join("deny.toml")).unwrap().parse().unwrap();
+    let banned: Vec<(&str, semver::VersionReq)> = rules["bans"]["deny"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|rule| {
+            let rule = rule["crate"].as_str().unwrap();
+            let (name, versions) = rule.split_once('@').unwrap_or((rule, "*"));
+            (name, versions.parse().unwrap())
+        })
+        .collect();
+    let tree = Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--offline", "--edges", "normal,build"])
+        .args(["--prefix", "none", "--format", "{p}"])
+        .current_dir(root)
+        .output()
+        .unwrap();
+    assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+    let built = String::from_utf8(tree.stdout).unwrap();
+    assert!(built.lines().count() > 50);
+    for package in built.lines() {
+        let (name, rest) = package.split_once(" v").unwrap();
+        let version: semver::Version = rest.split(' ').next().unwrap().parse().unwrap();
+        let is_banned = banned.iter().any(|(ban, req)| *ban == name && req.matches(&version));
+        assert!(!is_banned, "{name} {version} is banned by deny.toml");
     }
 }
