@@ -7,3 +7,4 @@ mod egress;
 mod headers;
 mod jobs;
 mod secrets;
+mod signing;
