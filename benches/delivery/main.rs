@@ -72,7 +72,7 @@ fn measure(bench: &Bench) -> anyhow::Result<()> {
         .with_style(ProgressStyle::with_template("{bar:40} {pos}/{len} {msg}")?);
     for _ in 0..bench.runs {
         bar.set_message("bare sender");
-        bare_sender::measure(bench.jobs, &mut summary).context("the bare sender")?;
+        bare_sender::measure(bench.jobs * 5, &mut summary).context("the bare sender")?;
         bar.inc(1);
         bar.set_message("embedded, a backlog worked off");
         embedded::throughput(bench.jobs, &mut summary).context("embedded, throughput")?;

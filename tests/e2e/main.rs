@@ -6,7 +6,7 @@ mod canary;
 mod commands;
 mod crash;
 mod demo;
+mod docs;
 mod help;
 mod program;
-mod readme;
 mod receiver;

@@ -1,0 +1,82 @@
+//! What the documents say holds: their commands work, and their tables are whole.
+
+use std::path::Path;
+use std::process::Command;
+
+use sealpost::config::Config;
+use sealpost::domain::reason::Reason;
+
+use crate::program::Program;
+
+fn document(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    std::fs::read_to_string(path).unwrap()
+}
+
+/// The shell commands of a text.
+fn commands(text: &str) -> String {
+    text.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
+}
+
+/// Runs commands as they are written, in the program's data directory; returns what they printed.
+fn run(program: &Program, script: &str) -> String {
+    let binary = Path::new(env!("CARGO_BIN_EXE_sealpost")).parent().unwrap();
+    let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
+    let output = Command::new("sh")
+        .args(["-euc", script])
+        .current_dir(program.data())
+        .env("PATH", path)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_commands_of_the_readme_and_of_operations_work_as_written() {
+    let program = Program::new();
+    let key = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n";
+    std::fs::write(program.data().join("signing.key"), key).unwrap();
+    std::fs::write(program.data().join("new-signing.key"), key).unwrap();
+    let readme = document("README.md");
+    let usage = readme.split("## Use").nth(1).unwrap();
+    // All but the last, which runs until it is stopped; other tests run that one.
+    let script = commands(usage).replace("sealpost serve\n", "");
+    let printed = run(&program, &script);
+    assert!(printed.contains("accepted 1 job") && printed.contains("webhook-signature: v1,"));
+    assert!(printed.contains("block  10.0.0.1"), "{printed}");
+    assert!(readme.contains("cargo run --release -- demo") && readme.contains("make test"));
+
+    let printed = run(&program, &commands(&document("docs/OPERATIONS.md")));
+    assert!(printed.contains("replayed 0") && printed.contains("\"version\":1"), "{printed}");
+}
+
+#[test]
+fn the_reference_lists_every_reason_and_every_setting() {
+    let reference = document("docs/REFERENCE.md");
+    for reason in Reason::ALL {
+        let row = format!("| `{}` | {} |", reason.code(), reason.advice());
+        assert!(reference.contains(&row), "docs/REFERENCE.md lacks: {row}");
+    }
+    let mut config = Config::default();
+    config.egress.extra_roots = Some("roots.pem".into());
+    for (section, keys) in toml::Table::try_from(config).unwrap() {
+        for key in keys.as_table().unwrap().keys() {
+            let row = format!("| `{section}.{key}` |");
+            assert!(reference.contains(&row), "docs/REFERENCE.md lacks: {row}");
+        }
+    }
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    for name in ["README.md", "docs/REFERENCE.md", "docs/ARCHITECTURE.md", "docs/OPERATIONS.md"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+        for rest in document(name).split("](").skip(1) {
+            let target = rest.split(')').next().unwrap();
+            if !target.starts_with("http") {
+                assert!(folder.parent().unwrap().join(target).exists(), "{name}: {target}");
+            }
+        }
+    }
+}
