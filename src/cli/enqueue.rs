@@ -45,7 +45,8 @@ pub async fn run(global: &Global, verb: &Enqueue) -> anyhow::Result<ExitCode> {
     bar.finish_and_clear();
     match (global.json, ids.as_slice()) {
         (true, ids) => output::json(&json!({"accepted": ids.len(), "messageIds": ids}))?,
-        (false, ids) => output::line(&format!("accepted {} job(s)", ids.len()))?,
+        (false, [_]) => output::line("accepted 1 job")?,
+        (false, ids) => output::line(&format!("accepted {} jobs", ids.len()))?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -11,7 +11,7 @@ use crate::ports::queue::{Handle, Received};
 #[derive(Debug, thiserror::Error)]
 pub enum PreviewError {
     /// The job would be dead-lettered without an attempt.
-    #[error("the job would be dead-lettered as {reason}: {message}. {advice}", advice = reason.advice())]
+    #[error("the job would be dead-lettered as {reason}: {message}; {advice}", advice = reason.advice())]
     DeadLetter {
         /// The stable code.
         reason: crate::domain::reason::Reason,
