@@ -116,23 +116,43 @@ async fn a_message_that_is_no_job_is_dead_lettered_with_its_bytes_and_the_worker
         json!({"id": id, "customerId": "c", "endpointId": endpoint, "data": 1}).to_string()
     };
     program.ok(&["enqueue", "-"], &format!("{}\n{}", job("a", "nope"), job("b", "e")));
-    // A producer that checks nothing.
-    let bad: [&[u8]; 3] = [b"\xff\xfe", b"{\"customerId\":\"c\"}", b"not json"];
+    // A producer that checks nothing, and an administrator who copies a sealed value.
+    let mut expected = vec!["secret_not_decrypted".to_owned(), "unknown_endpoint".to_owned()];
+    for secret in ["a", "b"] {
+        program.ok(&["secret", "put", "c", secret, "--origin", &origin], "value");
+    }
+    let auth = json!([{"scheme": "bearer", "secret": "b"}]);
+    let endpoint = json!({"customerId": "c", "endpointId": "f", "url": origin, "auth": auth});
+    program.ok(&["endpoint", "put", "-"], &endpoint.to_string());
+    program.ok(&["enqueue", "-"], &job("d", "f"));
     let database = rusqlite::Connection::open(program.data().join("sealpost.db")).unwrap();
-    for (number, body) in bad.iter().enumerate() {
+    let copy = "UPDATE secrets SET record = (SELECT record FROM secrets WHERE secret_id = 'a')
+                WHERE secret_id = 'b'";
+    database.execute(copy, []).unwrap();
+    let mut bad = vec![("oversized_job".to_owned(), vec![b' '; 1024 * 1024 + 1])];
+    let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/jobs/bad");
+    for entry in std::fs::read_dir(examples).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        bad.push((name.split('.').next().unwrap().to_owned(), std::fs::read(&path).unwrap()));
+    }
+    for (number, (reason, body)) in bad.iter().enumerate() {
         let sql = "INSERT INTO messages (message_id, due_at, sent_at, body) VALUES (?, 0, 0, ?)";
         database.execute(sql, rusqlite::params![format!("msg_{number}"), body]).unwrap();
+        expected.push(reason.clone());
     }
     let mut worker = program.serve();
     assert_eq!(calls.recv().await.unwrap().header("webhook-id"), "b");
-    let listed = program.dead_letters(4);
+    let listed = program.dead_letters(expected.len());
     crate::program::terminate(&worker);
     worker.wait().unwrap();
     let letters: Vec<Value> =
         listed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let mut reasons: Vec<&str> = letters.iter().map(|l| l["reason"].as_str().unwrap()).collect();
     reasons.sort_unstable();
-    assert_eq!(reasons, ["invalid_job", "malformed_job", "malformed_job", "unknown_endpoint"]);
+    expected.sort_unstable();
+    assert_eq!(reasons, expected);
+    assert!(letters.iter().all(|letter| letter["message"].as_str().unwrap().contains("; ")));
     let unknown = letters.iter().find(|l| l["reason"] == "unknown_endpoint").unwrap();
     let shown =
         program.ok(&["dlq", "show", unknown["id"].as_str().unwrap(), "--body", "--json"], "");

@@ -1,8 +1,10 @@
 //! What survives the worker's death.
 
 use std::collections::HashMap;
+use std::io::{BufRead, BufReader};
 
 use serde_json::json;
+use tokio::io::AsyncReadExt;
 
 use crate::program::{Program, terminate};
 use crate::receiver::listen;
@@ -112,6 +114,28 @@ async fn a_clean_stop_finishes_what_is_in_hand_and_leaves_the_rest() {
         arrived += 1;
     }
     assert_eq!(arrived + pending(&program), 500, "every job was delivered once or is still there");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_ends_a_worker_whose_call_hangs_and_the_job_stays() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let program = Program::new();
+    register(&program, &format!("http://{}", silent.local_addr().unwrap()));
+    enqueue(&program, 1);
+    let mut worker = program.serve();
+    let (mut stream, _) = silent.accept().await.unwrap();
+    assert!(stream.read(&mut [0; 16]).await.unwrap() > 0, "the request is written");
+    terminate(&worker);
+    let log = BufReader::new(worker.stderr.take().unwrap());
+    let mut stopping = log.lines().filter(|l| l.as_ref().unwrap().contains("stopping"));
+    stopping.next().unwrap().unwrap();
+    assert!(worker.try_wait().unwrap().is_none(), "the first signal waits for the call");
+    terminate(&worker);
+    stopping.next().unwrap().unwrap();
+    assert!(worker.wait().unwrap().success());
+    assert_eq!(pending(&program), 1);
+    let job = ["dlq", "list", "--json"];
+    assert_eq!(program.ok(&job, ""), "", "an answer that was not waited for is tried again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
