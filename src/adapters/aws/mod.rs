@@ -1,0 +1,10 @@
+//! The AWS form: DynamoDB for what is kept and KMS for the keys.
+//!
+//! Everything that is wrong with AWS itself (throttling, denied access, no connection, expired
+//! credentials) comes out as [`crate::ports::Error`]: it is ours and never an endpoint's.
+
+pub mod classify;
+pub mod client;
+
+pub use classify::{Failure, Kind, failed};
+pub use client::Clients;
