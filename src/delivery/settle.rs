@@ -137,7 +137,7 @@ impl Pipeline {
         state: Option<Bytes>,
     ) -> Result<()> {
         self.deliveries.put_dead_letter(&letter).await?;
-        self.queue.dead_letter(&message.handle, &letter.id, state).await?;
+        self.queue.dead_letter(&message.handle, &letter, state).await?;
         self.tally.dead_lettered(&letter);
         Ok(())
     }

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use sealpost::domain::dead_letter::{DeadLetter, job_sha256};
+use sealpost::domain::reason::Reason;
 use sealpost::ports::queue::{Depth, NewMessage, Received, Redrive};
 
 use crate::backend::{Backend, LEASE};
@@ -8,6 +10,26 @@ const SECOND: Duration = Duration::from_secs(1);
 
 fn message(body: &'static str) -> NewMessage {
     NewMessage { body: body.into(), ..NewMessage::default() }
+}
+
+/// The index record of a message that is given up.
+fn letter(id: &str, message: &Received) -> DeadLetter {
+    DeadLetter {
+        id: id.to_owned(),
+        message_id: message.message_id.clone(),
+        customer_id: Some("customer-123".parse().unwrap()),
+        endpoint_id: None,
+        job_id: None,
+        round: 1,
+        reason: Reason::TooOld,
+        message: "too old".to_owned(),
+        accepted_at: message.sent_at,
+        dead_at: message.sent_at,
+        attempts: 0,
+        history: Vec::new(),
+        job_size: message.body.len(),
+        job_sha256: job_sha256(&message.body),
+    }
 }
 
 async fn receive(backend: &Backend) -> Vec<Received> {
@@ -137,14 +159,14 @@ async fn a_dead_letter_is_kept_shown_and_moved_back_once() {
     let queue = &backend.app.queue;
     queue.send(vec![message("a")]).await.unwrap();
     let first = one(&backend).await;
-    queue.dead_letter(&first.handle, "dl_1", Some("old".into())).await.unwrap();
+    queue.dead_letter(&first.handle, &letter("dl_1", &first), Some("1".into())).await.unwrap();
     assert_eq!(queue.depth().await.unwrap(), Depth { pending: 0, dead: 1 });
     assert_eq!(queue.peek_dead("dl_1").await.unwrap().unwrap(), "a");
-    let redrive = || vec![Redrive { dead_letter_id: "dl_1".into(), state: Some("new".into()) }];
+    let redrive = || vec![Redrive { dead_letter_id: "dl_1".into(), state: Some("2".into()) }];
     let (one_mover, other) = tokio::join!(queue.redrive(redrive()), queue.redrive(redrive()));
-    assert_eq!(one_mover.unwrap().len() + other.unwrap().len(), 1);
+    assert_eq!(one_mover.unwrap().found.len() + other.unwrap().found.len(), 1);
     let back = one(&backend).await;
-    assert_eq!((&back.message_id, back.state.as_deref()), (&first.message_id, Some(&b"new"[..])));
+    assert_eq!((&back.message_id, back.state.as_deref()), (&first.message_id, Some(&b"2"[..])));
     assert_eq!(queue.peek_dead("dl_1").await.unwrap(), None);
 }
 
@@ -153,7 +175,9 @@ async fn purged_dead_letters_are_gone() {
     let backend = Backend::embedded().await;
     backend.app.queue.send(vec![message("a")]).await.unwrap();
     let first = one(&backend).await;
-    backend.app.queue.dead_letter(&first.handle, "dl_1", None).await.unwrap();
-    backend.app.queue.purge_dead(&["dl_1".to_owned(), "dl_2".to_owned()]).await.unwrap();
+    let queue = &backend.app.queue;
+    queue.dead_letter(&first.handle, &letter("dl_1", &first), None).await.unwrap();
+    let sought = queue.purge_dead(&["dl_1".to_owned(), "dl_2".to_owned()]).await.unwrap();
+    assert_eq!(sought.found, ["dl_1"]);
     assert_eq!(backend.app.queue.depth().await.unwrap(), Depth::default());
 }

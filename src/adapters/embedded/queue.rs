@@ -14,8 +14,9 @@ use super::data_dir::DirectoryLock;
 use super::database::Database;
 use super::in_flight::InFlight;
 use super::leases::Leases;
+use crate::domain::dead_letter::DeadLetter;
 use crate::domain::timestamp::Timestamp;
-use crate::ports::queue::{Depth, Handle, NewMessage, Received, Redrive};
+use crate::ports::queue::{Depth, Handle, NewMessage, Received, Redrive, Sought};
 use crate::ports::{Chance, Clock, Error, Queue, Result};
 
 /// How often an idle receiver looks for what other processes have sent, and for what has fallen due.
@@ -156,8 +157,13 @@ impl Queue for SqliteQueue {
         Ok(())
     }
 
-    async fn dead_letter(&self, handle: &Handle, id: &str, state: Option<Bytes>) -> Result<()> {
-        let id = id.to_owned();
+    async fn dead_letter(
+        &self,
+        handle: &Handle,
+        letter: &DeadLetter,
+        state: Option<Bytes>,
+    ) -> Result<()> {
+        let id = letter.id.clone();
         self.settle("queue.dead_letter", handle, move |c, seq| {
             let sql = "INSERT OR REPLACE INTO dead_messages (id, message_id, sent_at, state, body)
                        SELECT ?1, message_id, sent_at, ?2, body FROM messages WHERE seq = ?3";
@@ -176,27 +182,33 @@ impl Queue for SqliteQueue {
         Ok(self.database.read("queue.peek_dead", read).await?.map(Bytes::from))
     }
 
-    async fn redrive(&self, letters: Vec<Redrive>) -> Result<Vec<String>> {
+    async fn redrive(&self, letters: Vec<Redrive>) -> Result<Sought> {
         let now = self.clock.now();
         let write = move |c: &Connection| {
-            let mut moved = Vec::new();
+            let mut sought = Sought::default();
             for letter in letters {
                 if redrive(c, &letter, now)? {
-                    moved.push(letter.dead_letter_id);
+                    sought.found.push(letter.dead_letter_id);
                 }
             }
-            Ok(moved)
+            Ok(sought)
         };
-        let moved = self.database.write("queue.redrive", write).await?;
+        let sought = self.database.write("queue.redrive", write).await?;
         self.sent.notify_one();
-        Ok(moved)
+        Ok(sought)
     }
 
-    async fn purge_dead(&self, ids: &[String]) -> Result<()> {
+    async fn purge_dead(&self, ids: &[String]) -> Result<Sought> {
         let ids = ids.to_owned();
         let write = move |c: &Connection| {
             let mut statement = c.prepare_cached("DELETE FROM dead_messages WHERE id = ?")?;
-            ids.iter().try_for_each(|id| statement.execute([id]).map(drop))
+            let mut sought = Sought::default();
+            for id in ids {
+                if statement.execute([&id])? > 0 {
+                    sought.found.push(id);
+                }
+            }
+            Ok(sought)
         };
         self.database.write("queue.purge_dead", write).await
     }
@@ -247,6 +259,8 @@ fn take_due(
                 message_id: row.get(0)?,
                 sent_at: Timestamp::from_millis(row.get(1)?),
                 receive_count: 1 + lost + row.get::<_, u32>(2)?,
+                // Delays and releases make no copy here.
+                hops: 0,
                 state: row.get::<_, Option<Vec<u8>>>(3)?.map(Bytes::from),
                 body: Bytes::from(row.get::<_, Vec<u8>>(4)?),
             })
