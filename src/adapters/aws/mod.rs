@@ -5,6 +5,7 @@
 
 pub mod classify;
 pub mod client;
+pub mod sqs;
 
 pub use classify::{Failure, Kind, failed};
 pub use client::Clients;

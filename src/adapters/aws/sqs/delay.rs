@@ -54,10 +54,7 @@ mod tests {
     fn a_longer_wait_is_15_minutes_and_the_time_to_look_at_on_arrival() {
         let now = Timestamp::from_millis(1_800_000_000_000);
         let at = now.plus(LONGEST + Duration::from_millis(1));
-        assert_eq!(
-            Delay::until(Some(at), now),
-            Delay { seconds: 900, not_before: Some(at) }
-        );
+        assert_eq!(Delay::until(Some(at), now), Delay { seconds: 900, not_before: Some(at) });
     }
 
     #[test]
