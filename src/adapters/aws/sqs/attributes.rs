@@ -57,7 +57,7 @@ pub struct Envelope {
     pub state: Option<State>,
     /// Attributes of the producer's that found no place.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    attributes: BTreeMap<String, Inner>,
+    pub(super) attributes: BTreeMap<String, Inner>,
 }
 
 fn is_zero(number: &u32) -> bool {
@@ -97,7 +97,7 @@ impl State {
 
 /// An attribute of the producer's inside ours.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Inner {
+pub(super) struct Inner {
     #[serde(rename = "type")]
     data_type: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::attributes::Attributes;
 use crate::domain::timestamp::Timestamp;
-use crate::ports::queue::Handle;
+use crate::ports::queue::{Handle, Received};
 
 /// The queue that a message was received from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,56 +32,73 @@ pub struct Held {
     pub own_id: String,
     /// The id of the producer's message.
     pub message_id: String,
-    /// When the producer's message was accepted.
+    /// When the producer's message was accepted, or a replay of it.
     pub sent_at: Timestamp,
+    /// Not to be handed out before then.
+    pub not_before: Option<Timestamp>,
+    /// How often this very message was received.
+    pub receive_count: u32,
     /// How often it was sent anew without a change.
     pub hops: u32,
+    /// The id that it has as a dead letter.
+    pub dead_letter_id: Option<String>,
     /// The delivery's state.
     pub state: Option<Bytes>,
     /// The job.
-    pub body: String,
+    pub body: Bytes,
     /// The producer's attributes.
     pub producer: Attributes,
     /// The producer's message group, by which fair queues are fair.
     pub group: Option<String>,
     /// The producer's X-Ray trace header.
     pub trace: Option<String>,
+    /// What changes while it is in hand.
+    pub progress: Progress,
+}
+
+/// How far a message in hand has come.
+#[derive(Debug, Default)]
+pub struct Progress {
     lease_until: AtomicI64,
     followed: AtomicBool,
 }
 
-/// What a [`Held`] begins with.
-#[derive(Debug, Default)]
-pub struct Carried {
-    /// The job.
-    pub body: String,
-    /// The producer's attributes.
-    pub producer: Attributes,
-    /// The producer's message group.
-    pub group: Option<String>,
-    /// The producer's trace header.
-    pub trace: Option<String>,
-}
-
 impl Held {
+    /// What the worker is handed.
+    pub fn received(&self) -> Received {
+        Received {
+            handle: self.handle.clone(),
+            message_id: self.message_id.clone(),
+            body: self.body.clone(),
+            state: self.state.clone(),
+            sent_at: self.sent_at,
+            receive_count: self.receive_count,
+            hops: self.hops,
+        }
+    }
+
     /// Whether the lease has run out at `now`.
     pub fn has_lapsed(&self, now: Timestamp) -> bool {
-        self.lease_until.load(Ordering::Relaxed) <= now.as_millis()
+        self.lease_until() <= now
     }
 
     /// The lease lasts until then.
     pub fn extend(&self, until: Timestamp) {
-        self.lease_until.store(until.as_millis(), Ordering::Relaxed);
+        self.progress.lease_until.store(until.as_millis(), Ordering::Relaxed);
     }
 
     /// What follows it was sent: all that is left is to delete it.
     pub fn follow(&self) {
-        self.followed.store(true, Ordering::Relaxed);
+        self.progress.followed.store(true, Ordering::Relaxed);
     }
 
     /// Whether what follows it was sent.
     pub fn is_followed(&self) -> bool {
-        self.followed.load(Ordering::Relaxed)
+        self.progress.followed.load(Ordering::Relaxed)
+    }
+
+    fn lease_until(&self) -> Timestamp {
+        Timestamp::from_millis(self.progress.lease_until.load(Ordering::Relaxed))
     }
 }
 
@@ -145,34 +162,9 @@ impl Messages {
             return;
         }
         self.swept_at = Some(now);
-        let is_kept = |held: &Held| {
-            now.since(Timestamp::from_millis(held.lease_until.load(Ordering::Relaxed))) < lease
-        };
-        self.by_handle.retain(|_, held| is_kept(held));
+        self.by_handle.retain(|_, held| now.since(held.lease_until()) < lease);
         let by_handle = &self.by_handle;
         self.by_own_id.retain(|_, handle| by_handle.contains_key(handle));
-    }
-}
-
-impl Held {
-    /// A receipt of the message `own_id`.
-    pub fn new(handle: Handle, origin: Origin, own_id: String, carried: Carried) -> Self {
-        let Carried { body, producer, group, trace } = carried;
-        Self {
-            handle,
-            origin,
-            message_id: own_id.clone(),
-            own_id,
-            sent_at: Timestamp::from_millis(0),
-            hops: 0,
-            state: None,
-            body,
-            producer,
-            group,
-            trace,
-            lease_until: AtomicI64::new(0),
-            followed: AtomicBool::new(false),
-        }
     }
 }
 
@@ -183,8 +175,23 @@ mod tests {
     const LEASE: Duration = Duration::from_secs(30);
 
     fn held(handle: &str, own_id: &str) -> Held {
-        let handle = Handle(handle.into());
-        Held::new(handle, Origin::Jobs, own_id.to_owned(), Carried::default())
+        Held {
+            handle: Handle(handle.into()),
+            origin: Origin::Jobs,
+            own_id: own_id.to_owned(),
+            message_id: own_id.to_owned(),
+            sent_at: Timestamp::from_millis(0),
+            not_before: None,
+            receive_count: 1,
+            hops: 0,
+            dead_letter_id: None,
+            state: None,
+            body: Bytes::new(),
+            producer: Attributes::new(),
+            group: None,
+            trace: None,
+            progress: Progress::default(),
+        }
     }
 
     #[test]
