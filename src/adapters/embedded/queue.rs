@@ -1,7 +1,7 @@
 //! The queue in SQLite.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,6 +14,7 @@ use super::data_dir::DirectoryLock;
 use super::database::Database;
 use super::in_flight::InFlight;
 use super::leases::Leases;
+use super::take::{self, lock};
 use crate::domain::dead_letter::DeadLetter;
 use crate::domain::timestamp::Timestamp;
 use crate::ports::queue::{Depth, Handle, NewMessage, Received, Redrive, Sought};
@@ -73,10 +74,8 @@ impl SqliteQueue {
 
     async fn take_due(&self, max: usize) -> Result<Vec<Received>> {
         let (leases, now, lease) = (Arc::clone(self.leases()?), self.clock.now(), self.lease);
-        // The lock is held from before the first row is read: a lease ends only after its message's
-        // row is gone, so a row that is seen and not leased is really there to be had.
-        let read = move |c: &Connection| take_due(c, &mut lock(&leases), max, now, now.plus(lease));
-        self.database.read("queue.receive", read).await?
+        let read = move |c: &Connection| take::due(c, &leases, max, now, now.plus(lease));
+        Ok(self.database.read("queue.receive", read).await??.into_messages())
     }
 
     /// Runs `work` on the row of the message that `handle` holds, if it is still held.
@@ -220,53 +219,6 @@ impl Queue for SqliteQueue {
         };
         self.database.read("queue.depth", read).await
     }
-}
-
-/// A panic elsewhere leaves the leases whole: every change to them is one step.
-fn lock(leases: &Mutex<Leases>) -> MutexGuard<'_, Leases> {
-    leases.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn take_due(
-    c: &Connection,
-    leases: &mut Leases,
-    max: usize,
-    now: Timestamp,
-    until: Timestamp,
-) -> rusqlite::Result<Result<Vec<Received>>> {
-    // Read from the index alone; bodies are read only of what is free.
-    let mut due = c.prepare_cached(
-        "SELECT seq FROM messages WHERE due_at <= ? ORDER BY due_at, seq LIMIT ?",
-    )?;
-    let limit = i64::try_from(max + leases.len()).unwrap_or(i64::MAX);
-    let seqs: Vec<i64> = due
-        .query_map(params![now.as_millis(), limit], |row| row.get(0))?
-        .filter(|seq| seq.as_ref().map_or(true, |seq| leases.is_free(*seq, now)))
-        .take(max)
-        .collect::<rusqlite::Result<_>>()?;
-    let mut body = c.prepare_cached(
-        "SELECT message_id, sent_at, receives, state, body FROM messages WHERE seq = ?",
-    )?;
-    let mut received = Vec::with_capacity(seqs.len());
-    for seq in seqs {
-        let (handle, lost) = match leases.take(seq, until) {
-            Ok(taken) => taken,
-            Err(error) => return Ok(Err(error)),
-        };
-        received.push(body.query_row([seq], |row| {
-            Ok(Received {
-                handle,
-                message_id: row.get(0)?,
-                sent_at: Timestamp::from_millis(row.get(1)?),
-                receive_count: 1 + lost + row.get::<_, u32>(2)?,
-                // Delays and releases make no copy here.
-                hops: 0,
-                state: row.get::<_, Option<Vec<u8>>>(3)?.map(Bytes::from),
-                body: Bytes::from(row.get::<_, Vec<u8>>(4)?),
-            })
-        })?);
-    }
-    Ok(Ok(received))
 }
 
 fn insert(

@@ -92,10 +92,10 @@ mod tests {
 
     #[test]
     fn a_dead_letter_on_the_queue_of_jobs_begins_its_next_round() {
-        let state = r#"{"jobId":"j","round":2,"attempt":7,"hops":1,"acceptedAt":"2026-11-23T10:00:00Z"}"#;
-        let ours = format!(
-            r#"{{"messageId":"first","deadLetterId":"dl_1","state":{{"json":{state}}}}}"#
-        );
+        let state =
+            r#"{"jobId":"j","round":2,"attempt":7,"hops":1,"acceptedAt":"2026-11-23T10:00:00Z"}"#;
+        let ours =
+            format!(r#"{{"messageId":"first","deadLetterId":"dl_1","state":{{"json":{state}}}}}"#);
         let on = |origin| held(message(&ours), origin, NOW).unwrap();
         let back = on(Origin::Jobs);
         let state: DeliveryState = serde_json::from_slice(&back.state.clone().unwrap()).unwrap();

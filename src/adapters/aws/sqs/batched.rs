@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{Message, MessageSystemAttributeName as System, QueueAttributeName as Name};
+use aws_sdk_sqs::types::{
+    Message, MessageSystemAttributeName as System, QueueAttributeName as Name,
+};
 
 use super::batch::Batcher;
 use super::calls::{Deletes, Sends, Visibility};
