@@ -19,14 +19,14 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// A queue under test, with the clock that it goes by.
 enum Subject {
-    Embedded(Backend),
+    Embedded(Box<Backend>),
     #[cfg(feature = "aws")]
     Sqs(Arc<crate::sqs::Sqs>, Arc<dyn Queue>),
 }
 
 impl Subject {
     async fn embedded() -> Self {
-        Self::Embedded(Backend::embedded().await)
+        Self::Embedded(Box::new(Backend::embedded().await))
     }
 
     #[cfg(feature = "aws")]
@@ -63,7 +63,7 @@ impl Subject {
     /// The same queue after the worker died and another one began.
     async fn restart(self) -> Self {
         match self {
-            Self::Embedded(backend) => Self::Embedded(backend.restart().await),
+            Self::Embedded(backend) => Self::Embedded(Box::new(backend.restart().await)),
             #[cfg(feature = "aws")]
             Self::Sqs(sqs, queue) => {
                 drop(queue);

@@ -31,7 +31,9 @@ impl Emulator {
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
-            .expect("the emulator is built by `make emulator`");
+            .unwrap_or_else(|e| {
+                panic!("no emulator in {}: run `make emulator` ({e})", built.display())
+            });
         let mut address = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut address).unwrap();
         Self { process, address: address.trim().parse().unwrap() }
