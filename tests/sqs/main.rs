@@ -5,6 +5,9 @@
 
 #[path = "../support/emulator.rs"]
 mod emulator;
+#[path = "../e2e/receiver.rs"]
+#[allow(dead_code, reason = "each suite uses its part")]
+mod receiver;
 #[path = "../support/sqs.rs"]
 mod sqs;
 
@@ -12,6 +15,7 @@ mod calls;
 mod dead_letters;
 mod retries;
 mod trouble;
+mod worker;
 
 use std::time::Duration;
 

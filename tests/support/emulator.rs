@@ -1,6 +1,8 @@
 //! The AWS emulator as tests use it: a process of its own for each test, whose clock stands still
 //! until the test moves it. Built by `make emulator`.
 
+#![allow(dead_code, reason = "each suite uses its part")]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -1,5 +1,7 @@
 //! A queue of jobs with its dead-letter queue on an emulator, and a clock that moves both.
 
+#![allow(dead_code, reason = "each suite uses its part")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 /// Most messages of one ReceiveMessage call (Amazon SQS API Reference, "ReceiveMessage").
 pub const FULL: usize = 10;
 /// After a poll that was not full: messages gather in this time, so that the next poll brings
-/// several and not one.
+/// several and not one. It also bounds what a queue costs that does not let polls wait.
 const GATHER: Duration = Duration::from_millis(10);
 /// How long a nearly busy worker waits for room for a full poll. It is short beside a call that
 /// keeps a worker busy.
@@ -115,18 +115,18 @@ impl Appetite {
 
     fn learn(&mut self, ask: usize, count: usize, now: Instant) {
         self.failures = 0;
-        if count == 0 {
-            self.width = 1;
-        } else if count >= ask {
+        if count >= ask {
             // One more for each full poll: twice as many with every round of polls.
             self.width = (self.width + 1).min(self.widest.div_ceil(FULL));
             self.not_before = None;
-        } else {
-            if count * 2 < ask {
-                self.width = (self.width - 1).max(1);
-            }
-            self.not_before = Some(now + GATHER);
+            return;
         }
+        if count == 0 {
+            self.width = 1;
+        } else if count * 2 < ask {
+            self.width = (self.width - 1).max(1);
+        }
+        self.not_before = Some(now + GATHER);
     }
 
     /// Polls that fail together count as one failure.
@@ -157,10 +157,12 @@ mod tests {
 
     #[test]
     fn an_idle_queue_costs_one_poll_at_a_time() {
-        let (mut appetite, now) = (Appetite::default(), Instant::now());
+        let (mut appetite, mut now) = (Appetite::default(), Instant::now());
         for _ in 0..5 {
             assert_eq!(begin(&mut appetite, 256, now), [10]);
+            now += Duration::from_secs(20);
             appetite.ended(10, Brought::Messages(0), now);
+            now += GATHER;
         }
     }
 
@@ -188,16 +190,18 @@ mod tests {
         let begun = begin(&mut appetite, 256, now);
         assert!(begun.len() > 4);
         begun.iter().for_each(|ask| appetite.ended(*ask, Brought::Messages(0), now));
-        assert_eq!(begin(&mut appetite, 256, now), [10]);
+        assert_eq!(begin(&mut appetite, 256, now + GATHER), [10]);
     }
 
     #[test]
     fn after_a_poll_that_was_not_full_messages_gather() {
         let (mut appetite, now) = (Appetite::default(), Instant::now());
         begin(&mut appetite, 256, now);
-        appetite.ended(10, Brought::Messages(1), now);
-        assert_eq!(appetite.course(256, now), Course::WaitUntil(now + GATHER));
-        assert_eq!(appetite.course(256, now + GATHER), Course::Poll(10));
+        for count in [1, 0] {
+            appetite.ended(10, Brought::Messages(count), now);
+            assert_eq!(appetite.course(256, now), Course::WaitUntil(now + GATHER), "{count}");
+            assert_eq!(appetite.course(256, now + GATHER), Course::Poll(10));
+        }
     }
 
     #[test]

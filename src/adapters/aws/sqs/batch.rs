@@ -163,12 +163,26 @@ async fn answered<C: BatchCall>(
             }
             answers
         }
-        // The SDK has repeated the call already.
-        Err(failure) => entries.iter().map(|_| Answer::Refused(failure.clone())).collect(),
+        Err(failure) => entries.iter().map(|_| answer_for_all(failure.clone())).collect(),
     };
     let none = || Answer::Again(unanswered("no answer to this entry"));
     let answers = answers.into_iter().chain(std::iter::repeat_with(none));
     batch.into_iter().zip(answers).collect()
+}
+
+/// What a failure of the whole call is for each of its entries. The SDK has repeated the call
+/// already; where SQS answered that it cannot just now, patience is still better than a delivery
+/// that is made again because its message was not deleted.
+fn answer_for_all<T>(failure: Failure) -> Answer<T> {
+    match failure.kind {
+        Kind::Throttled | Kind::ServiceFault => Answer::Again(failure),
+        Kind::AccessDenied
+        | Kind::Credentials
+        | Kind::NotFound
+        | Kind::KeyUnusable
+        | Kind::Unreachable
+        | Kind::Refused => Answer::Refused(failure),
+    }
 }
 
 async fn alone<C: BatchCall>(call: &C, entry: &C::Entry) -> Answer<C::Done> {
@@ -177,7 +191,7 @@ async fn alone<C: BatchCall>(call: &C, entry: &C::Entry) -> Answer<C::Done> {
             .into_iter()
             .next()
             .unwrap_or_else(|| Answer::Again(unanswered("no answer to this entry"))),
-        Err(failure) => Answer::Refused(failure),
+        Err(failure) => answer_for_all(failure),
     }
 }
 

@@ -14,7 +14,9 @@ enum Entry {
     Refused,
     /// The whole call is refused.
     Poison,
-    /// The whole call is throttled.
+    /// The whole call is denied.
+    Denied,
+    /// The whole call is throttled, twice.
     Throttled,
 }
 
@@ -33,9 +35,13 @@ impl BatchCall for Scripted {
 
     async fn call(&self, entries: &[&Entry]) -> Result<Vec<Answer<usize>>, Failure> {
         let mut calls = self.0.lock().unwrap();
-        let seen = calls.iter().flatten().filter(|e| **e == Entry::Passing).count();
+        let seen = |what| calls.iter().flatten().filter(|e| **e == what).count();
+        let (passing, throttled) = (seen(Entry::Passing), seen(Entry::Throttled));
         calls.push(entries.iter().map(|e| (*e).clone()).collect());
-        if entries.contains(&&Entry::Throttled) {
+        if entries.contains(&&Entry::Denied) {
+            return Err(failure(Kind::AccessDenied));
+        }
+        if entries.contains(&&Entry::Throttled) && throttled < 2 {
             return Err(failure(Kind::Throttled));
         }
         if entries.contains(&&Entry::Poison) {
@@ -43,9 +49,9 @@ impl BatchCall for Scripted {
         }
         let answer = |entry: &&Entry| match entry {
             Entry::Fine(size) => Answer::Done(*size),
-            Entry::Passing if seen < 2 => Answer::Again(failure(Kind::ServiceFault)),
-            Entry::Passing => Answer::Done(1),
-            Entry::Refused | Entry::Poison | Entry::Throttled => {
+            Entry::Passing if passing < 2 => Answer::Again(failure(Kind::ServiceFault)),
+            Entry::Passing | Entry::Throttled => Answer::Done(1),
+            Entry::Refused | Entry::Poison | Entry::Denied => {
                 Answer::Refused(failure(Kind::Refused))
             }
         };
@@ -129,9 +135,16 @@ impl BatchCall for Always {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_fails_as_a_whole_fails_for_every_caller() {
-    let (results, calls) = run(vec![Entry::Fine(1), Entry::Throttled], 1000).await;
-    assert_eq!(results, [Err(Kind::Throttled), Err(Kind::Throttled)]);
+    let (results, calls) = run(vec![Entry::Fine(1), Entry::Denied], 1000).await;
+    assert_eq!(results, [Err(Kind::AccessDenied), Err(Kind::AccessDenied)]);
     assert_eq!(calls.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_throttled_is_made_again() {
+    let (results, calls) = run(vec![Entry::Fine(1), Entry::Throttled], 1000).await;
+    assert_eq!(results, [Ok(1), Ok(1)]);
+    assert_eq!(sizes(&calls), [2, 2, 2]);
 }
 
 #[tokio::test(start_paused = true)]

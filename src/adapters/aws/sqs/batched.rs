@@ -7,6 +7,7 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{
     Message, MessageSystemAttributeName as System, QueueAttributeName as Name,
 };
+use serde::Deserialize;
 
 use super::batch::Batcher;
 use super::calls::{Deletes, Sends, Visibility};
@@ -34,12 +35,37 @@ pub struct BatchedQueue {
     pub lease: Duration,
     /// Most bytes of a message, body and attributes together.
     pub limit: usize,
+    /// When and where it moves by itself what crashes every receiver.
+    pub redrives: Option<RedrivePolicy>,
     /// SendMessageBatch.
     pub sends: Batcher<Sends>,
     /// DeleteMessageBatch.
     pub deletes: Batcher<Deletes>,
     /// ChangeMessageVisibilityBatch.
     pub visibility: Batcher<Visibility>,
+}
+
+/// The queue attribute of that name (Amazon SQS API Reference, "SetQueueAttributes").
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RedrivePolicy {
+    dead_letter_target_arn: String,
+    /// AWS writes a number; other tools wrote a text.
+    max_receive_count: serde_json::Value,
+}
+
+impl RedrivePolicy {
+    /// Whether messages go to the queue at `url`: both end with the queue's name.
+    pub fn leads_to(&self, url: &str) -> bool {
+        let name = self.dead_letter_target_arn.rsplit(':').next();
+        name.is_some() && name == url.rsplit('/').next()
+    }
+
+    /// After how many receipts.
+    pub fn most_receipts(&self) -> Option<u64> {
+        let count = &self.max_receive_count;
+        count.as_u64().or_else(|| count.as_str()?.parse().ok())
+    }
 }
 
 impl BatchedQueue {
@@ -51,7 +77,7 @@ impl BatchedQueue {
         chance: &Arc<dyn Chance>,
     ) -> Result<Self, Failure> {
         let request = client.get_queue_attributes().queue_url(url);
-        let names = [Name::VisibilityTimeout, Name::MaximumMessageSize];
+        let names = [Name::VisibilityTimeout, Name::MaximumMessageSize, Name::RedrivePolicy];
         let output = request.set_attribute_names(Some(names.into())).send().await;
         let output = output.map_err(|error| naming(url, Failure::of(&error)))?;
         let number = |name| output.attributes().and_then(|a| a.get(&name)?.parse::<u64>().ok());
@@ -62,6 +88,8 @@ impl BatchedQueue {
             let problem = "the queue's VisibilityTimeout is 0: expected at least some seconds";
             return Err(naming(url, refused(problem.to_owned())));
         }
+        let policy = output.attributes().and_then(|a| a.get(&Name::RedrivePolicy));
+        let redrives = policy.and_then(|json| serde_json::from_str(json).ok());
         let linger = || {
             let in_flight = Arc::clone(in_flight);
             Box::new(move || linger(in_flight.count()))
@@ -79,6 +107,7 @@ impl BatchedQueue {
             url: queue_url,
             lease,
             limit,
+            redrives,
         })
     }
 

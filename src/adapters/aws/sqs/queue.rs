@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
 use bytes::Bytes;
+use tracing::warn;
 
 use super::attributes::{Attributes, Envelope, State, close};
 use super::batched::{BatchedQueue, refused};
@@ -20,6 +21,9 @@ use crate::adapters::aws::client::timeouts;
 use crate::domain::dead_letter::DeadLetter;
 use crate::ports::queue::{Depth, Handle, NewMessage, Received, Redrive, Sought};
 use crate::ports::{Chance, Clock, Error, Queue, Result};
+
+/// Fewer receipts than this are soon used up by workers that are stopped hard.
+const LEAST_RECEIPTS: u64 = 10;
 
 /// A queue of jobs with its dead-letter queue.
 pub struct SqsQueue {
@@ -44,6 +48,7 @@ impl SqsQueue {
         let open = |url| BatchedQueue::open(&client, url, &in_flight, &chance);
         let (jobs, dead) = tokio::try_join!(open(queue_url), open(dead_letter_queue_url))
             .map_err(ours("queue.open"))?;
+        check_redrive_policy(&jobs, dead_letter_queue_url);
         let settler = Arc::new(Settler { jobs, dead, in_flight: Arc::clone(&in_flight), clock });
         // The same connections and credentials, with more patience.
         let patient = client.config().to_builder().timeout_config(timeouts(LONG_POLL)).build();
@@ -66,6 +71,22 @@ impl SqsQueue {
         let delay = asked.map(|_| delay.seconds);
         Ok(Outgoing { body, closed, delay, group: None, trace: None })
     }
+}
+
+/// Warns of a redrive policy under which a message that crashes the worker comes for ever, is given
+/// up after a crash or two that are not its doing, or ends where nobody looks.
+fn check_redrive_policy(jobs: &BatchedQueue, dead_letter_queue_url: &str) {
+    let problem = match &jobs.redrives {
+        None => "it has none: set its dead-letter queue and a maxReceiveCount of at least 10",
+        Some(policy) if !policy.leads_to(dead_letter_queue_url) => {
+            "it names another queue than dead_letter_queue_url: what goes there is not indexed"
+        }
+        Some(policy) if policy.most_receipts().is_none_or(|count| count < LEAST_RECEIPTS) => {
+            "its maxReceiveCount is under 10: a few restarts may dead-letter what is in hand"
+        }
+        Some(_) => return,
+    };
+    warn!(event = "redrive_policy", queue = jobs.url, "redrive policy: {problem}");
 }
 
 fn ours(operation: &'static str) -> impl Fn(Failure) -> Error {
