@@ -1,4 +1,6 @@
 //! The outside, behind the ports.
 
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod embedded;
 pub mod system;

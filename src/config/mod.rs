@@ -2,6 +2,7 @@
 //!
 //! Unknown keys are refused, and an error names the key, where it was set and what was expected.
 
+mod aws;
 mod cache;
 mod egress;
 mod log;
@@ -12,6 +13,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+pub use aws::{AwsConfig, KeyId, QueueUrl, TablePrefix};
 pub use cache::CacheConfig;
 pub use egress::EgressConfig;
 pub use log::LogConfig;
@@ -23,6 +25,9 @@ const PREFIX: &str = "SEALPOST_";
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// The AWS form, in place of the data directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aws: Option<AwsConfig>,
     /// What may be called.
     pub egress: EgressConfig,
     /// How the worker works.
@@ -55,16 +60,31 @@ impl Config {
         variables: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
         let mut table = file.map_or_else(|| Ok(Table::new()), read_file)?;
-        // The file alone first, so that what is wrong with it is not blamed on a variable.
-        let mut config = parse(&table, file.unwrap_or(Path::new("defaults")))?;
         let mut ours: Vec<(String, String)> =
             variables.filter(|(name, _)| name.starts_with(PREFIX)).collect();
         ours.sort();
-        for (name, text) in ours {
-            set(&mut table, &name, &text)?;
-            config = parse(&table, Path::new(&name))?;
+        for (name, text) in &ours {
+            set(&mut table, name, text)?;
         }
-        Ok(config)
+        serde_path_to_error::deserialize(table).map_err(|e| {
+            let key = e.path().to_string();
+            let source_name = blamed(&key, &ours, file);
+            ConfigError { source_name, key, problem: e.into_inner().to_string().trim().to_owned() }
+        })
+    }
+}
+
+/// Where `key` was set: a variable wins over the file, so it is the one that is read.
+fn blamed(key: &str, variables: &[(String, String)], file: Option<&Path>) -> String {
+    let name = format!("{PREFIX}{}", key.replace('.', "_").to_ascii_uppercase());
+    let file = file.map(|path| path.display().to_string());
+    let begins = |variable: &&(String, String)| variable.0.starts_with(&name);
+    match variables.iter().find(|variable| variable.0 == name).or_else(|| {
+        // A whole section is wrong: if there is no file, a variable began it.
+        variables.iter().find(begins).filter(|_| file.is_none())
+    }) {
+        Some((name, _)) => name.clone(),
+        None => file.unwrap_or_else(|| "defaults".to_owned()),
     }
 }
 
@@ -76,14 +96,6 @@ fn read_file(path: &Path) -> Result<Table, ConfigError> {
     };
     let text = std::fs::read_to_string(path).map_err(|e| refuse(e.to_string()))?;
     text.parse().map_err(|e: toml::de::Error| refuse(e.to_string()))
-}
-
-fn parse(table: &Table, source: &Path) -> Result<Config, ConfigError> {
-    serde_path_to_error::deserialize(table.clone()).map_err(|e| ConfigError {
-        source_name: source.display().to_string(),
-        key: e.path().to_string(),
-        problem: e.into_inner().to_string().trim().to_owned(),
-    })
 }
 
 /// Sets `SEALPOST_EGRESS_ALLOW_HTTP` as `egress.allow_http`: no section has a `_` in its name.
@@ -146,7 +158,39 @@ mod tests {
             (error.source_name.as_str(), error.key.as_str()),
             ("SEALPOST_WORKER_CONCURRENCY", "worker.concurrency")
         );
-        assert!(load("", &[("SEALPOST_NONSENSE_X", "1")]).is_err());
+        let error = load("", &[("SEALPOST_NONSENSE_X", "1")]).unwrap_err();
+        assert!(error.to_string().contains("nonsense"), "{error}");
         assert!(load("worker = 3", &[]).is_err());
+    }
+    const QUEUES: &str = "[aws]\nkms_key_id = 'alias/sealpost'\n\
+        queue_url = 'https://sqs.eu-west-1.amazonaws.com/1/jobs'\n";
+
+    #[test]
+    fn file_and_variables_make_up_the_aws_section_together() {
+        let dead = "https://sqs.eu-west-1.amazonaws.com/1/dead";
+        let config = load(QUEUES, &[("SEALPOST_AWS_DEAD_LETTER_QUEUE_URL", dead)]).unwrap();
+        let aws = config.aws.unwrap();
+        assert_eq!(aws.dead_letter_queue_url.as_str(), dead);
+        assert_eq!(aws.table_prefix.as_str(), "sealpost-");
+        assert!(load("", &[]).unwrap().aws.is_none());
+    }
+
+    #[test]
+    fn an_aws_setting_that_is_wrong_is_named_with_what_was_expected() {
+        let error = load(QUEUES, &[]).unwrap_err();
+        assert_eq!(error.key, "aws");
+        assert!(error.problem.contains("dead_letter_queue_url"), "{error}");
+        let wrong = [
+            ("SEALPOST_AWS_QUEUE_URL", "jobs", "aws.queue_url", "URL of a standard SQS queue"),
+            ("SEALPOST_AWS_QUEUE_URL", "https://a/1/x.fifo", "aws.queue_url", "standard"),
+            ("SEALPOST_AWS_TABLE_PREFIX", "a b", "aws.table_prefix", "letters"),
+            ("SEALPOST_AWS_KMS_KEY_ID", "", "aws.kms_key_id", "alias/<name>"),
+        ];
+        for (variable, text, key, expected) in wrong {
+            let dead = ("SEALPOST_AWS_DEAD_LETTER_QUEUE_URL", "https://a/1/dead");
+            let error = load(QUEUES, &[dead, (variable, text)]).unwrap_err();
+            assert_eq!((error.source_name.as_str(), error.key.as_str()), (variable, key));
+            assert!(error.problem.contains(expected), "{error}");
+        }
     }
 }

@@ -1,0 +1,11 @@
+//! The AWS form: DynamoDB for what is kept and KMS for the keys.
+//!
+//! Everything that is wrong with AWS itself (throttling, denied access, no connection, expired
+//! credentials) comes out as [`crate::ports::Error`]: it is ours and never an endpoint's.
+
+pub mod classify;
+pub mod client;
+pub mod sqs;
+
+pub use classify::{Failure, Kind, failed};
+pub use client::Clients;
