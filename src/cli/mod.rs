@@ -14,11 +14,15 @@ mod serve;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::adapters::system::SystemClock;
 use crate::app::{App, Role};
 use crate::config::Config;
+use crate::ports::Clock;
 
 /// Delivers webhooks: your customers' credentials, any way to authenticate, retries, dead letters, replay.
 #[derive(Debug, Parser)]
@@ -83,8 +87,20 @@ impl Global {
     }
 
     async fn open(&self) -> anyhow::Result<App> {
-        Ok(App::embedded(&self.data, self.load_config()?, Role::Command).await?)
+        self.open_at(Arc::new(SystemClock)).await
     }
+
+    async fn open_at(&self, clock: Arc<dyn Clock>) -> anyhow::Result<App> {
+        Ok(App::with_clock(&self.data, self.load_config()?, Role::Command, clock).await?)
+    }
+}
+
+/// A duration as people write it: `30s`, `24h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    #[derive(serde::Deserialize)]
+    struct Wrapped(#[serde(with = "humantime_serde")] Duration);
+    let value = serde_json::Value::String(text.to_owned());
+    serde_json::from_value::<Wrapped>(value).map(|w| w.0).map_err(|e| e.to_string())
 }
 
 /// Runs a command.

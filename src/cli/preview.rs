@@ -3,23 +3,29 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
-use base64::prelude::{BASE64_STANDARD, Engine as _};
+use anyhow::{Context, bail};
 use clap::Args;
-use serde_json::{Map, Value, json};
+use tokio::time::{Instant, sleep};
 
-use super::{Global, input, output};
+use super::{Global, duration, input, output};
 use crate::adapters::system::SystemClock;
-use crate::app::{App, Role};
-use crate::domain::request::{HeaderValue, OutboundRequest};
+use crate::app::App;
+use crate::domain::dry_run::{DryRun, DryRunAnswer};
+use crate::domain::shown_request::ShownRequest;
 use crate::domain::timestamp::Timestamp;
 use crate::ports::Clock;
+use crate::ports::queue::NewMessage;
 
-const MASK: &str = "********";
+/// How often the answer is looked for.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// Show the exact request that a job would send to its endpoint, without sending it.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  sealpost preview job.json --at 2026-11-23T10:00:00Z")]
+#[command(
+    after_help = "Example:\n  sealpost preview job.json --at 2026-11-23T10:00:00Z\n\nOn AWS only workers may open secrets: a worker is asked, and answers with the secrets masked. --reveal opens them here, with the permissions of an administrator."
+)]
 pub struct Preview {
     /// A JSON file with one job, or - for standard input
     file: PathBuf,
@@ -29,6 +35,9 @@ pub struct Preview {
     /// The time of the call, as it is signed
     #[arg(long, value_name = "TIME")]
     at: Option<Timestamp>,
+    /// How long to wait for a worker's answer
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    wait: Duration,
 }
 
 struct FixedClock(Timestamp);
@@ -41,62 +50,43 @@ impl Clock for FixedClock {
 
 pub async fn run(global: &Global, verb: &Preview) -> anyhow::Result<ExitCode> {
     let job = input::read(&verb.file)?;
-    let clock: Arc<dyn Clock> = match verb.at {
-        Some(at) => Arc::new(FixedClock(at)),
-        None => Arc::new(SystemClock),
-    };
-    let app = App::with_clock(&global.data, global.load_config()?, Role::Command, clock).await?;
-    let request = app.pipeline()?.preview(job.trim().as_bytes()).await?;
-    if global.json {
-        output::json(&as_json(&request, verb.reveal))?;
+    let job = job.trim();
+    let config = global.load_config()?;
+    let shown = if config.is_aws() && !verb.reveal {
+        ask_worker(&global.open().await?, job, verb).await?
     } else {
-        output::line(&as_text(&request, verb.reveal))?;
+        let clock: Arc<dyn Clock> = match verb.at {
+            Some(at) => Arc::new(FixedClock(at)),
+            None => Arc::new(SystemClock),
+        };
+        let app = global.open_at(clock).await?;
+        let request = app.pipeline()?.preview(job.as_bytes(), app.clock.now()).await?;
+        if verb.reveal { ShownRequest::revealed(&request) } else { ShownRequest::masked(&request) }
+    };
+    if global.json {
+        output::json(&shown.to_json())?;
+    } else {
+        output::line(&shown.to_string())?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn url(request: &OutboundRequest, reveal: bool) -> String {
-    if reveal {
-        return request.full_url().to_string();
-    }
-    let mut url = request.url.clone();
-    for (name, _) in &request.secret_query {
-        url.query_pairs_mut().append_pair(name, MASK);
-    }
-    url.to_string()
-}
-
-fn header(value: &HeaderValue, reveal: bool) -> String {
-    match value {
-        HeaderValue::Plain(text) => text.clone(),
-        HeaderValue::Secret(bytes) if reveal => {
-            String::from_utf8_lossy(bytes.expose()).into_owned()
+/// Has a worker build the request.
+async fn ask_worker(app: &App, job: &str, verb: &Preview) -> anyhow::Result<ShownRequest> {
+    let (id, until) = (app.chance.token(), app.clock.now().plus(verb.wait));
+    let dry_run = DryRun { id: id.clone(), at: verb.at, until };
+    let state = Some(dry_run.to_state()?.into());
+    let message = NewMessage { body: job.to_owned().into(), state, not_before: None };
+    app.queue.send(vec![message]).await.context("asking a worker")?;
+    let deadline = Instant::now() + verb.wait;
+    while Instant::now() < deadline {
+        if let Some(answer) = app.deliveries.take_dry_run(&id, app.clock.now()).await? {
+            return match serde_json::from_str(&answer)? {
+                DryRunAnswer::Request(request) => Ok(request),
+                DryRunAnswer::Problem(problem) => bail!(problem),
+            };
         }
-        HeaderValue::Secret(_) => MASK.to_owned(),
+        sleep(LOOK).await;
     }
-}
-
-fn as_json(request: &OutboundRequest, reveal: bool) -> Value {
-    let headers: Map<String, Value> =
-        request.headers.iter().map(|h| (h.name.clone(), header(&h.value, reveal).into())).collect();
-    let mut shown =
-        json!({"method": request.method, "url": url(request, reveal), "headers": headers});
-    match std::str::from_utf8(&request.body) {
-        Ok(text) => shown["body"] = text.into(),
-        Err(_) => shown["bodyBase64"] = BASE64_STANDARD.encode(&request.body).into(),
-    }
-    shown
-}
-
-fn as_text(request: &OutboundRequest, reveal: bool) -> String {
-    let mut text = format!("{} {}\n", request.method, url(request, reveal));
-    for h in &request.headers {
-        text.push_str(&format!("{}: {}\n", h.name, header(&h.value, reveal)));
-    }
-    text.push('\n');
-    match std::str::from_utf8(&request.body) {
-        Ok(body) => text.push_str(body),
-        Err(_) => text.push_str(&format!("({} bytes that are not text)", request.body.len())),
-    }
-    text
+    bail!("no worker answered in time: is one running? Wait longer with --wait")
 }

@@ -11,7 +11,7 @@ use clap::Subcommand;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::{Global, input, output};
+use super::{Global, duration, input, output};
 use crate::domain::ids::{CustomerId, SecretId};
 use crate::domain::origin::Origin;
 use crate::domain::secret::{MAX_VALUE, SecretBytes};
@@ -58,13 +58,6 @@ pub enum Secret {
         /// Which
         secret: SecretId,
     },
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    #[derive(serde::Deserialize)]
-    struct Wrapped(#[serde(with = "humantime_serde")] Duration);
-    let value = serde_json::Value::String(text.to_owned());
-    serde_json::from_value::<Wrapped>(value).map(|w| w.0).map_err(|e| e.to_string())
 }
 
 pub async fn run(global: &Global, verb: Secret) -> anyhow::Result<ExitCode> {

@@ -51,6 +51,11 @@ pub struct ConfigError {
 }
 
 impl Config {
+    /// Whether these settings choose the AWS form.
+    pub fn is_aws(&self) -> bool {
+        self.aws.is_some()
+    }
+
     /// Reads the file, if there is one, and the variables.
     ///
     /// # Errors

@@ -32,8 +32,9 @@ impl Pipeline {
         let Claimed { mut signed, token } = claimed;
         let mut attempt = self.call(&signed, &signed.request, stop).await?;
         if is_refusal(&attempt.outcome) && self.secrets_changed(&signed).await {
-            signed.resolved.secrets = self.open_secrets(&signed.resolved.known).await?;
-            let request = apply(&signed.resolved, &signed.unsigned, self.clock.now())?;
+            let now = self.clock.now();
+            signed.resolved.secrets = self.open_secrets(&signed.resolved.known, now).await?;
+            let request = apply(&signed.resolved, &signed.unsigned, now)?;
             attempt = self.call(&signed, &request, stop).await?;
         }
         let policy = &signed.resolved.known.endpoint.retry;

@@ -10,6 +10,7 @@ mod attempt;
 mod build;
 mod claim;
 mod decode;
+mod dry_run;
 mod endpoint_book;
 pub mod preview;
 mod resolve;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::dry_run::DryRun;
 use crate::domain::reason::Reason;
 use crate::domain::timestamp::Timestamp;
 use crate::egress::client::Client;
@@ -100,16 +102,23 @@ const FAULT_DELAY: Duration = Duration::from_secs(5);
 impl Pipeline {
     /// Takes one message through all stages. `stop` cuts a call short when the worker must end.
     pub async fn deliver(&self, message: &Received, stop: &CancellationToken) {
-        let settled = match decode::decode(message, self.max_receives) {
+        let settled = match message.state.as_deref().and_then(DryRun::of) {
+            Some(dry_run) => self.answer_dry_run(message, &dry_run).await,
+            None => self.deliver_job(message, stop).await,
+        };
+        if let Err(error) = settled {
+            // The lease runs out and the message comes back.
+            self.tally.fault(&error, &message.message_id);
+        }
+    }
+
+    async fn deliver_job(&self, message: &Received, stop: &CancellationToken) -> Result<(), Error> {
+        match decode::decode(message, self.max_receives) {
             Ok(decoded) => {
                 let result = self.run(&decoded, stop).await;
                 self.settle(&decoded, result).await
             }
             Err(undecodable) => self.settle_undecodable(message, undecodable).await,
-        };
-        if let Err(error) = settled {
-            // The lease runs out and the message comes back.
-            self.tally.fault(&error, &message.message_id);
         }
     }
 
@@ -118,7 +127,7 @@ impl Pipeline {
         decoded: &Decoded<'_>,
         stop: &CancellationToken,
     ) -> Result<AttemptRecord, Halt> {
-        let resolved = self.resolve(decoded).await?;
+        let resolved = self.resolve(decoded, self.clock.now()).await?;
         let admitted = admit::admit(resolved, self.clock.now())?;
         let built = build::build(admitted, &self.guard)?;
         let signed = sign::sign(built, self.clock.now())?;

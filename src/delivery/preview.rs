@@ -27,9 +27,12 @@ pub enum PreviewError {
 }
 
 impl Pipeline {
-    /// Builds and signs the request of a job as if it were attempted now.
-    pub async fn preview(&self, job: &[u8]) -> Result<OutboundRequest, PreviewError> {
-        let now = self.clock.now();
+    /// Builds and signs the request of a job as if it were attempted at `now`.
+    pub async fn preview(
+        &self,
+        job: &[u8],
+        now: Timestamp,
+    ) -> Result<OutboundRequest, PreviewError> {
         let message = Received {
             handle: Handle("preview".into()),
             message_id: "msg_preview".to_owned(),
@@ -44,7 +47,7 @@ impl Pipeline {
             message: FieldError::to_string(&undecodable.error),
         })?;
         let signed = async {
-            let admitted = admit::admit(self.resolve(&decoded).await?, now)?;
+            let admitted = admit::admit(self.resolve(&decoded, now).await?, now)?;
             sign::sign(build::build(admitted, &self.guard)?, now)
         };
         match signed.await {

@@ -9,6 +9,7 @@ use super::{Halt, Pipeline};
 use crate::domain::ids::SecretId;
 use crate::domain::reason::Reason;
 use crate::domain::secret::SecretBytes;
+use crate::domain::timestamp::Timestamp;
 use crate::ports::Error;
 use crate::vault::VaultError;
 
@@ -27,7 +28,11 @@ pub struct Resolved<'d> {
 
 impl Pipeline {
     /// Looks up the endpoint and opens its secrets.
-    pub(super) async fn resolve<'d>(&self, decoded: &'d Decoded<'d>) -> Result<Resolved<'d>, Halt> {
+    pub(super) async fn resolve<'d>(
+        &self,
+        decoded: &'d Decoded<'d>,
+        now: Timestamp,
+    ) -> Result<Resolved<'d>, Halt> {
         let job = &decoded.job;
         let found = self.endpoints.find(&job.customer_id, &job.endpoint_id).await;
         let known = found.map_err(|error| match &*error {
@@ -41,12 +46,16 @@ impl Pipeline {
             }
             LookupError::Ours(error) => ours(error),
         })?;
-        let secrets = self.open_secrets(&known).await?;
+        let secrets = self.open_secrets(&known, now).await?;
         Ok(Resolved { decoded, known, secrets })
     }
 
     /// Opens every secret that the endpoint's steps name.
-    pub(super) async fn open_secrets(&self, known: &KnownEndpoint) -> Result<OpenSecrets, Halt> {
+    pub(super) async fn open_secrets(
+        &self,
+        known: &KnownEndpoint,
+        now: Timestamp,
+    ) -> Result<OpenSecrets, Halt> {
         let (customer, origin) = (&known.endpoint.customer_id, known.endpoint.url.origin());
         let mut secrets = HashMap::new();
         for id in known.chain.secrets() {
@@ -59,7 +68,7 @@ impl Pipeline {
                 }
                 VaultError::Ours(error) => ours(error),
             })?;
-            let values = open.values_for(origin, self.clock.now());
+            let values = open.values_for(origin, now);
             if values.is_empty() {
                 let problem =
                     format!("secret {id} of customer {customer} may not be sent to {origin}");

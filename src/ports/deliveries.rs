@@ -82,4 +82,11 @@ pub trait Deliveries: Send + Sync {
     /// Takes dead letters out of the index, as they were read: one that was given up again since
     /// stays.
     async fn remove_dead_letters(&self, letters: &[DeadLetter]) -> Result<()>;
+
+    /// Keeps the answer to a dry run until then; one of the same id is replaced.
+    async fn put_dry_run(&self, id: &str, answer: &str, until: Timestamp) -> Result<()>;
+
+    /// Takes the answer to a dry run out, if there is one and it is not yet `now` past its end. It
+    /// holds a job's body, so it does not stay where it was read.
+    async fn take_dry_run(&self, id: &str, now: Timestamp) -> Result<Option<String>>;
 }

@@ -132,3 +132,17 @@ async fn dead_letters_are_listed_oldest_first_by_page_and_by_filter() {
     assert_eq!(deliveries.get_dead_letter("y").await.unwrap(), None);
     assert_eq!(deliveries.get_dead_letter("x").await.unwrap().unwrap().id, "x");
 }
+
+#[tokio::test]
+async fn the_answer_to_a_dry_run_is_taken_once_and_not_after_its_end() {
+    let backend = Backend::embedded().await;
+    let deliveries = &backend.app.deliveries;
+    let until = backend.app.clock.now().plus(LEASE);
+    deliveries.put_dry_run("d", "{}", until).await.unwrap();
+    deliveries.put_dry_run("late", "{}", until).await.unwrap();
+    let take = async |id| deliveries.take_dry_run(id, backend.app.clock.now()).await.unwrap();
+    assert_eq!(take("d").await.as_deref(), Some("{}"));
+    assert_eq!(take("d").await, None);
+    backend.clock.advance(LEASE);
+    assert_eq!(take("late").await, None);
+}

@@ -7,6 +7,7 @@ mod commands;
 mod crash;
 mod demo;
 mod docs;
+mod dry_run;
 mod help;
 mod program;
 mod receiver;

@@ -58,6 +58,12 @@ impl Deliveries for Forgetful {
     async fn remove_dead_letters(&self, letters: &[DeadLetter]) -> Result<()> {
         self.inner.remove_dead_letters(letters).await
     }
+    async fn put_dry_run(&self, id: &str, answer: &str, until: Timestamp) -> Result<()> {
+        self.inner.put_dry_run(id, answer, until).await
+    }
+    async fn take_dry_run(&self, id: &str, now: Timestamp) -> Result<Option<String>> {
+        self.inner.take_dry_run(id, now).await
+    }
 }
 
 #[tokio::test]

@@ -72,7 +72,7 @@ fn the_signature_covers_the_bytes_that_are_sent_and_those_are_the_producer_s() {
             r#"{{"id":{},"customerId":"c","endpointId":"e","pathParameters":[{}],{field}}}"#,
             Value::from(&*id), Value::from(&*segment)
         );
-        let preview = runtime.block_on(pipeline.preview(job.as_bytes()));
+        let preview = runtime.block_on(pipeline.preview(job.as_bytes(), app.clock.now()));
         // A segment such as `..` is refused: it would change what the URL means.
         prop_assume!(preview.is_ok());
         let request = preview.unwrap();

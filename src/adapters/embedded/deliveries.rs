@@ -187,6 +187,28 @@ impl Deliveries for SqliteDeliveries {
         };
         self.0.write("deliveries.remove_dead_letters", write).await
     }
+
+    async fn put_dry_run(&self, id: &str, answer: &str, until: Timestamp) -> Result<()> {
+        let (id, answer) = (id.to_owned(), answer.to_owned());
+        let write =
+            move |c: &Connection| {
+                c.prepare_cached("INSERT OR REPLACE INTO dry_runs VALUES (?, ?, ?)")?
+                    .execute(params![id, until.as_millis(), answer])
+            };
+        self.0.write("deliveries.put_dry_run", write).await.map(drop)
+    }
+
+    async fn take_dry_run(&self, id: &str, now: Timestamp) -> Result<Option<String>> {
+        let id = id.to_owned();
+        let write = move |c: &Connection| {
+            c.prepare_cached("DELETE FROM dry_runs WHERE until <= ?")?
+                .execute([now.as_millis()])?;
+            c.prepare_cached("DELETE FROM dry_runs WHERE id = ? RETURNING answer")?
+                .query_row([id], |row| row.get(0))
+                .optional()
+        };
+        self.0.write("deliveries.take_dry_run", write).await
+    }
 }
 
 fn parse_letter(text: impl AsRef<str>) -> Result<DeadLetter> {

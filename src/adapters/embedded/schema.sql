@@ -61,3 +61,9 @@ CREATE TABLE IF NOT EXISTS dead_letters (
     letter  TEXT    NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS dead_letters_age ON dead_letters (dead_at, id);
+
+CREATE TABLE IF NOT EXISTS dry_runs (
+    id     TEXT    PRIMARY KEY,
+    until  INTEGER NOT NULL,
+    answer TEXT    NOT NULL
+) WITHOUT ROWID;
