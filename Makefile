@@ -7,9 +7,13 @@ export AWS_EMULATOR_DIR ?= $(CURDIR)/target/aws-emulator
 EMULATOR := tests/aws-emulator
 EMULATOR_SOURCES := $(EMULATOR)/Cargo.lock $(EMULATOR)/Cargo.toml $(sort $(wildcard $(EMULATOR)/src/*.rs))
 
-.PHONY: test bench fmt lint emulator
+# Producers that use nothing of ours, with the SDKs of other languages.
+export PRODUCERS_DIR ?= $(CURDIR)/target/producers
+PRODUCERS := tests/producers
 
-test: fmt lint emulator
+.PHONY: test bench fmt lint emulator producers
+
+test: fmt lint emulator producers
 	@cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest --version $(NEXTEST_VERSION)
 	cargo nextest run --locked
 
@@ -31,4 +35,14 @@ emulator:
 		cargo build --release --locked --manifest-path $(EMULATOR)/Cargo.toml --target-dir $(AWS_EMULATOR_DIR)/build && \
 		cp $(AWS_EMULATOR_DIR)/build/release/aws-emulator $(AWS_EMULATOR_DIR)/ && \
 		echo "$$key" > $(AWS_EMULATOR_DIR)/key; \
+	fi
+
+producers:
+	@mkdir -p $(PRODUCERS_DIR) && cp $(PRODUCERS)/* $(PRODUCERS_DIR)/
+	@key=$$(cat $(PRODUCERS)/package-lock.json $(PRODUCERS)/requirements.txt | cksum); \
+	if [ "$$key" != "$$(cat $(PRODUCERS_DIR)/key 2>/dev/null)" ]; then \
+		npm ci --silent --no-audit --no-fund --prefix $(PRODUCERS_DIR) && \
+		python3 -m venv $(PRODUCERS_DIR)/venv && \
+		$(PRODUCERS_DIR)/venv/bin/pip install --quiet --disable-pip-version-check --requirement $(PRODUCERS)/requirements.txt && \
+		echo "$$key" > $(PRODUCERS_DIR)/key; \
 	fi
