@@ -5,6 +5,9 @@
 
 pub mod classify;
 pub mod client;
+pub mod dynamodb;
+mod kms;
 
 pub use classify::{Failure, Kind, failed};
 pub use client::Clients;
+pub use kms::KmsKeys;
