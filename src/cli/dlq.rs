@@ -12,7 +12,7 @@ use crate::domain::dead_letter::{DeadLetter, DeadLetterFilter};
 use crate::domain::delivery::DeliveryState;
 use crate::domain::ids::{CustomerId, EndpointId};
 use crate::domain::reason::Reason;
-use crate::ports::queue::Redrive;
+use crate::ports::queue::{Redrive, Sought};
 
 /// Letters handled at once.
 const PAGE: usize = 500;
@@ -94,10 +94,7 @@ pub async fn run(global: &Global, verb: &Dlq) -> anyhow::Result<ExitCode> {
         }
         Dlq::Purge(chosen) => {
             let letters = choose(&app, chosen).await?;
-            let ids: Vec<String> = letters.iter().map(|letter| letter.id.clone()).collect();
-            app.queue.purge_dead(&ids).await?;
-            app.deliveries.remove_dead_letters(&letters).await?;
-            report(global, "purged", ids.len())?;
+            report(global, "purged", purge(&app, letters).await?)?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -128,11 +125,35 @@ pub async fn replay(app: &App, letters: Vec<DeadLetter>) -> anyhow::Result<usize
                 Ok(Redrive { dead_letter_id: letter.id.clone(), state: state.map(Into::into) })
             })
             .collect();
-        replayed += app.queue.redrive(redrives?).await?.len();
+        let sought = app.queue.redrive(redrives?).await?;
+        replayed += sought.found.len();
         // The messages are back in the queue: only now may the index forget them.
-        app.deliveries.remove_dead_letters(page).await?;
+        forget(app, page, &sought).await?;
     }
     Ok(replayed)
+}
+
+/// Purges dead letters; returns of how many nothing is left.
+async fn purge(app: &App, letters: Vec<DeadLetter>) -> anyhow::Result<usize> {
+    let mut purged = 0;
+    for page in letters.chunks(PAGE) {
+        let ids: Vec<String> = page.iter().map(|letter| letter.id.clone()).collect();
+        let sought = app.queue.purge_dead(&ids).await?;
+        forget(app, page, &sought).await?;
+        purged += ids.len() - sought.unknown.len();
+    }
+    Ok(purged)
+}
+
+/// Takes out of the index what is no dead letter any more, and tells what could not be reached.
+async fn forget(app: &App, page: &[DeadLetter], sought: &Sought) -> anyhow::Result<()> {
+    let settled: Vec<DeadLetter> =
+        page.iter().filter(|letter| !sought.unknown.contains(&letter.id)).cloned().collect();
+    app.deliveries.remove_dead_letters(&settled).await?;
+    for id in &sought.unknown {
+        output::note(&format!("{id} is not within reach now: try again in a few minutes"));
+    }
+    Ok(())
 }
 
 async fn choose(app: &App, chosen: &Chosen) -> anyhow::Result<Vec<DeadLetter>> {

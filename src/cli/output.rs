@@ -30,3 +30,8 @@ pub fn table(heading: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> a
     });
     line(&table.to_string())
 }
+
+/// One line beside the results, on standard error: machines read standard output alone.
+pub fn note(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}

@@ -18,8 +18,9 @@ impl Pipeline {
     pub(super) async fn claim<'d>(&self, signed: Signed<'d>) -> Result<Claimed<'d>, Halt> {
         let (decoded, endpoint) = (signed.resolved.decoded, &signed.resolved.known.endpoint);
         let attempt = signed.resolved.standing().attempt;
+        let (state, message) = (&decoded.state, decoded.message);
         let seen_before =
-            attempt > 1 || decoded.state.hops > 0 || decoded.message.receive_count > 1;
+            attempt > 1 || state.hops > 0 || message.hops > 0 || message.receive_count > 1;
         let careful = !endpoint.retry.retry_ambiguous;
         if self.fencing == Fencing::Retries && !seen_before && !careful {
             return Ok(Claimed { signed, token: None });

@@ -37,6 +37,7 @@ impl Pipeline {
             state: None,
             sent_at: now,
             receive_count: 1,
+            hops: 0,
         };
         let decoded = decode(&message, 1).map_err(|undecodable| PreviewError::DeadLetter {
             reason: undecodable.reason,

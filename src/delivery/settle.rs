@@ -9,7 +9,7 @@ use crate::domain::dead_letter::{DeadLetter, job_sha256};
 use crate::domain::decide::{Consequence, Disposition, consequence};
 use crate::domain::delivery::{DeliveryState, dead_letter_id_of_message};
 use crate::domain::endpoint::Health;
-use crate::domain::job::{Traces, Undecodable};
+use crate::domain::job::{Job, Traces, Undecodable};
 use crate::domain::outcome::AttemptOutcome;
 use crate::domain::reason::Reason;
 use crate::domain::timestamp::Timestamp;
@@ -105,28 +105,50 @@ impl Pipeline {
         message: &Received,
         why: Undecodable,
     ) -> Result<()> {
+        let letter = self.letter_of_message(message, why.reason, &why.error.to_string());
+        self.bury(message, letter, message.state.clone()).await
+    }
+
+    /// Puts a dead letter that the queue made by itself into the index, and then gives it the id by
+    /// which it is found. Between the two it is a stray still, and found as one again.
+    pub async fn index_stray(&self, message: &Received) -> Result<()> {
+        let why = "received too many times without being settled; the queue gave it up";
+        let mut letter = self.letter_of_message(message, Reason::CrashLoop, why);
+        // A job without an id of its own has its message's: a replay goes on with the same.
+        let own = || Job::decode(&message.body).ok().and(message.message_id.parse().ok());
+        letter.job_id = letter.job_id.or_else(own);
+        let first = |id| DeliveryState::first(id, letter.accepted_at);
+        let state = match (&message.state, letter.job_id.clone().map(first)) {
+            (Some(state), _) => Some(state.clone()),
+            (None, Some(first)) => Some(encode(&first)?),
+            (None, None) => None,
+        };
+        self.bury(message, letter, state).await
+    }
+
+    /// The index record of a message whose delivery may be unknown.
+    fn letter_of_message(&self, message: &Received, reason: Reason, why: &str) -> DeadLetter {
         // What a crash loop interrupted may have a state; another round must not begin at one again.
         let state: Option<DeliveryState> =
             message.state.as_ref().and_then(|state| serde_json::from_slice(state).ok());
         let round = state.as_ref().map_or(1, |state| state.round);
         let traces = Traces::of(&message.body);
-        let letter = DeadLetter {
+        DeadLetter {
             id: dead_letter_id_of_message(&message.message_id, round),
             message_id: message.message_id.clone(),
             customer_id: traces.customer_id,
             endpoint_id: traces.endpoint_id,
             job_id: state.as_ref().map(|state| state.job_id.clone()).or(traces.job_id),
             round,
-            reason: why.reason,
-            message: format!("{}. {}", why.error, why.reason.advice()),
+            reason,
+            message: format!("{why}. {}", reason.advice()),
             accepted_at: state.as_ref().map_or(message.sent_at, |state| state.accepted_at),
             dead_at: self.clock.now(),
             attempts: state.as_ref().map_or(0, |state| state.attempt),
             history: state.map_or_else(Vec::new, |state| state.history),
             job_size: message.body.len(),
             job_sha256: job_sha256(&message.body),
-        };
-        self.bury(message, letter, message.state.clone()).await
+        }
     }
 
     /// The index first: a dead letter that nobody can find would be lost.
@@ -137,7 +159,7 @@ impl Pipeline {
         state: Option<Bytes>,
     ) -> Result<()> {
         self.deliveries.put_dead_letter(&letter).await?;
-        self.queue.dead_letter(&message.handle, &letter.id, state).await?;
+        self.queue.dead_letter(&message.handle, &letter, state).await?;
         self.tally.dead_lettered(&letter);
         Ok(())
     }

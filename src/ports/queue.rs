@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::Result;
+use crate::domain::dead_letter::DeadLetter;
 use crate::domain::timestamp::Timestamp;
 
 /// A message to be sent.
@@ -24,17 +25,20 @@ pub struct NewMessage {
 pub struct Received {
     /// What settles it.
     pub handle: Handle,
-    /// The queue's own id of the message.
+    /// The queue's own id of the message as its producer sent it; the same through all retries.
     pub message_id: String,
     /// The job's bytes.
     pub body: Bytes,
     /// The delivery's state, as it was sent.
     pub state: Option<Bytes>,
-    /// When the queue accepted it.
+    /// When the queue accepted it from its producer, or a replay from the dead letters.
     pub sent_at: Timestamp,
     /// How often it has been received, this time included. Over 1, an earlier receiver crashed or
     /// let its lease run out.
     pub receive_count: u32,
+    /// How often the queue itself sent it anew, to delay it for longer than it can at once or to give
+    /// a lease back. Over 0, a copy of it may still come.
+    pub hops: u32,
 }
 
 /// Stands for one receipt of one message. After the lease has run out and the message was received
@@ -49,6 +53,16 @@ pub struct Redrive {
     pub dead_letter_id: String,
     /// The state with which the next round begins; `None` where the message never had one.
     pub state: Option<Bytes>,
+}
+
+/// What became of dead letters that were looked for by id. Those in neither list are not there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sought {
+    /// Those that were there, and with which it was done.
+    pub found: Vec<String>,
+    /// Those that may be there still: the queue cannot be searched at will, or somebody else has them
+    /// in hand. Their index records must be kept.
+    pub unknown: Vec<String>,
 }
 
 /// How many messages a queue holds. Approximate where the queue only knows approximately.
@@ -69,14 +83,25 @@ pub struct Depth {
 ///   changes nothing. With a stale handle they return `Ok`; whether the message stays is open, but
 ///   `replace` never makes a second copy of a message that was already settled.
 /// * An `Err` means that it is unknown whether it was done; the caller may do it again.
+/// * A body that leaves no room for the state beside it, where the queue has a limit for both: the
+///   state's history is shortened first; a dead letter then goes without state, which the index
+///   has; if that is not enough, `Err`, and the message stays where it is and comes back when the
+///   delay that was asked for is over. It is lost by none of this: after enough receipts the queue
+///   moves it to the dead letters by itself.
 #[async_trait]
 pub trait Queue: Send + Sync {
     /// Sends messages, in order; returns their ids.
     async fn send(&self, messages: Vec<NewMessage>) -> Result<Vec<String>>;
 
     /// Receives up to `max` messages, waiting up to `wait` for the first. The lease lasts for
-    /// [`Queue::lease`].
+    /// [`Queue::lease`]. `max` is what the caller has room for: the next call may ask for as many
+    /// less as this one gave, plus what was settled since. May return early with nothing, to be
+    /// asked for more at once. Dropping the future loses no message.
     async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<Received>>;
+
+    /// Receives no more. What still comes, and what nobody has taken yet, is released. Waits for that
+    /// only as long as it takes a healthy queue.
+    async fn stop_receiving(&self) {}
 
     /// How long a lease lasts from receipt or extension.
     fn lease(&self) -> Duration;
@@ -84,8 +109,8 @@ pub trait Queue: Send + Sync {
     /// Renews the leases of `handles`; those that are stale or settled are passed over.
     async fn extend(&self, handles: &[Handle]) -> Result<()>;
 
-    /// Gives the lease back: the message can be received again after `delay`. It is not a settling
-    /// and need not be durable.
+    /// Gives the lease back: the message can be received again after `delay`, and that counts no
+    /// crash. It is not a settling and need not be durable.
     async fn release(&self, handle: &Handle, delay: Duration) -> Result<()>;
 
     /// Removes the message: its work is done.
@@ -94,24 +119,32 @@ pub trait Queue: Send + Sync {
     /// Puts `next` in the message's place; the old one is gone only when the new one is durable.
     async fn replace(&self, handle: &Handle, next: NewMessage) -> Result<()>;
 
-    /// Moves the message, with `state`, to the dead letters under `dead_letter_id`. A dead letter
-    /// of the same id is replaced.
+    /// Moves the message, with `state`, to the dead letters under the id of `letter`, its index
+    /// record. A dead letter of the same id is replaced where the queue can find it; elsewhere there
+    /// may be two, after a crash.
     async fn dead_letter(
         &self,
         handle: &Handle,
-        dead_letter_id: &str,
+        letter: &DeadLetter,
         state: Option<Bytes>,
     ) -> Result<()>;
 
     /// The body of a dead letter, where the queue can show it.
     async fn peek_dead(&self, dead_letter_id: &str) -> Result<Option<Bytes>>;
 
-    /// Moves dead letters back; returns the ids of those that were there. Two callers never both
-    /// move the same one.
-    async fn redrive(&self, letters: Vec<Redrive>) -> Result<Vec<String>>;
+    /// Moves dead letters back. Two callers never both move the same one.
+    async fn redrive(&self, letters: Vec<Redrive>) -> Result<Sought>;
 
     /// Removes dead letters for good.
-    async fn purge_dead(&self, dead_letter_ids: &[String]) -> Result<()>;
+    async fn purge_dead(&self, dead_letter_ids: &[String]) -> Result<Sought>;
+
+    /// Up to `max` dead letters that the queue made by itself and that have no id yet, leased.
+    /// [`Queue::dead_letter`] gives them one.
+    async fn stray_dead_letters(&self, max: usize) -> Result<Vec<Received>> {
+        // Most queues make none.
+        let _ = max;
+        Ok(Vec::new())
+    }
 
     /// How many messages there are.
     async fn depth(&self) -> Result<Depth>;

@@ -3,6 +3,7 @@
 
 mod heartbeat;
 pub mod lifecycle;
+pub mod sweeper;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::delivery::Pipeline;
 use heartbeat::Heartbeat;
+use sweeper::Sweeper;
 
 /// How long one receive waits for a message.
 const LONG_POLL: Duration = Duration::from_secs(20);
@@ -50,6 +52,7 @@ pub enum Ended {
 pub async fn run(pipeline: Arc<Pipeline>, limits: Limits, stop: Stop) -> Ended {
     let permits = Arc::new(Semaphore::new(limits.concurrency));
     let (tasks, heartbeat) = (TaskTracker::new(), Heartbeat::start(Arc::clone(&pipeline)));
+    let _sweeper = Sweeper::start(Arc::clone(&pipeline));
     loop {
         let permit = tokio::select! {
             biased;
@@ -93,7 +96,9 @@ pub async fn run(pipeline: Arc<Pipeline>, limits: Limits, stop: Stop) -> Ended {
             });
         }
     }
-    drain(&tasks, limits.drain, &stop).await
+    let (ended, ()) =
+        tokio::join!(drain(&tasks, limits.drain, &stop), pipeline.queue.stop_receiving());
+    ended
 }
 
 /// Lets the calls in progress end; then cuts them short; then lets them settle.

@@ -4,5 +4,11 @@
 
 mod backend;
 mod deliveries;
+#[cfg(feature = "aws")]
+#[path = "../support/emulator.rs"]
+mod emulator;
 mod queue;
+#[cfg(feature = "aws")]
+#[path = "../support/sqs.rs"]
+mod sqs;
 mod stores;

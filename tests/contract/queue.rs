@@ -1,159 +1,303 @@
+//! The queue's contract, over both backends.
+//!
+//! What SQS cannot promise is not part of it: the order of messages, and that a restart frees what
+//! the dead worker held before its leases have run out. Both are left out here; the embedded queue
+//! has tests of its own for them at the end.
+
+use std::sync::Arc;
 use std::time::Duration;
 
+use sealpost::domain::dead_letter::{DeadLetter, job_sha256};
+use sealpost::domain::reason::Reason;
+use sealpost::domain::timestamp::Timestamp;
+use sealpost::ports::Queue;
 use sealpost::ports::queue::{Depth, NewMessage, Received, Redrive};
 
 use crate::backend::{Backend, LEASE};
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// A queue under test, with the clock that it goes by.
+enum Subject {
+    Embedded(Box<Backend>),
+    #[cfg(feature = "aws")]
+    Sqs(Arc<crate::sqs::Sqs>, Arc<dyn Queue>),
+}
+
+impl Subject {
+    async fn embedded() -> Self {
+        Self::Embedded(Box::new(Backend::embedded().await))
+    }
+
+    #[cfg(feature = "aws")]
+    async fn sqs() -> Self {
+        let sqs = crate::sqs::Sqs::start().await;
+        let queue = Arc::new(sqs.open().await);
+        Self::Sqs(sqs, queue)
+    }
+
+    fn queue(&self) -> &Arc<dyn Queue> {
+        match self {
+            Self::Embedded(backend) => &backend.app.queue,
+            #[cfg(feature = "aws")]
+            Self::Sqs(_, queue) => queue,
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        match self {
+            Self::Embedded(backend) => backend.app.clock.now(),
+            #[cfg(feature = "aws")]
+            Self::Sqs(sqs, _) => sealpost::ports::Clock::now(&**sqs),
+        }
+    }
+
+    fn advance(&self, by: Duration) {
+        match self {
+            Self::Embedded(backend) => backend.clock.advance(by),
+            #[cfg(feature = "aws")]
+            Self::Sqs(sqs, _) => sqs.advance(by),
+        }
+    }
+
+    /// The same queue after the worker died and another one began.
+    async fn restart(self) -> Self {
+        match self {
+            Self::Embedded(backend) => Self::Embedded(Box::new(backend.restart().await)),
+            #[cfg(feature = "aws")]
+            Self::Sqs(sqs, queue) => {
+                drop(queue);
+                let queue = Arc::new(sqs.open().await);
+                Self::Sqs(sqs, queue)
+            }
+        }
+    }
+}
+
+/// Runs each sentence of the contract over both backends.
+macro_rules! contract {
+    ($($sentence:ident,)*) => {
+        mod embedded {
+            $(#[tokio::test]
+            async fn $sentence() {
+                super::$sentence(super::Subject::embedded().await).await;
+            })*
+        }
+
+        #[cfg(feature = "aws")]
+        mod sqs {
+            $(#[tokio::test]
+            async fn $sentence() {
+                super::$sentence(super::Subject::sqs().await).await;
+            })*
+        }
+    };
+}
+
+contract! {
+    a_message_is_received_once_while_its_lease_lasts_and_again_after,
+    an_extended_lease_lasts_longer,
+    a_message_held_by_a_worker_that_died_comes_back_with_a_higher_count,
+    not_before_is_kept_and_survives_a_restart,
+    acknowledging_removes_a_message_and_doing_so_twice_is_no_error,
+    a_stale_handle_does_no_harm,
+    replacing_puts_the_next_message_in_the_place_of_the_old_one,
+    a_released_message_can_be_received_after_its_delay_and_counts_no_crash,
+    a_receive_that_is_given_up_loses_no_message,
+    after_a_stop_nothing_that_was_taken_stays_leased,
+    a_dead_letter_is_kept_shown_and_moved_back_once,
+    purged_dead_letters_are_gone,
+}
+
 fn message(body: &'static str) -> NewMessage {
     NewMessage { body: body.into(), ..NewMessage::default() }
 }
 
-async fn receive(backend: &Backend) -> Vec<Received> {
-    backend.app.queue.receive(10, Duration::ZERO).await.unwrap()
+/// The index record of a message that is given up.
+fn letter(id: &str, message: &Received) -> DeadLetter {
+    DeadLetter {
+        id: id.to_owned(),
+        message_id: message.message_id.clone(),
+        customer_id: Some("customer-123".parse().unwrap()),
+        endpoint_id: None,
+        job_id: None,
+        round: 1,
+        reason: Reason::TooOld,
+        message: "too old".to_owned(),
+        accepted_at: message.sent_at,
+        dead_at: message.sent_at,
+        attempts: 0,
+        history: Vec::new(),
+        job_size: message.body.len(),
+        job_sha256: job_sha256(&message.body),
+    }
 }
 
-async fn one(backend: &Backend) -> Received {
-    let mut received = receive(backend).await;
+async fn receive(subject: &Subject) -> Vec<Received> {
+    subject.queue().receive(10, Duration::ZERO).await.unwrap()
+}
+
+async fn one(subject: &Subject) -> Received {
+    let mut received = receive(subject).await;
     assert_eq!(received.len(), 1);
     received.remove(0)
 }
 
-#[tokio::test]
-async fn a_message_is_received_once_while_its_lease_lasts_and_again_after() {
-    let backend = Backend::embedded().await;
-    let ids = backend.app.queue.send(vec![message("a")]).await.unwrap();
-    let first = one(&backend).await;
+async fn a_message_is_received_once_while_its_lease_lasts_and_again_after(subject: Subject) {
+    let ids = subject.queue().send(vec![message("a")]).await.unwrap();
+    let first = one(&subject).await;
     assert_eq!((&first.message_id, &first.body[..], first.receive_count), (&ids[0], &b"a"[..], 1));
-    assert!(receive(&backend).await.is_empty());
-    backend.clock.advance(LEASE);
-    let second = one(&backend).await;
+    assert!(receive(&subject).await.is_empty());
+    subject.advance(LEASE);
+    let second = one(&subject).await;
     assert_eq!((&second.message_id, second.receive_count), (&ids[0], 2));
 }
 
-#[tokio::test]
-async fn an_extended_lease_lasts_longer() {
-    let backend = Backend::embedded().await;
-    backend.app.queue.send(vec![message("a")]).await.unwrap();
-    let first = one(&backend).await;
-    backend.clock.advance(LEASE - SECOND);
-    backend.app.queue.extend(std::slice::from_ref(&first.handle)).await.unwrap();
-    backend.clock.advance(LEASE - SECOND);
-    assert!(receive(&backend).await.is_empty());
-    backend.clock.advance(SECOND);
-    one(&backend).await;
+async fn an_extended_lease_lasts_longer(subject: Subject) {
+    subject.queue().send(vec![message("a")]).await.unwrap();
+    let first = one(&subject).await;
+    subject.advance(LEASE - SECOND);
+    subject.queue().extend(std::slice::from_ref(&first.handle)).await.unwrap();
+    subject.advance(LEASE - SECOND);
+    assert!(receive(&subject).await.is_empty());
+    subject.advance(SECOND);
+    one(&subject).await;
 }
 
-#[tokio::test]
-async fn a_message_held_by_a_worker_that_died_comes_back_with_a_higher_count() {
-    let backend = Backend::embedded().await;
-    backend.app.queue.send(vec![message("held"), message("waiting")]).await.unwrap();
-    assert_eq!(backend.app.queue.receive(1, Duration::ZERO).await.unwrap()[0].body, "held");
-    let backend = backend.restart().await;
-    let counts: Vec<(bytes::Bytes, u32)> =
-        receive(&backend).await.into_iter().map(|m| (m.body, m.receive_count)).collect();
-    assert_eq!(counts, [("held".into(), 2), ("waiting".into(), 1)]);
-}
-
-#[tokio::test]
-async fn not_before_is_kept_and_survives_a_restart() {
-    let backend = Backend::embedded().await;
-    let at = backend.app.clock.now().plus(10 * SECOND);
-    backend
-        .app
-        .queue
-        .send(vec![NewMessage { not_before: Some(at), ..message("a") }])
-        .await
-        .unwrap();
-    let backend = backend.restart().await;
-    backend.clock.advance(9 * SECOND);
-    assert!(receive(&backend).await.is_empty());
-    backend.clock.advance(SECOND);
-    one(&backend).await;
-}
-
-#[tokio::test]
-async fn acknowledging_removes_a_message_and_doing_so_twice_is_no_error() {
-    let backend = Backend::embedded().await;
-    backend.app.queue.send(vec![message("a")]).await.unwrap();
-    let message = one(&backend).await;
-    for _ in 0..2 {
-        backend.app.queue.acknowledge(&message.handle).await.unwrap();
+async fn a_message_held_by_a_worker_that_died_comes_back_with_a_higher_count(subject: Subject) {
+    subject.queue().send(vec![message("a"), message("b")]).await.unwrap();
+    let held = subject.queue().receive(1, Duration::ZERO).await.unwrap().remove(0).body;
+    let subject = subject.restart().await;
+    subject.advance(LEASE);
+    let received = receive(&subject).await;
+    assert_eq!(received.len(), 2);
+    for message in received {
+        let receipts = if message.body == held { 2 } else { 1 };
+        assert_eq!(message.receive_count, receipts, "{:?}", message.body);
     }
-    let backend = backend.restart().await;
-    assert!(receive(&backend).await.is_empty());
-    assert_eq!(backend.app.queue.depth().await.unwrap(), Depth::default());
 }
 
-#[tokio::test]
-async fn a_stale_handle_does_no_harm() {
-    let backend = Backend::embedded().await;
-    backend.app.queue.send(vec![message("a")]).await.unwrap();
-    let stale = one(&backend).await;
-    backend.clock.advance(LEASE);
-    let fresh = one(&backend).await;
-    backend.app.queue.extend(std::slice::from_ref(&stale.handle)).await.unwrap();
-    backend.app.queue.release(&stale.handle, Duration::ZERO).await.unwrap();
-    assert!(receive(&backend).await.is_empty(), "the new holder's lease stands");
-    backend.app.queue.acknowledge(&fresh.handle).await.unwrap();
-    backend.app.queue.replace(&stale.handle, message("again")).await.unwrap();
-    assert!(receive(&backend).await.is_empty(), "a settled message is not doubled");
+async fn not_before_is_kept_and_survives_a_restart(subject: Subject) {
+    let at = subject.now().plus(10 * SECOND);
+    subject.queue().send(vec![NewMessage { not_before: Some(at), ..message("a") }]).await.unwrap();
+    let subject = subject.restart().await;
+    subject.advance(9 * SECOND);
+    assert!(receive(&subject).await.is_empty());
+    subject.advance(SECOND);
+    one(&subject).await;
 }
 
-#[tokio::test]
-async fn replacing_puts_the_next_message_in_the_place_of_the_old_one() {
-    let backend = Backend::embedded().await;
-    backend.app.queue.send(vec![message("a")]).await.unwrap();
-    let first = one(&backend).await;
-    let at = backend.app.clock.now().plus(SECOND);
+async fn acknowledging_removes_a_message_and_doing_so_twice_is_no_error(subject: Subject) {
+    subject.queue().send(vec![message("a")]).await.unwrap();
+    let message = one(&subject).await;
+    for _ in 0..2 {
+        subject.queue().acknowledge(&message.handle).await.unwrap();
+    }
+    let subject = subject.restart().await;
+    assert!(receive(&subject).await.is_empty());
+    assert_eq!(subject.queue().depth().await.unwrap(), Depth::default());
+}
+
+async fn a_stale_handle_does_no_harm(subject: Subject) {
+    subject.queue().send(vec![message("a")]).await.unwrap();
+    let stale = one(&subject).await;
+    subject.advance(LEASE);
+    let fresh = one(&subject).await;
+    subject.queue().extend(std::slice::from_ref(&stale.handle)).await.unwrap();
+    subject.queue().release(&stale.handle, Duration::ZERO).await.unwrap();
+    assert!(receive(&subject).await.is_empty(), "the new holder's lease stands");
+    subject.queue().acknowledge(&fresh.handle).await.unwrap();
+    subject.queue().replace(&stale.handle, message("again")).await.unwrap();
+    assert!(receive(&subject).await.is_empty(), "a settled message is not doubled");
+}
+
+async fn replacing_puts_the_next_message_in_the_place_of_the_old_one(subject: Subject) {
+    subject.queue().send(vec![message("a")]).await.unwrap();
+    let first = one(&subject).await;
+    let at = subject.now().plus(SECOND);
     let next = NewMessage { body: "a".into(), state: Some("{}".into()), not_before: Some(at) };
-    backend.app.queue.replace(&first.handle, next).await.unwrap();
-    let backend = backend.restart().await;
-    assert!(receive(&backend).await.is_empty());
-    backend.clock.advance(SECOND);
-    let second = one(&backend).await;
+    subject.queue().replace(&first.handle, next).await.unwrap();
+    let subject = subject.restart().await;
+    assert!(receive(&subject).await.is_empty());
+    subject.advance(SECOND);
+    let second = one(&subject).await;
     assert_eq!((second.state.as_deref(), second.receive_count), (Some(&b"{}"[..]), 1));
+    assert_eq!((&second.message_id, second.sent_at), (&first.message_id, first.sent_at));
 }
 
-#[tokio::test]
-async fn a_released_message_can_be_received_after_its_delay_and_counts_no_crash() {
-    let backend = Backend::embedded().await;
-    backend.app.queue.send(vec![message("a")]).await.unwrap();
-    let first = one(&backend).await;
-    backend.app.queue.release(&first.handle, 5 * SECOND).await.unwrap();
-    assert!(receive(&backend).await.is_empty());
-    backend.clock.advance(5 * SECOND);
-    let second = one(&backend).await;
+async fn a_released_message_can_be_received_after_its_delay_and_counts_no_crash(subject: Subject) {
+    subject.queue().send(vec![message("a")]).await.unwrap();
+    let first = one(&subject).await;
+    subject.queue().release(&first.handle, 5 * SECOND).await.unwrap();
+    assert!(receive(&subject).await.is_empty());
+    subject.advance(5 * SECOND);
+    let second = one(&subject).await;
     assert_ne!(second.handle, first.handle);
-    backend.app.queue.release(&second.handle, Duration::ZERO).await.unwrap();
-    let backend = backend.restart().await;
-    assert_eq!(one(&backend).await.receive_count, 1, "nobody held it when the worker died");
+    assert_eq!((&second.message_id, second.sent_at), (&first.message_id, first.sent_at));
+    subject.queue().release(&second.handle, Duration::ZERO).await.unwrap();
+    let subject = subject.restart().await;
+    assert_eq!(one(&subject).await.receive_count, 1, "nobody held it when the worker died");
 }
 
-#[tokio::test]
-async fn a_dead_letter_is_kept_shown_and_moved_back_once() {
-    let backend = Backend::embedded().await;
-    let queue = &backend.app.queue;
+/// Begins to receive, and stops at once, as by a signal.
+async fn give_up_a_receive(subject: &Subject) {
+    let mut receive = subject.queue().receive(10, 20 * SECOND);
+    let mut once = std::task::Context::from_waker(std::task::Waker::noop());
+    if let std::task::Poll::Ready(received) = receive.as_mut().poll(&mut once) {
+        // Faster than the stop: what was taken is given back.
+        let handle = received.unwrap().remove(0).handle;
+        subject.queue().release(&handle, Duration::ZERO).await.unwrap();
+    }
+}
+
+async fn a_receive_that_is_given_up_loses_no_message(subject: Subject) {
+    subject.queue().send(vec![message("a")]).await.unwrap();
+    give_up_a_receive(&subject).await;
+    let taken = subject.queue().receive(10, 20 * SECOND).await.unwrap();
+    assert_eq!((taken.len(), taken[0].receive_count), (1, 1));
+}
+
+async fn after_a_stop_nothing_that_was_taken_stays_leased(subject: Subject) {
+    subject.queue().send(vec![message("a")]).await.unwrap();
+    give_up_a_receive(&subject).await;
+    subject.queue().stop_receiving().await;
+    let subject = subject.restart().await;
+    assert_eq!(one(&subject).await.receive_count, 1);
+}
+
+async fn a_dead_letter_is_kept_shown_and_moved_back_once(subject: Subject) {
+    let queue = subject.queue();
     queue.send(vec![message("a")]).await.unwrap();
-    let first = one(&backend).await;
-    queue.dead_letter(&first.handle, "dl_1", Some("old".into())).await.unwrap();
+    let first = one(&subject).await;
+    queue.dead_letter(&first.handle, &letter("dl_1", &first), Some("1".into())).await.unwrap();
     assert_eq!(queue.depth().await.unwrap(), Depth { pending: 0, dead: 1 });
     assert_eq!(queue.peek_dead("dl_1").await.unwrap().unwrap(), "a");
-    let redrive = || vec![Redrive { dead_letter_id: "dl_1".into(), state: Some("new".into()) }];
+    let redrive = || vec![Redrive { dead_letter_id: "dl_1".into(), state: Some("2".into()) }];
     let (one_mover, other) = tokio::join!(queue.redrive(redrive()), queue.redrive(redrive()));
-    assert_eq!(one_mover.unwrap().len() + other.unwrap().len(), 1);
-    let back = one(&backend).await;
-    assert_eq!((&back.message_id, back.state.as_deref()), (&first.message_id, Some(&b"new"[..])));
+    assert_eq!(one_mover.unwrap().found.len() + other.unwrap().found.len(), 1);
+    let back = one(&subject).await;
+    assert_eq!((&back.message_id, back.state.as_deref()), (&first.message_id, Some(&b"2"[..])));
     assert_eq!(queue.peek_dead("dl_1").await.unwrap(), None);
 }
 
+async fn purged_dead_letters_are_gone(subject: Subject) {
+    subject.queue().send(vec![message("a")]).await.unwrap();
+    let first = one(&subject).await;
+    let queue = subject.queue();
+    queue.dead_letter(&first.handle, &letter("dl_1", &first), None).await.unwrap();
+    let sought = queue.purge_dead(&["dl_1".to_owned(), "dl_2".to_owned()]).await.unwrap();
+    assert_eq!(sought.found, ["dl_1"]);
+    assert_eq!(subject.queue().depth().await.unwrap(), Depth::default());
+}
+
+/// What only the embedded queue promises: it knows that the dead worker is dead.
 #[tokio::test]
-async fn purged_dead_letters_are_gone() {
-    let backend = Backend::embedded().await;
-    backend.app.queue.send(vec![message("a")]).await.unwrap();
-    let first = one(&backend).await;
-    backend.app.queue.dead_letter(&first.handle, "dl_1", None).await.unwrap();
-    backend.app.queue.purge_dead(&["dl_1".to_owned(), "dl_2".to_owned()]).await.unwrap();
-    assert_eq!(backend.app.queue.depth().await.unwrap(), Depth::default());
+async fn embedded_messages_come_in_order_and_a_restart_frees_what_was_held() {
+    let subject = Subject::embedded().await;
+    subject.queue().send(vec![message("held"), message("waiting")]).await.unwrap();
+    assert_eq!(subject.queue().receive(1, Duration::ZERO).await.unwrap()[0].body, "held");
+    let subject = subject.restart().await;
+    let counts: Vec<(bytes::Bytes, u32)> =
+        receive(&subject).await.into_iter().map(|m| (m.body, m.receive_count)).collect();
+    assert_eq!(counts, [("held".into(), 2), ("waiting".into(), 1)]);
 }

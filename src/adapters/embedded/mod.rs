@@ -14,6 +14,7 @@ mod key_file;
 mod leases;
 mod queue;
 mod secrets;
+mod take;
 
 pub use data_dir::{DataDir, DirectoryLock};
 pub use database::Database;

@@ -1,7 +1,7 @@
 //! The queue in SQLite.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,8 +14,10 @@ use super::data_dir::DirectoryLock;
 use super::database::Database;
 use super::in_flight::InFlight;
 use super::leases::Leases;
+use super::take::{self, lock};
+use crate::domain::dead_letter::DeadLetter;
 use crate::domain::timestamp::Timestamp;
-use crate::ports::queue::{Depth, Handle, NewMessage, Received, Redrive};
+use crate::ports::queue::{Depth, Handle, NewMessage, Received, Redrive, Sought};
 use crate::ports::{Chance, Clock, Error, Queue, Result};
 
 /// How often an idle receiver looks for what other processes have sent, and for what has fallen due.
@@ -72,10 +74,8 @@ impl SqliteQueue {
 
     async fn take_due(&self, max: usize) -> Result<Vec<Received>> {
         let (leases, now, lease) = (Arc::clone(self.leases()?), self.clock.now(), self.lease);
-        // The lock is held from before the first row is read: a lease ends only after its message's
-        // row is gone, so a row that is seen and not leased is really there to be had.
-        let read = move |c: &Connection| take_due(c, &mut lock(&leases), max, now, now.plus(lease));
-        self.database.read("queue.receive", read).await?
+        let read = move |c: &Connection| take::due(c, &leases, max, now, now.plus(lease));
+        Ok(self.database.read("queue.receive", read).await??.into_messages())
     }
 
     /// Runs `work` on the row of the message that `handle` holds, if it is still held.
@@ -156,8 +156,13 @@ impl Queue for SqliteQueue {
         Ok(())
     }
 
-    async fn dead_letter(&self, handle: &Handle, id: &str, state: Option<Bytes>) -> Result<()> {
-        let id = id.to_owned();
+    async fn dead_letter(
+        &self,
+        handle: &Handle,
+        letter: &DeadLetter,
+        state: Option<Bytes>,
+    ) -> Result<()> {
+        let id = letter.id.clone();
         self.settle("queue.dead_letter", handle, move |c, seq| {
             let sql = "INSERT OR REPLACE INTO dead_messages (id, message_id, sent_at, state, body)
                        SELECT ?1, message_id, sent_at, ?2, body FROM messages WHERE seq = ?3";
@@ -176,27 +181,33 @@ impl Queue for SqliteQueue {
         Ok(self.database.read("queue.peek_dead", read).await?.map(Bytes::from))
     }
 
-    async fn redrive(&self, letters: Vec<Redrive>) -> Result<Vec<String>> {
+    async fn redrive(&self, letters: Vec<Redrive>) -> Result<Sought> {
         let now = self.clock.now();
         let write = move |c: &Connection| {
-            let mut moved = Vec::new();
+            let mut sought = Sought::default();
             for letter in letters {
                 if redrive(c, &letter, now)? {
-                    moved.push(letter.dead_letter_id);
+                    sought.found.push(letter.dead_letter_id);
                 }
             }
-            Ok(moved)
+            Ok(sought)
         };
-        let moved = self.database.write("queue.redrive", write).await?;
+        let sought = self.database.write("queue.redrive", write).await?;
         self.sent.notify_one();
-        Ok(moved)
+        Ok(sought)
     }
 
-    async fn purge_dead(&self, ids: &[String]) -> Result<()> {
+    async fn purge_dead(&self, ids: &[String]) -> Result<Sought> {
         let ids = ids.to_owned();
         let write = move |c: &Connection| {
             let mut statement = c.prepare_cached("DELETE FROM dead_messages WHERE id = ?")?;
-            ids.iter().try_for_each(|id| statement.execute([id]).map(drop))
+            let mut sought = Sought::default();
+            for id in ids {
+                if statement.execute([&id])? > 0 {
+                    sought.found.push(id);
+                }
+            }
+            Ok(sought)
         };
         self.database.write("queue.purge_dead", write).await
     }
@@ -208,51 +219,6 @@ impl Queue for SqliteQueue {
         };
         self.database.read("queue.depth", read).await
     }
-}
-
-/// A panic elsewhere leaves the leases whole: every change to them is one step.
-fn lock(leases: &Mutex<Leases>) -> MutexGuard<'_, Leases> {
-    leases.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn take_due(
-    c: &Connection,
-    leases: &mut Leases,
-    max: usize,
-    now: Timestamp,
-    until: Timestamp,
-) -> rusqlite::Result<Result<Vec<Received>>> {
-    // Read from the index alone; bodies are read only of what is free.
-    let mut due = c.prepare_cached(
-        "SELECT seq FROM messages WHERE due_at <= ? ORDER BY due_at, seq LIMIT ?",
-    )?;
-    let limit = i64::try_from(max + leases.len()).unwrap_or(i64::MAX);
-    let seqs: Vec<i64> = due
-        .query_map(params![now.as_millis(), limit], |row| row.get(0))?
-        .filter(|seq| seq.as_ref().map_or(true, |seq| leases.is_free(*seq, now)))
-        .take(max)
-        .collect::<rusqlite::Result<_>>()?;
-    let mut body = c.prepare_cached(
-        "SELECT message_id, sent_at, receives, state, body FROM messages WHERE seq = ?",
-    )?;
-    let mut received = Vec::with_capacity(seqs.len());
-    for seq in seqs {
-        let (handle, lost) = match leases.take(seq, until) {
-            Ok(taken) => taken,
-            Err(error) => return Ok(Err(error)),
-        };
-        received.push(body.query_row([seq], |row| {
-            Ok(Received {
-                handle,
-                message_id: row.get(0)?,
-                sent_at: Timestamp::from_millis(row.get(1)?),
-                receive_count: 1 + lost + row.get::<_, u32>(2)?,
-                state: row.get::<_, Option<Vec<u8>>>(3)?.map(Bytes::from),
-                body: Bytes::from(row.get::<_, Vec<u8>>(4)?),
-            })
-        })?);
-    }
-    Ok(Ok(received))
 }
 
 fn insert(

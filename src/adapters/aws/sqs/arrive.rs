@@ -1,0 +1,113 @@
+//! From the SDK's message to one that is held.
+
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName as System};
+use bytes::Bytes;
+
+use super::attributes::{self, Envelope, State};
+use super::in_flight::{Held, Origin, Progress};
+use crate::domain::delivery::DeliveryState;
+use crate::domain::timestamp::Timestamp;
+use crate::ports::queue::Handle;
+
+/// A message as it was received. `None` if it has no handle or id, which SQS always gives.
+pub fn held(message: Message, origin: Origin, now: Timestamp) -> Option<Held> {
+    let system = message.attributes.unwrap_or_default();
+    let number = |name| system.get(&name).and_then(|text| text.parse::<i64>().ok());
+    let own_id = message.message_id?;
+    // The state of a message whose attribute cannot be read is what stands there: the pipeline
+    // gives it up with its reason.
+    let opened = attributes::open(message.message_attributes.unwrap_or_default());
+    let (envelope, unreadable) = match opened.envelope {
+        None => (Envelope::default(), None),
+        Some(Ok(envelope)) => (envelope, None),
+        Some(Err(bytes)) => (Envelope::default(), Some(bytes)),
+    };
+    let own_sent_at = number(System::SentTimestamp).map_or(now, Timestamp::from_millis);
+    let mut held = Held {
+        handle: Handle(message.receipt_handle?.into()),
+        origin,
+        message_id: envelope.message_id.unwrap_or_else(|| own_id.clone()),
+        own_id,
+        sent_at: envelope.sent_at.unwrap_or(own_sent_at),
+        not_before: envelope.not_before,
+        receive_count: number(System::ApproximateReceiveCount)
+            .and_then(|count| u32::try_from(count).ok())
+            .unwrap_or(1),
+        hops: envelope.hops,
+        dead_letter_id: envelope.dead_letter_id,
+        state: unreadable.or_else(|| envelope.state.as_ref().map(State::bytes)),
+        body: message.body.unwrap_or_default().into(),
+        producer: opened.producer,
+        group: system.get(&System::MessageGroupId).cloned(),
+        trace: system.get(&System::AwsTraceHeader).cloned(),
+        progress: Progress::default(),
+    };
+    if origin == Origin::Jobs && held.dead_letter_id.take().is_some() {
+        begin_next_round(&mut held, own_sent_at);
+    }
+    Some(held)
+}
+
+/// A dead letter on the queue of jobs was moved back by AWS's own redrive: its age begins anew, and
+/// so do its attempts. A redelivery gives the same, since the time is that of the move.
+fn begin_next_round(held: &mut Held, moved_at: Timestamp) {
+    held.sent_at = moved_at;
+    let state = held.state.as_deref().and_then(|state| serde_json::from_slice(state).ok());
+    let next = state.map(|state: DeliveryState| state.next_round(moved_at));
+    if let Some(next) = next.and_then(|next| serde_json::to_vec(&next).ok()) {
+        held.state = Some(Bytes::from(next));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_sqs::types::MessageAttributeValue;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    fn message(ours: &str) -> Message {
+        let value = MessageAttributeValue::builder().data_type("String").string_value(ours);
+        let sent_at = NOW.as_millis().to_string();
+        Message::builder()
+            .message_id("own")
+            .receipt_handle("h")
+            .body("{}")
+            .attributes(System::SentTimestamp, sent_at)
+            .attributes(System::ApproximateReceiveCount, "3")
+            .message_attributes(attributes::OURS, value.build().unwrap())
+            .build()
+    }
+
+    #[test]
+    fn a_retry_is_known_by_its_producers_message() {
+        let earlier = "2026-11-23T10:00:00Z";
+        let ours = format!(r#"{{"messageId":"first","sentAt":"{earlier}","hops":2}}"#);
+        let held = held(message(&ours), Origin::Jobs, NOW).unwrap();
+        let received = held.received();
+        assert_eq!((held.own_id.as_str(), received.message_id.as_str()), ("own", "first"));
+        assert_eq!(received.sent_at, earlier.parse().unwrap());
+        assert_eq!((received.receive_count, received.hops), (3, 2));
+    }
+
+    #[test]
+    fn a_dead_letter_on_the_queue_of_jobs_begins_its_next_round() {
+        let state =
+            r#"{"jobId":"j","round":2,"attempt":7,"hops":1,"acceptedAt":"2026-11-23T10:00:00Z"}"#;
+        let ours =
+            format!(r#"{{"messageId":"first","deadLetterId":"dl_1","state":{{"json":{state}}}}}"#);
+        let on = |origin| held(message(&ours), origin, NOW).unwrap();
+        let back = on(Origin::Jobs);
+        let state: DeliveryState = serde_json::from_slice(&back.state.clone().unwrap()).unwrap();
+        assert_eq!((state.round, state.attempt, state.accepted_at), (3, 0, NOW));
+        assert_eq!((back.message_id.as_str(), back.dead_letter_id), ("first", None));
+        assert_eq!(on(Origin::DeadLetters).dead_letter_id.as_deref(), Some("dl_1"));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_handed_on_as_the_state() {
+        let held = held(message("nonsense"), Origin::Jobs, NOW).unwrap();
+        assert_eq!(held.state.as_deref(), Some(&b"nonsense"[..]));
+        assert_eq!(held.message_id, "own");
+    }
+}

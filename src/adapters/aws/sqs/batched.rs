@@ -1,0 +1,179 @@
+//! One SQS queue: what it says of itself, and its calls in batches.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::{
+    Message, MessageSystemAttributeName as System, QueueAttributeName as Name,
+};
+use serde::Deserialize;
+
+use super::batch::Batcher;
+use super::calls::{Deletes, Sends, Visibility};
+use super::in_flight::InFlight;
+use crate::adapters::aws::{Failure, Kind};
+use crate::ports::Chance;
+
+/// Before the first entry of a batch goes out with whatever has come: those that come together.
+const SHORTEST_LINGER: Duration = Duration::from_millis(2);
+/// What each message in hand adds: the more there are, the more will be settled in a moment.
+const LINGER_EACH: Duration = Duration::from_micros(800);
+const LONGEST_LINGER: Duration = Duration::from_millis(200);
+/// What a message may have without a limit of the queue's own (Amazon SQS Developer Guide, "Amazon
+/// SQS message quotas").
+const DEFAULT_LIMIT: usize = 1_048_576;
+const DEFAULT_LEASE: Duration = Duration::from_secs(30);
+
+/// A queue and the calls to it.
+pub struct BatchedQueue {
+    /// The client.
+    pub client: Client,
+    /// The queue's URL.
+    pub url: String,
+    /// What a receipt is leased for.
+    pub lease: Duration,
+    /// Most bytes of a message, body and attributes together.
+    pub limit: usize,
+    /// When and where it moves by itself what crashes every receiver.
+    pub redrives: Option<RedrivePolicy>,
+    /// SendMessageBatch.
+    pub sends: Batcher<Sends>,
+    /// DeleteMessageBatch.
+    pub deletes: Batcher<Deletes>,
+    /// ChangeMessageVisibilityBatch.
+    pub visibility: Batcher<Visibility>,
+}
+
+/// The queue attribute of that name (Amazon SQS API Reference, "SetQueueAttributes").
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RedrivePolicy {
+    dead_letter_target_arn: String,
+    /// AWS writes a number; other tools wrote a text.
+    max_receive_count: serde_json::Value,
+}
+
+impl RedrivePolicy {
+    /// Whether messages go to the queue at `url`: both end with the queue's name.
+    pub fn leads_to(&self, url: &str) -> bool {
+        let name = self.dead_letter_target_arn.rsplit(':').next();
+        name.is_some() && name == url.rsplit('/').next()
+    }
+
+    /// After how many receipts.
+    pub fn most_receipts(&self) -> Option<u64> {
+        let count = &self.max_receive_count;
+        count.as_u64().or_else(|| count.as_str()?.parse().ok())
+    }
+}
+
+impl BatchedQueue {
+    /// Asks the queue what it is, and begins.
+    pub async fn open(
+        client: &Client,
+        url: &str,
+        in_flight: &Arc<InFlight>,
+        chance: &Arc<dyn Chance>,
+    ) -> Result<Self, Failure> {
+        let request = client.get_queue_attributes().queue_url(url);
+        let names = [Name::VisibilityTimeout, Name::MaximumMessageSize, Name::RedrivePolicy];
+        let output = request.set_attribute_names(Some(names.into())).send().await;
+        let output = output.map_err(|error| naming(url, Failure::of(&error)))?;
+        let number = |name| output.attributes().and_then(|a| a.get(&name)?.parse::<u64>().ok());
+        let limit = number(Name::MaximumMessageSize).and_then(|n| usize::try_from(n).ok());
+        let limit = limit.unwrap_or(DEFAULT_LIMIT);
+        let lease = number(Name::VisibilityTimeout).map_or(DEFAULT_LEASE, Duration::from_secs);
+        if lease.is_zero() {
+            let problem = "the queue's VisibilityTimeout is 0: expected at least some seconds";
+            return Err(naming(url, refused(problem.to_owned())));
+        }
+        let policy = output.attributes().and_then(|a| a.get(&Name::RedrivePolicy));
+        let redrives = policy.and_then(|json| serde_json::from_str(json).ok());
+        let linger = || {
+            let in_flight = Arc::clone(in_flight);
+            Box::new(move || linger(in_flight.count()))
+        };
+        let (client, queue_url) = (client.clone(), url.to_owned());
+        let sends = Sends { client: client.clone(), queue_url: queue_url.clone() };
+        let deletes = Deletes { client: client.clone(), queue_url: queue_url.clone() };
+        let visibility = Visibility { client: client.clone(), queue_url: queue_url.clone() };
+        Ok(Self {
+            // A batch has the limit of one message ("SendMessageBatch").
+            sends: Batcher::start(sends, limit, linger(), Arc::clone(chance)),
+            deletes: Batcher::start(deletes, limit, linger(), Arc::clone(chance)),
+            visibility: Batcher::start(visibility, limit, linger(), Arc::clone(chance)),
+            client,
+            url: queue_url,
+            lease,
+            limit,
+            redrives,
+        })
+    }
+
+    /// One ReceiveMessage call, with everything that a message carries.
+    pub async fn receive(
+        &self,
+        client: &Client,
+        most: usize,
+        wait: Duration,
+        lease: Duration,
+    ) -> Result<Vec<Message>, Failure> {
+        let seconds = |duration: Duration| i32::try_from(duration.as_secs()).unwrap_or(i32::MAX);
+        let output = client
+            .receive_message()
+            .queue_url(&self.url)
+            .max_number_of_messages(i32::try_from(most).unwrap_or(1))
+            .wait_time_seconds(seconds(wait))
+            .visibility_timeout(seconds(lease))
+            .message_attribute_names("All")
+            .message_system_attribute_names(System::ApproximateReceiveCount)
+            .message_system_attribute_names(System::SentTimestamp)
+            .message_system_attribute_names(System::MessageGroupId)
+            .message_system_attribute_names(System::AwsTraceHeader)
+            .send()
+            .await;
+        let output = output.map_err(|error| naming(&self.url, Failure::of(&error)))?;
+        Ok(output.messages.unwrap_or_default())
+    }
+
+    /// About how many messages the queue holds: visible, delayed and in flight.
+    pub async fn depth(&self) -> Result<u64, Failure> {
+        let names = [
+            Name::ApproximateNumberOfMessages,
+            Name::ApproximateNumberOfMessagesDelayed,
+            Name::ApproximateNumberOfMessagesNotVisible,
+        ];
+        let request = self.client.get_queue_attributes().queue_url(&self.url);
+        let output = request.set_attribute_names(Some(names.clone().into())).send().await;
+        let output = output.map_err(|error| naming(&self.url, Failure::of(&error)))?;
+        let number = |name| output.attributes().and_then(|a| a.get(name)?.parse::<u64>().ok());
+        Ok(names.iter().filter_map(number).sum())
+    }
+}
+
+/// How long a batch waits for more while so many messages are in hand.
+fn linger(in_hand: usize) -> Duration {
+    let each = LINGER_EACH.saturating_mul(u32::try_from(in_hand).unwrap_or(u32::MAX));
+    SHORTEST_LINGER.saturating_add(each).min(LONGEST_LINGER)
+}
+
+/// The failure with the queue's URL, where that is what is wrong.
+fn naming(url: &str, failure: Failure) -> Failure {
+    let message = match failure.kind {
+        Kind::NotFound | Kind::AccessDenied | Kind::Refused => {
+            format!("queue {url}: {}", failure.message)
+        }
+        Kind::Throttled
+        | Kind::Credentials
+        | Kind::KeyUnusable
+        | Kind::Unreachable
+        | Kind::ServiceFault => failure.message.clone(),
+    };
+    Failure { message, ..failure }
+}
+
+/// A call that would be refused.
+pub fn refused(message: String) -> Failure {
+    Failure { kind: Kind::Refused, code: None, request_id: None, message }
+}

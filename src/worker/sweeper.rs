@@ -1,0 +1,89 @@
+//! Finds the dead letters that the queue made by itself, and puts them into the index.
+//!
+//! A message that crashes every worker which receives it can only be given up by the queue, and the
+//! queue knows nothing of the index. The sweeper gives such a message its index record and its id,
+//! so that it can be listed, replayed and purged like any other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::task::AbortHandle;
+
+use crate::delivery::Pipeline;
+use crate::ports::Result;
+
+/// How often the sweeper looks whether the number of dead letters has changed.
+const PACE: Duration = Duration::from_secs(60);
+/// After so many looks without a change it searches all the same: the number is approximate.
+const LOOKS: u32 = 60;
+/// Strays handled at once.
+const PAGE: usize = 100;
+
+/// Sweeps until it is dropped.
+pub struct Sweeper {
+    task: AbortHandle,
+}
+
+/// What the last search left behind.
+#[derive(Debug, Default)]
+struct LastSearch {
+    dead: Option<u64>,
+    looks: u32,
+}
+
+impl Sweeper {
+    /// Begins.
+    pub fn start(pipeline: Arc<Pipeline>) -> Self {
+        let task = tokio::spawn(async move {
+            let mut last = LastSearch::default();
+            loop {
+                // With jitter, so that the workers of one queue do not look in step.
+                tokio::time::sleep(PACE.mul_f64(0.5 + pipeline.chance.fraction())).await;
+                if let Err(error) = last.look(&pipeline).await {
+                    pipeline.tally.fault(&error, "sweeper");
+                }
+            }
+        });
+        Self { task: task.abort_handle() }
+    }
+}
+
+impl Drop for Sweeper {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl LastSearch {
+    /// Sweeps if there may be something to find. A search receives every dead letter there is.
+    async fn look(&mut self, pipeline: &Pipeline) -> Result<()> {
+        let dead = pipeline.queue.depth().await?.dead;
+        self.looks += 1;
+        let unchanged = self.dead == Some(dead) && self.looks < LOOKS;
+        if dead == 0 || unchanged {
+            return Ok(());
+        }
+        sweep(pipeline).await?;
+        *self = Self { dead: Some(dead), looks: 0 };
+        Ok(())
+    }
+}
+
+/// Puts every stray that is within reach into the index; returns how many there were.
+///
+/// # Errors
+/// If one of them cannot be put; its lease runs out and a later sweep finds it again.
+pub async fn sweep(pipeline: &Pipeline) -> Result<usize> {
+    let mut swept = 0;
+    loop {
+        let strays = pipeline.queue.stray_dead_letters(PAGE).await?;
+        // All at once, so that they go out in batches.
+        let indexed = join_all(strays.iter().map(|stray| pipeline.index_stray(stray))).await;
+        indexed.into_iter().collect::<Result<()>>()?;
+        swept += strays.len();
+        if strays.len() < PAGE {
+            return Ok(swept);
+        }
+    }
+}

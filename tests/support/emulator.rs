@@ -1,0 +1,101 @@
+//! The AWS emulator as tests use it: a process of its own for each test, whose clock stands still
+//! until the test moves it. Built by `make emulator`.
+
+#![allow(dead_code, reason = "each suite uses its part")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
+use sealpost::adapters::aws::client::timeouts;
+
+/// When the emulator's clock begins, in milliseconds since the epoch.
+pub const BEGINNING: i64 = 1_800_000_000_000;
+
+/// A running emulator; ends when this is dropped.
+pub struct Emulator {
+    process: Child,
+    address: SocketAddr,
+}
+
+impl Emulator {
+    pub fn start() -> Self {
+        let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        let built = std::env::var_os("AWS_EMULATOR_DIR")
+            .map_or_else(|| here.join("target/aws-emulator"), PathBuf::from);
+        let mut process = Command::new(built.join("aws-emulator"))
+            .args(["127.0.0.1:0", "--until-stdin-closes", "--stand-still-at"])
+            .arg(BEGINNING.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|e| {
+                panic!("no emulator in {}: run `make emulator` ({e})", built.display())
+            });
+        let mut address = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut address).unwrap();
+        Self { process, address: address.trim().parse().unwrap() }
+    }
+
+    /// A client of its SQS.
+    pub fn sqs(&self) -> aws_sdk_sqs::Client {
+        let config = aws_sdk_sqs::Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .endpoint_url(format!("http://{}", self.address))
+            .timeout_config(timeouts(Duration::ZERO))
+            .build();
+        aws_sdk_sqs::Client::from_conf(config)
+    }
+
+    /// Moves its clock on.
+    pub fn advance(&self, by: Duration) {
+        self.ask("POST", &format!("clock/advance?ms={}", by.as_millis()));
+    }
+
+    /// The next `times` calls of `operation` fail.
+    pub fn fail(&self, operation: &str, status: u16, code: &str, times: u32) {
+        let query = format!("operation={operation}&status={status}&code={code}&times={times}");
+        self.ask("POST", &format!("fail?{query}"));
+    }
+
+    /// How often `operation` of SQS was called.
+    pub fn calls(&self, operation: &str) -> u64 {
+        self.all_calls().get(operation).and_then(serde_json::Value::as_u64).unwrap_or(0)
+    }
+
+    /// All calls of SQS, by operation.
+    pub fn all_calls(&self) -> serde_json::Map<String, serde_json::Value> {
+        let answer = self.ask("GET", "requests");
+        let json = answer.split_once("\r\n\r\n").unwrap().1;
+        let all: serde_json::Value = serde_json::from_str(json).unwrap();
+        all["SQS"].as_object().cloned().unwrap_or_default()
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "the emulator is on a loopback address")]
+    fn ask(&self, method: &str, path: &str) -> String {
+        let mut stream = std::net::TcpStream::connect(self.address).unwrap();
+        let host = self.address;
+        write!(
+            stream,
+            "{method} /_emulator/{path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        answer
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
