@@ -11,6 +11,10 @@ mod preview;
 mod schema;
 mod secret;
 mod serve;
+#[cfg(feature = "aws")]
+mod tables;
+#[cfg(feature = "aws")]
+mod worker;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -37,7 +41,7 @@ pub struct Cli {
 /// Options of every command.
 #[derive(Debug, Args)]
 pub struct Global {
-    /// The data directory
+    /// The data directory; not used where the configuration has a section [aws]
     #[arg(
         long,
         global = true,
@@ -56,8 +60,11 @@ pub struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Run the worker until it is told to stop
+    /// Run the worker of a data directory until it is told to stop
     Serve(serve::Serve),
+    /// Run a worker on AWS until it is told to stop
+    #[cfg(feature = "aws")]
+    Worker(worker::Worker),
     /// Show the whole product at work on this machine, with a receiver of its own
     Demo(demo::Demo),
     /// Register, show and remove endpoints
@@ -78,6 +85,10 @@ enum Verb {
     Egress(egress::Egress),
     /// Print the JSON Schema of a job
     Schema(schema::Schema),
+    /// Make the tables of the AWS form
+    #[cfg(feature = "aws")]
+    #[command(subcommand)]
+    Tables(tables::Tables),
 }
 
 impl Global {
@@ -111,6 +122,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let global = cli.global;
     match cli.verb {
         Verb::Serve(verb) => serve::run(&global, &verb).await,
+        #[cfg(feature = "aws")]
+        Verb::Worker(verb) => worker::run(&global, &verb).await,
         Verb::Demo(verb) => demo::run(&global, &verb).await,
         Verb::Endpoint(verb) => endpoint::run(&global, &verb).await,
         Verb::Secret(verb) => secret::run(&global, verb).await,
@@ -119,5 +132,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Preview(verb) => preview::run(&global, &verb).await,
         Verb::Egress(verb) => egress::run(&global, &verb).await,
         Verb::Schema(verb) => schema::run(&global, &verb),
+        #[cfg(feature = "aws")]
+        Verb::Tables(verb) => tables::run(&global, &verb).await,
     }
 }

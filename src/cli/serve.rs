@@ -1,14 +1,16 @@
-//! `sealpost serve`: the worker.
+//! `sealpost serve`: the worker on a data directory.
 
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::bail;
 use clap::Args;
 use tracing::info;
 
 use super::Global;
 use crate::app::{App, Role};
+use crate::config::Config;
 use crate::telemetry::logging;
 use crate::worker::{self, Ended, Limits, lifecycle};
 
@@ -24,17 +26,29 @@ pub struct Serve {}
 
 pub async fn run(global: &Global, _: &Serve) -> anyhow::Result<ExitCode> {
     let config = global.load_config()?;
+    if config.is_aws() {
+        bail!("the configuration has a section [aws]: run `sealpost worker`");
+    }
+    work(global, config).await
+}
+
+/// Works, on whichever form the configuration chooses, until told to stop.
+pub async fn work(global: &Global, config: Config) -> anyhow::Result<ExitCode> {
     let format = if global.json { logging::Format::Json } else { config.log.format };
     logging::start(format, config.log.level);
     let stop = lifecycle::listen()?;
-    let app = App::embedded(&global.data, config, Role::Worker).await?;
+    let app = App::open(&global.data, config, Role::Worker).await?;
     let horizon = app.clock.now().as_millis() - i64::try_from(FENCE_LIFETIME.as_millis())?;
     app.deliveries.forget_fences(crate::domain::timestamp::Timestamp::from_millis(horizon)).await?;
     let pipeline = Arc::new(app.pipeline()?);
     let limits =
         Limits { concurrency: app.config.worker.concurrency, drain: app.config.worker.drain };
     let depth = app.queue.depth().await?;
-    info!(event = "serving", data = %global.data.display(), pending = depth.pending, dead_letters = depth.dead);
+    let from = match &app.config.aws {
+        Some(aws) => aws.queue_url.to_string(),
+        None => global.data.display().to_string(),
+    };
+    info!(event = "serving", from, pending = depth.pending, dead_letters = depth.dead);
     let ended = worker::run(pipeline, limits, stop).await;
     let counts = app.tally.counts();
     let clean = ended == Ended::Clean;

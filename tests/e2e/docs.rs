@@ -60,6 +60,10 @@ fn the_reference_lists_every_reason_and_every_setting() {
     }
     let mut config = Config::default();
     config.egress.extra_roots = Some("roots.pem".into());
+    let url = "https://sqs.eu-west-1.amazonaws.com/1/q";
+    let aws =
+        serde_json::json!({"queue_url": url, "dead_letter_queue_url": url, "kms_key_id": "k"});
+    config.aws = Some(serde_json::from_value(aws).unwrap());
     for (section, keys) in toml::Table::try_from(config).unwrap() {
         for key in keys.as_table().unwrap().keys() {
             let row = format!("| `{section}.{key}` |");

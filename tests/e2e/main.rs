@@ -3,11 +3,20 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod canary;
+#[cfg(feature = "aws")]
+mod cloud;
 mod commands;
+#[cfg(feature = "aws")]
+mod commands_on_aws;
 mod crash;
+#[cfg(feature = "aws")]
+mod crash_on_aws;
 mod demo;
 mod docs;
 mod dry_run;
+#[cfg(feature = "aws")]
+#[path = "../support/emulator.rs"]
+mod emulator;
 mod help;
 mod program;
 mod receiver;

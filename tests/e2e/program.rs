@@ -34,27 +34,12 @@ impl Program {
     }
 
     pub fn run(&self, arguments: &[&str], input: &[u8]) -> Output {
-        let mut child = self
-            .command(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // A program that refuses its arguments does not read.
-        let _ = child.stdin.take().unwrap().write_all(input);
-        child.wait_with_output().unwrap()
+        output(self.command(arguments), input)
     }
 
     /// Runs a command that has to succeed; returns what it printed.
     pub fn ok(&self, arguments: &[&str], input: &str) -> String {
-        let output = self.run(arguments, input.as_bytes());
-        assert!(
-            output.status.success(),
-            "{arguments:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        String::from_utf8(output.stdout).unwrap()
+        ok(self.command(arguments), input)
     }
 
     /// Runs a command that has to fail; returns its complaint.
@@ -78,6 +63,23 @@ impl Program {
     pub fn serve(&self) -> Child {
         self.command(&["serve", "--json"]).stderr(Stdio::piped()).spawn().unwrap()
     }
+}
+
+/// What a command gives when it reads `input`.
+pub fn output(mut command: Command, input: &[u8]) -> Output {
+    let streams = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = streams.spawn().unwrap();
+    // A program that refuses its arguments does not read.
+    let _ = child.stdin.take().unwrap().write_all(input);
+    child.wait_with_output().unwrap()
+}
+
+/// What a command that has to succeed prints.
+pub fn ok(command: Command, input: &str) -> String {
+    let shown = format!("{command:?}");
+    let output = output(command, input.as_bytes());
+    assert!(output.status.success(), "{shown}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// Asks a process to stop, once.

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -19,6 +20,8 @@ pub struct Call {
     pub target: String,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
+    /// Whether the caller has closed the connection since, as a killed one does.
+    pub closed: Arc<AtomicBool>,
 }
 
 impl Call {
@@ -40,9 +43,16 @@ pub async fn listen(
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let (sender, answer) = (sender.clone(), Arc::clone(&answer));
-            let serve =
-                service_fn(move |request| take(request, sender.clone(), Arc::clone(&answer)));
-            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), serve));
+            let closed = Arc::new(AtomicBool::new(false));
+            let of_calls = Arc::clone(&closed);
+            let serve = service_fn(move |request| {
+                take(request, Arc::clone(&of_calls), sender.clone(), Arc::clone(&answer))
+            });
+            tokio::spawn(async move {
+                // However it ends.
+                let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), serve).await;
+                closed.store(true, Ordering::SeqCst);
+            });
         }
     });
     (origin, calls)
@@ -50,6 +60,7 @@ pub async fn listen(
 
 async fn take(
     request: Request<hyper::body::Incoming>,
+    closed: Arc<AtomicBool>,
     sender: mpsc::UnboundedSender<Call>,
     answer: Answer,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
@@ -61,6 +72,7 @@ async fn take(
         method: head.method.to_string(),
         target: head.uri.to_string(),
         headers: head.headers.iter().map(header).collect(),
+        closed,
         body: body.collect().await.map(|b| b.to_bytes().to_vec()).unwrap_or_default(),
     };
     let (status, text) = answer(&call);
