@@ -93,6 +93,7 @@ impl App {
             keys,
             Arc::clone(&clock),
             Arc::clone(&chance),
+            config.secrets.policy(),
             config.cache.lifetimes(),
         );
         Ok(Self {

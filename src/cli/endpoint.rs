@@ -98,7 +98,7 @@ pub async fn register(
     for id in chain.secrets() {
         // A secret may be stored later; one that is there must be allowed to go to the URL.
         let stored = app.secrets.get(&endpoint.customer_id, &id).await?;
-        if stored.is_some_and(|s| !s.current.origins.contains(endpoint.url.origin())) {
+        if stored.is_some_and(|s| !s.current.may_go_to(endpoint.url.origin())) {
             let problem = format!(
                 "secret {id} may not be sent to {}: put it again with --origin {}",
                 endpoint.url.origin(),

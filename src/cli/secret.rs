@@ -90,8 +90,11 @@ pub async fn run(global: &Global, verb: Secret) -> anyhow::Result<ExitCode> {
         Secret::List { customer } => {
             let secrets = app.secrets.list(customer.as_ref()).await?;
             let rows = secrets.iter().map(|(customer, id, secret)| {
-                let origins: Vec<String> =
+                let mut origins: Vec<String> =
                     secret.current.origins.iter().map(ToString::to_string).collect();
+                if secret.current.is_unbound() {
+                    origins.push("unbound".to_owned());
+                }
                 json!({"customerId": customer, "secretId": id, "version": secret.current.version,
                        "createdAt": secret.current.created_at, "origins": origins,
                        "previousUntil": secret.previous_until})

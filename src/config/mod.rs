@@ -6,6 +6,7 @@ mod aws;
 mod cache;
 mod egress;
 mod log;
+mod secrets;
 mod worker;
 
 use std::path::Path;
@@ -17,6 +18,7 @@ pub use aws::{AwsConfig, KeyId, QueueUrl, TablePrefix};
 pub use cache::CacheConfig;
 pub use egress::EgressConfig;
 pub use log::LogConfig;
+pub use secrets::SecretsConfig;
 pub use worker::WorkerConfig;
 
 const PREFIX: &str = "SEALPOST_";
@@ -34,6 +36,8 @@ pub struct Config {
     pub worker: WorkerConfig,
     /// How long endpoints and secrets are cached.
     pub cache: CacheConfig,
+    /// How secrets are sealed, and which are accepted.
+    pub secrets: SecretsConfig,
     /// Log lines.
     pub log: LogConfig,
 }

@@ -57,6 +57,9 @@ impl Pipeline {
                 VaultError::NotDecrypted { .. } => {
                     Halt::DeadLetter(Reason::SecretNotDecrypted, error.to_string())
                 }
+                VaultError::Unbound { .. } => {
+                    Halt::DeadLetter(Reason::UnboundSecret, error.to_string())
+                }
                 VaultError::Ours(error) => ours(error),
             })?;
             let values = open.values_for(origin, self.clock.now());

@@ -46,6 +46,8 @@ reasons! {
     UnknownSecret = "unknown_secret", "store it with `sealpost secret put`, then replay";
     /// A sealed value does not open: it was altered, or belongs to another secret or key.
     SecretNotDecrypted = "secret_not_decrypted", "put the secret's value again, then replay";
+    /// The secret was sealed without a context, and unbound secrets are not accepted.
+    UnboundSecret = "unbound_secret", "put the secret again with its origins, or set `accept_unbound_secrets = true` under `[secrets]`, then replay";
     /// The secret may not go to the endpoint's origin.
     OriginNotAllowed = "origin_not_allowed", "put the secret again with `--origin` naming the endpoint's origin, then replay";
     /// An auth step could not be applied, so nothing was sent.

@@ -62,19 +62,63 @@ impl Binding {
     }
 }
 
+/// How a value is sealed: the first byte of the sealed bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SealedKind {
+    /// In an envelope, under a data key that the key service wraps.
+    Envelope = 1,
+    /// By the key service itself.
+    Direct = 2,
+    /// By the key service itself, without context, by a program that is not sealpost.
+    Unbound = 3,
+}
+
+impl SealedKind {
+    /// The byte that stands for it.
+    pub fn byte(self) -> u8 {
+        self as u8
+    }
+
+    /// The kind of sealed bytes, and what follows the byte that says so.
+    pub fn split(sealed: &[u8]) -> Option<(Self, &[u8])> {
+        let (first, rest) = sealed.split_first()?;
+        let kinds = [Self::Envelope, Self::Direct, Self::Unbound];
+        kinds.into_iter().find(|kind| kind.byte() == *first).map(|kind| (kind, rest))
+    }
+}
+
 /// One version of a secret as a store keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SealedVersion {
-    /// From 1, one more with every put.
+    /// From 1, one more with every put; 0 if it is unbound.
     pub version: u64,
-    /// The sealed bytes, in the format of `vault::envelope`.
+    /// The sealed bytes, beginning with their [`SealedKind`].
     #[serde(with = "base64_text")]
     pub sealed: Vec<u8>,
     /// Where the value may go.
     pub origins: BTreeSet<Origin>,
     /// When it was put.
     pub created_at: Timestamp,
+}
+
+impl SealedVersion {
+    /// A value that another program had sealed by the key service, bound to nothing.
+    pub fn unbound(ciphertext: &[u8], created_at: Timestamp) -> Self {
+        let sealed = [&[SealedKind::Unbound.byte()], ciphertext].concat();
+        Self { version: 0, sealed, origins: BTreeSet::new(), created_at }
+    }
+
+    /// Whether the value is bound to no customer, no name and no origins.
+    pub fn is_unbound(&self) -> bool {
+        matches!(SealedKind::split(&self.sealed), Some((SealedKind::Unbound, _)))
+    }
+
+    /// Whether the value may go to `origin`, as far as the value itself says. An unbound one names
+    /// no origins: it may go wherever an endpoint of its customer is.
+    pub fn may_go_to(&self, origin: &Origin) -> bool {
+        self.is_unbound() || self.origins.contains(origin)
+    }
 }
 
 /// A secret as a store keeps it: the current version and, for a while, the one before.

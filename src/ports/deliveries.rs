@@ -62,7 +62,8 @@ pub trait Deliveries: Send + Sync {
     /// longer `token`'s.
     async fn record(&self, key: &DeliveryKey, token: &str, record: &AttemptRecord) -> Result<bool>;
 
-    /// Forgets fences whose last claim ended before `before`; returns how many.
+    /// Forgets fences whose last claim ended before `before`; returns how many. A store that removes
+    /// old fences by itself does nothing.
     async fn forget_fences(&self, before: Timestamp) -> Result<u64>;
 
     /// Puts a dead letter into the index; one of the same id is replaced.

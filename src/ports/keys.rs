@@ -5,8 +5,11 @@ use async_trait::async_trait;
 use super::Result;
 use crate::domain::secret::SecretBytes;
 
-/// The pairs that a wrapped key is bound to, sorted by name: KMS calls them the encryption context.
+/// The pairs that a wrapped key or value is bound to, sorted by name: KMS calls them the encryption context.
 pub type Context = [(&'static str, String)];
+
+/// Most bytes that [`Keys::wrap`] takes ("Encrypt", AWS KMS API Reference).
+pub const MAX_WRAPPED: usize = 4096;
 
 /// A key that encrypts one value.
 pub struct DataKey {
@@ -16,22 +19,27 @@ pub struct DataKey {
     pub wrapped: Vec<u8>,
 }
 
-/// What unwrapping a key came to.
+/// What unwrapping came to.
 pub enum Unwrapped {
-    /// The key.
-    Key(SecretBytes),
-    /// The wrapped key was altered, or belongs to another key or another context. Trying again will
+    /// The data key, or the value.
+    Opened(SecretBytes),
+    /// What was wrapped was altered, or belongs to another key or another context. Trying again will
     /// not help.
     Refused(String),
 }
 
-/// Makes and unwraps data keys. An `Err` is a passing failure of the key service; a wrapped key that
-/// can never be opened is [`Unwrapped::Refused`].
+/// Makes data keys, and wraps and unwraps. An `Err` is a failure of the key service or of our right
+/// to use it; what can never be opened is [`Unwrapped::Refused`].
 #[async_trait]
 pub trait Keys: Send + Sync {
     /// A new data key, wrapped so that it opens under `context` only.
     async fn generate(&self, context: &Context) -> Result<DataKey>;
 
-    /// The data key inside `wrapped`.
+    /// A value of at most [`MAX_WRAPPED`] bytes, wrapped by the key service itself so that it opens
+    /// under `context` only.
+    async fn wrap(&self, value: &SecretBytes, context: &Context) -> Result<Vec<u8>>;
+
+    /// What is inside `wrapped`: a data key, or a value. An empty context opens only what was wrapped
+    /// without one.
     async fn unwrap(&self, wrapped: &[u8], context: &Context) -> Result<Unwrapped>;
 }

@@ -13,11 +13,11 @@ use aws_lc_rs::{constant_time, hkdf};
 use zeroize::Zeroizing;
 
 use super::context::context_bytes;
-use crate::domain::secret::SecretBytes;
+use crate::domain::secret::{SealedKind, SecretBytes};
 use crate::ports::Chance;
 use crate::ports::keys::{Context, DataKey};
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = SealedKind::Envelope as u8;
 const MESSAGE_ID_LEN: usize = 32;
 const COMMITMENT_LEN: usize = 32;
 const KEY_LEN: usize = 32;

@@ -1,9 +1,11 @@
 //! The vault: seals the secrets that customers give us, and opens them for the worker.
 //!
-//! A value is sealed in an [`envelope`] under a fresh data key, which the key service wraps. Both are
-//! bound to the same context (customer, secret, version, origins), so that a sealed value copied to
-//! another row, or served as another version, does not open. Opened values live in a bounded cache
-//! and are wiped when they leave it.
+//! A value is sealed in an [`envelope`] under a fresh data key, which the key service wraps, or by
+//! the key service directly; the first byte says which. Either way it is bound to its context
+//! (customer, secret, version, origins), so that a sealed value copied to another row, or served as
+//! another version, does not open. Values that other programs sealed without a context are opened
+//! only where a setting accepts them. Opened values live in a bounded cache and are wiped when they
+//! leave it.
 
 mod context;
 pub mod envelope;
@@ -12,19 +14,42 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::cache::{Lifetimes, Passing, SoftCache};
 use crate::domain::ids::{CustomerId, SecretId};
 use crate::domain::origin::Origin;
-use crate::domain::secret::{Binding, SealedVersion, SecretBytes};
+use crate::domain::secret::{Binding, SealedKind, SealedVersion, SecretBytes};
 use crate::domain::timestamp::Timestamp;
 use crate::ports::endpoints::PutResult;
-use crate::ports::keys::Unwrapped;
+use crate::ports::keys::{Context, MAX_WRAPPED, Unwrapped};
 use crate::ports::{Chance, Clock, Error, Keys, Secrets};
 
+use self::envelope::EnvelopeError;
 pub use context::context_bytes;
 
 /// Least time between two readings of the same secret past the cache.
 const REREAD_PAUSE: Duration = Duration::from_secs(30);
+
+/// How new values are sealed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sealing {
+    /// In an envelope: any size, and the key service never sees the value.
+    #[default]
+    Envelope,
+    /// By the key service itself, where it takes values of that size; else in an envelope.
+    Direct,
+}
+
+/// What the vault seals how, and opens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// How new values are sealed.
+    pub sealing: Sealing,
+    /// Whether values that are bound to nothing are opened.
+    pub accept_unbound: bool,
+}
 
 /// Why a secret cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +74,17 @@ pub enum VaultError {
         /// Why not.
         problem: String,
     },
+    /// The value is bound to nothing, and such values are not accepted.
+    #[error(
+        "secret {secret} of customer {customer} was sealed without an encryption context, and \
+         `accept_unbound_secrets` is false"
+    )]
+    Unbound {
+        /// Whose.
+        customer: CustomerId,
+        /// Which.
+        secret: SecretId,
+    },
     /// The store or the key service failed.
     #[error(transparent)]
     Ours(#[from] Error),
@@ -58,7 +94,7 @@ impl Passing for VaultError {
     fn is_passing(&self) -> bool {
         match self {
             Self::Ours(_) => true,
-            Self::Unknown { .. } | Self::NotDecrypted { .. } => false,
+            Self::Unknown { .. } | Self::NotDecrypted { .. } | Self::Unbound { .. } => false,
         }
     }
 }
@@ -72,15 +108,20 @@ pub struct OpenSecret {
 }
 
 struct OpenVersion {
-    version: u64,
+    sealed: SealedVersion,
     value: SecretBytes,
-    origins: BTreeSet<Origin>,
 }
 
 impl OpenSecret {
     /// The current version's number.
     pub fn version(&self) -> u64 {
-        self.versions.first().map_or(0, |v| v.version)
+        self.versions.first().map_or(0, |v| v.sealed.version)
+    }
+
+    /// Whether the current value is another than that of `known`. Unbound values have no version.
+    fn differs_from(&self, known: &Self) -> bool {
+        let (now, before) = (self.versions.first(), known.versions.first());
+        now.map(|v| &v.sealed.sealed) != before.map(|v| &v.sealed.sealed)
     }
 
     /// The values in use at `now` that may go to `origin`, the current one first. Empty if the
@@ -89,10 +130,10 @@ impl OpenSecret {
         let overlap = self.previous_until.is_some_and(|until| now < until);
         let in_use = if overlap { self.versions.len() } else { 1 };
         let mut versions = self.versions.iter().take(in_use);
-        let Some(current) = versions.next().filter(|v| v.origins.contains(origin)) else {
+        let Some(current) = versions.next().filter(|v| v.sealed.may_go_to(origin)) else {
             return Vec::new();
         };
-        let previous = versions.filter(|v| v.origins.contains(origin));
+        let previous = versions.filter(|v| v.sealed.may_go_to(origin));
         std::iter::once(current).chain(previous).map(|v| v.value.clone()).collect()
     }
 }
@@ -118,6 +159,7 @@ pub struct Vault {
     keys: Arc<dyn Keys>,
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
+    policy: Policy,
     open: Arc<SoftCache<(CustomerId, SecretId), OpenSecret>>,
 }
 
@@ -128,9 +170,10 @@ impl Vault {
         keys: Arc<dyn Keys>,
         clock: Arc<dyn Clock>,
         chance: Arc<dyn Chance>,
+        policy: Policy,
         lifetimes: Lifetimes,
     ) -> Self {
-        Self { secrets, keys, clock, chance, open: Arc::new(SoftCache::new(lifetimes)) }
+        Self { secrets, keys, clock, chance, policy, open: Arc::new(SoftCache::new(lifetimes)) }
     }
 
     /// Seals a value and makes it the secret's current version.
@@ -146,9 +189,7 @@ impl Vault {
             origins: new.origins,
         };
         let context = binding.context();
-        let data_key = self.keys.generate(&context).await?;
-        let sealed = envelope::seal(&data_key, &new.value, &context, &*self.chance)
-            .map_err(|e| Error::new("vault.seal", e.to_string()))?;
+        let sealed = self.seal(&new.value, &context).await?;
         let now = self.clock.now();
         let Binding { customer_id, secret_id, origins, .. } = binding;
         let sealed = SealedVersion { version, sealed, origins, created_at: now };
@@ -156,6 +197,16 @@ impl Vault {
         let result = self.secrets.put(&customer_id, &secret_id, sealed, previous_until).await?;
         self.open.forget(&(customer_id, secret_id)).await;
         Ok(result)
+    }
+
+    async fn seal(&self, value: &SecretBytes, context: &Context) -> Result<Vec<u8>, Error> {
+        if self.policy.sealing == Sealing::Direct && value.expose().len() <= MAX_WRAPPED {
+            let wrapped = self.keys.wrap(value, context).await?;
+            return Ok([&[SealedKind::Direct.byte()][..], &wrapped].concat());
+        }
+        let data_key = self.keys.generate(context).await?;
+        envelope::seal(&data_key, value, context, &*self.chance)
+            .map_err(|e| Error::new("vault.seal", e.to_string()))
     }
 
     /// The secret, opened, from the cache where it is fresh enough.
@@ -169,7 +220,7 @@ impl Vault {
         self.open.get(&key, async move { vault.read(&wanted.0, &wanted.1).await }).await
     }
 
-    /// Reads a secret past the cache, unless that was done a moment ago; whether its version changed.
+    /// Reads a secret past the cache, unless that was done a moment ago; whether it changed.
     pub async fn reread(
         &self,
         customer: &CustomerId,
@@ -180,7 +231,7 @@ impl Vault {
             return Ok(false);
         }
         let fresh = self.read(customer, secret).await.map_err(Arc::new)?;
-        let changed = fresh.version() != known.version();
+        let changed = fresh.differs_from(&known);
         self.open.put((customer.clone(), secret.clone()), fresh).await;
         Ok(changed)
     }
@@ -195,8 +246,7 @@ impl Vault {
         let mut versions = Vec::new();
         for version in stored.in_use(self.clock.now()) {
             let value = self.open_version(customer, secret, version).await?;
-            let (version, origins) = (version.version, version.origins.clone());
-            versions.push(OpenVersion { version, value, origins });
+            versions.push(OpenVersion { sealed: version.clone(), value });
         }
         let opened_at = tokio::time::Instant::now();
         Ok(OpenSecret { versions, previous_until: stored.previous_until, opened_at })
@@ -221,12 +271,29 @@ impl Vault {
             origins: stored.origins.clone(),
         }
         .context();
-        let envelope = envelope::parse(&stored.sealed).map_err(|e| refused(e.to_string()))?;
-        match self.keys.unwrap(envelope.wrapped_key, &context).await? {
-            Unwrapped::Key(key) => {
-                envelope.open(&key, &context).map_err(|e| refused(e.to_string()))
-            }
+        let Some((kind, wrapped)) = SealedKind::split(&stored.sealed) else {
+            return Err(refused(EnvelopeError::Malformed.to_string()));
+        };
+        let unwrap = async |wrapped: &[u8], context: &Context| match self
+            .keys
+            .unwrap(wrapped, context)
+            .await?
+        {
+            Unwrapped::Opened(plain) => Ok(plain),
             Unwrapped::Refused(problem) => Err(refused(problem)),
+        };
+        match kind {
+            SealedKind::Envelope => {
+                let malformed = |e: EnvelopeError| refused(e.to_string());
+                let envelope = envelope::parse(&stored.sealed).map_err(malformed)?;
+                let key = unwrap(envelope.wrapped_key, &context).await?;
+                envelope.open(&key, &context).map_err(malformed)
+            }
+            SealedKind::Direct => unwrap(wrapped, &context).await,
+            SealedKind::Unbound if self.policy.accept_unbound => unwrap(wrapped, &[]).await,
+            SealedKind::Unbound => {
+                Err(VaultError::Unbound { customer: customer.clone(), secret: secret.clone() })
+            }
         }
     }
 }

@@ -14,6 +14,10 @@ struct Bench {
 }
 
 fn bench() -> Bench {
+    bench_with(Policy::default())
+}
+
+fn bench_with(policy: Policy) -> Bench {
     let dir = tempfile::tempdir().unwrap();
     let database = Database::open(&dir.path().join("t.db")).unwrap();
     let keys = KeyFile::open_or_create(&dir.path().join("key")).unwrap();
@@ -26,6 +30,7 @@ fn bench() -> Bench {
             Arc::new(keys),
             Arc::new(SystemClock),
             Arc::new(SystemChance),
+            policy,
             lifetimes,
         ),
         database,
@@ -134,4 +139,69 @@ fn an_envelope_cut_anywhere_or_changed_anywhere_does_not_open() {
         changed[at] ^= 1;
         assert!(!opens(&changed), "changed at {at}");
     }
+}
+
+const DIRECT: Policy = Policy { sealing: Sealing::Direct, accept_unbound: false };
+
+async fn stored(bench: &Bench) -> SealedVersion {
+    let (customer, secret) = ("acme".parse().unwrap(), "s".parse().unwrap());
+    bench.vault.secrets.get(&customer, &secret).await.unwrap().unwrap().current
+}
+
+#[tokio::test]
+async fn a_value_too_large_for_the_key_service_takes_the_envelope_by_itself() {
+    let bench = bench_with(DIRECT);
+    for (size, kind) in [(MAX_WRAPPED, SealedKind::Direct), (MAX_WRAPPED + 1, SealedKind::Envelope)]
+    {
+        let value = "v".repeat(size);
+        bench.put("acme", &value, None).await;
+        assert_eq!(SealedKind::split(&stored(&bench).await.sealed).unwrap().0, kind);
+        assert_eq!(values(&bench.open("acme").await.unwrap(), "https://a.example"), [value]);
+    }
+}
+
+#[tokio::test]
+async fn a_directly_sealed_value_does_not_open_for_another_customer() {
+    let bench = bench_with(DIRECT);
+    bench.put("acme", "value", None).await;
+    bench.tamper("UPDATE secrets SET customer_id = 'evil'").await;
+    let refused = bench.open("evil").await.err().unwrap();
+    assert!(matches!(*refused, VaultError::NotDecrypted { .. }), "{refused}");
+}
+
+async fn put_unbound(bench: &Bench) {
+    let value = SecretBytes::new(b"foreign".to_vec());
+    let ciphertext = bench.vault.keys.wrap(&value, &[]).await.unwrap();
+    let version = SealedVersion::unbound(&ciphertext, SystemClock.now());
+    let (customer, secret) = ("acme".parse().unwrap(), "s".parse().unwrap());
+    // The store gives versions from 1; only a foreign program writes a 0.
+    let version = SealedVersion { version: 1, ..version };
+    bench.vault.secrets.put(&customer, &secret, version, None).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_unbound_value_is_refused_with_the_setting_s_name_and_opens_anywhere_where_it_is_accepted()
+ {
+    let bench = bench();
+    put_unbound(&bench).await;
+    let refused = bench.open("acme").await.err().unwrap();
+    assert!(matches!(*refused, VaultError::Unbound { .. }));
+    assert!(refused.to_string().contains("accept_unbound_secrets"), "{refused}");
+    let bench = bench_with(Policy { accept_unbound: true, ..Policy::default() });
+    put_unbound(&bench).await;
+    let open = bench.open("acme").await.unwrap();
+    assert_eq!(values(&open, "https://b.example"), ["foreign"]);
+}
+
+#[tokio::test]
+async fn a_bound_value_relabelled_as_unbound_does_not_open() {
+    let bench = bench_with(Policy { sealing: Sealing::Direct, accept_unbound: true });
+    bench.put("acme", "value", None).await;
+    let mut version = stored(&bench).await;
+    version.sealed[0] = SealedKind::Unbound.byte();
+    version.version = 2;
+    let (customer, secret) = ("acme".parse().unwrap(), "s".parse().unwrap());
+    bench.vault.secrets.put(&customer, &secret, version, None).await.unwrap();
+    let refused = bench.open("acme").await.err().unwrap();
+    assert!(matches!(*refused, VaultError::NotDecrypted { .. }), "{refused}");
 }

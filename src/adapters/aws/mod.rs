@@ -1,11 +1,14 @@
-//! The AWS form: DynamoDB for what is kept and KMS for the keys.
+//! The AWS form: SQS for the queue, DynamoDB for what is kept and KMS for the keys.
 //!
 //! Everything that is wrong with AWS itself (throttling, denied access, no connection, expired
 //! credentials) comes out as [`crate::ports::Error`]: it is ours and never an endpoint's.
 
 pub mod classify;
 pub mod client;
+pub mod dynamodb;
+mod kms;
 pub mod sqs;
 
 pub use classify::{Failure, Kind, failed};
 pub use client::Clients;
+pub use kms::KmsKeys;

@@ -1,7 +1,7 @@
 //! The key file: what stands in for a key service when there is none.
 //!
-//! A data key is wrapped with AES-256-GCM under a key of the file, bound to its context. The wrapped
-//! form is `key id (16 bytes) | nonce (12) | ciphertext and tag (48)`. The file may hold several
+//! A data key or a small value is wrapped with AES-256-GCM under a key of the file, bound to its
+//! context. The wrapped form is `key id (16 bytes) | nonce (12) | ciphertext | tag (16)`. The file may hold several
 //! keys: the first wraps, all unwrap.
 
 use std::fs::OpenOptions;
@@ -17,7 +17,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::adapters::system::random_bytes;
 use crate::domain::secret::SecretBytes;
-use crate::ports::keys::{Context, DataKey, Unwrapped};
+use crate::ports::keys::{Context, DataKey, MAX_WRAPPED, Unwrapped};
 use crate::ports::{Error, Keys, Result};
 use crate::vault::context_bytes;
 
@@ -122,12 +122,21 @@ fn refuse(path: &Path, problem: &str) -> Error {
 #[async_trait]
 impl Keys for KeyFile {
     async fn generate(&self, context: &Context) -> Result<DataKey> {
-        let Some(wrapping) = self.keys.first() else {
-            return Err(Error::new("keys.generate", "the key file holds no key"));
-        };
         let plain = SecretBytes::new(random_bytes::<KEY_LEN>().to_vec());
+        let wrapped = self.wrap(&plain, context).await?;
+        Ok(DataKey { plain, wrapped })
+    }
+
+    async fn wrap(&self, value: &SecretBytes, context: &Context) -> Result<Vec<u8>> {
+        if value.expose().len() > MAX_WRAPPED {
+            let problem = format!("a value of more than {MAX_WRAPPED} bytes cannot be wrapped");
+            return Err(Error::new("keys.wrap", problem));
+        }
+        let Some(wrapping) = self.keys.first() else {
+            return Err(Error::new("keys.wrap", "the key file holds no key"));
+        };
         let nonce = random_bytes::<NONCE_LEN>();
-        let mut sealed = Zeroizing::new(plain.expose().to_vec());
+        let mut sealed = Zeroizing::new(value.expose().to_vec());
         let tag = wrapping
             .key
             .seal_in_place_separate_tag(
@@ -135,9 +144,8 @@ impl Keys for KeyFile {
                 Aad::from(context_bytes(context)),
                 &mut sealed,
             )
-            .map_err(|_| Error::new("keys.generate", "encryption failed"))?;
-        let wrapped = [&wrapping.id[..], &nonce, &sealed, tag.as_ref()].concat();
-        Ok(DataKey { plain, wrapped })
+            .map_err(|_| Error::new("keys.wrap", "encryption failed"))?;
+        Ok([&wrapping.id[..], &nonce, &sealed, tag.as_ref()].concat())
     }
 
     async fn unwrap(&self, wrapped: &[u8], context: &Context) -> Result<Unwrapped> {
@@ -155,7 +163,7 @@ impl Keys for KeyFile {
         let mut opened = Zeroizing::new(sealed.to_vec());
         let nonce = Nonce::assume_unique_for_key(*nonce);
         match wrapping.key.open_in_place(nonce, Aad::from(context_bytes(context)), &mut opened) {
-            Ok(plain) => Ok(Unwrapped::Key(SecretBytes::new(plain.to_vec()))),
+            Ok(plain) => Ok(Unwrapped::Opened(SecretBytes::new(plain.to_vec()))),
             Err(_) => {
                 Ok(Unwrapped::Refused("the wrapped key does not open in this context".to_owned()))
             }

@@ -1,0 +1,58 @@
+//! Fences and dead letters in DynamoDB, in one table.
+
+use async_trait::async_trait;
+use aws_sdk_dynamodb::Client;
+
+use super::{Table, dead_letters, fences, tables};
+use crate::domain::dead_letter::{DeadLetter, DeadLetterFilter};
+use crate::domain::delivery::DeliveryKey;
+use crate::domain::timestamp::Timestamp;
+use crate::ports::deliveries::{AttemptRecord, Claim, ClaimRequest};
+use crate::ports::{Deliveries, Result};
+
+/// The deliveries of a table.
+pub struct DynamoDeliveries(Table);
+
+impl DynamoDeliveries {
+    /// The deliveries of the tables that begin with `prefix`.
+    pub fn new(client: &Client, prefix: &str) -> Self {
+        Self(Table::new(client, prefix, tables::DELIVERIES.name))
+    }
+}
+
+#[async_trait]
+impl Deliveries for DynamoDeliveries {
+    async fn claim(&self, request: ClaimRequest) -> Result<Claim> {
+        fences::claim(&self.0, &request).await
+    }
+
+    async fn record(&self, key: &DeliveryKey, token: &str, record: &AttemptRecord) -> Result<bool> {
+        fences::record(&self.0, key, token, record).await
+    }
+
+    /// Does nothing: the table removes fences by itself, through their attribute `ttl`.
+    async fn forget_fences(&self, _before: Timestamp) -> Result<u64> {
+        Ok(0)
+    }
+
+    async fn put_dead_letter(&self, letter: &DeadLetter) -> Result<()> {
+        dead_letters::put(&self.0, letter).await
+    }
+
+    async fn get_dead_letter(&self, id: &str) -> Result<Option<DeadLetter>> {
+        dead_letters::get(&self.0, id).await
+    }
+
+    async fn list_dead_letters(
+        &self,
+        filter: &DeadLetterFilter,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>> {
+        dead_letters::list(&self.0, filter, after, limit).await
+    }
+
+    async fn remove_dead_letters(&self, letters: &[DeadLetter]) -> Result<()> {
+        dead_letters::remove(&self.0, letters).await
+    }
+}

@@ -1,0 +1,143 @@
+//! Fences: the claim on an attempt is one conditional update.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::ReturnValue;
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
+use serde::{Deserialize, Serialize};
+
+use super::Table;
+use super::item::{Item, Reader, key, n, names, s, values};
+use crate::adapters::aws::classify::failed;
+use crate::domain::decide::Disposition;
+use crate::domain::delivery::DeliveryKey;
+use crate::domain::outcome::Attempt;
+use crate::domain::timestamp::Timestamp;
+use crate::ports::deliveries::{AttemptRecord, Claim, ClaimRequest};
+use crate::ports::{Error, Result};
+
+/// How long a fence is kept after its last claim ended: longer than a queue keeps a message.
+const LIFETIME: Duration = Duration::from_secs(15 * 24 * 3600);
+
+/// Claimed before, it must be an earlier attempt, or the same one whose claimer left no outcome in
+/// time, or so old that it is only waiting to be removed.
+const CLAIMABLE: &str = "attribute_not_exists(#attempt) OR #attempt < :attempt \
+    OR (#attempt = :attempt AND attribute_not_exists(#record) AND #leaseUntil <= :now) \
+    OR #ttl < :seconds";
+
+/// `before` becomes the attempt that was claimed before this: it tells the claimer, and a repeated
+/// call, whether an earlier claimer of the same attempt was lost.
+const TAKE: &str = "SET #before = if_not_exists(#attempt, :none), #attempt = :attempt, \
+    #token = :token, #leaseUntil = :until, #ttl = :ttl REMOVE #record";
+
+#[derive(Serialize, Deserialize)]
+struct StoredRecord {
+    attempt: Attempt,
+    disposition: Disposition,
+}
+
+/// No customer's or endpoint's id holds a `#`, so no two deliveries share a key.
+fn at(fence: &DeliveryKey) -> Option<Item> {
+    let DeliveryKey { customer_id, endpoint_id, job_id, round } = fence;
+    let delivery = format!("delivery#{customer_id}#{endpoint_id}#{job_id}");
+    key(("pk", delivery), ("sk", format!("fence#{round}")))
+}
+
+fn granted(item: Reader<'_>, attempt: u32) -> Result<Claim> {
+    let after_lost_claimer = item.number::<u32>("before")? == attempt;
+    Ok(Claim::Granted { after_lost_claimer })
+}
+
+/// What the fence that stands in the way says.
+fn refused(item: &Item, request: &ClaimRequest) -> Result<Claim> {
+    let item = Reader { operation: "deliveries.claim", item };
+    if item.number::<u32>("attempt")? > request.attempt {
+        return Ok(Claim::Superseded);
+    }
+    if let Some(record) = item.optional_text("record")? {
+        let stored: StoredRecord =
+            serde_json::from_str(record).map_err(|e| Error::new("deliveries.claim", e))?;
+        let StoredRecord { attempt, disposition } = stored;
+        return Ok(Claim::Settled(AttemptRecord { attempt, disposition }));
+    }
+    if item.text("token")? == request.token {
+        return granted(item, request.attempt);
+    }
+    Ok(Claim::Held(Timestamp::from_millis(item.number("leaseUntil")?)))
+}
+
+/// Claims an attempt.
+pub(super) async fn claim(table: &Table, request: &ClaimRequest) -> Result<Claim> {
+    let until = request.now.plus(request.lease);
+    let sent = (table.client.update_item().table_name(&table.name))
+        .set_key(at(&request.key))
+        .update_expression(TAKE)
+        .condition_expression(CLAIMABLE)
+        .set_expression_attribute_names(names(&[
+            "attempt",
+            "before",
+            "leaseUntil",
+            "record",
+            "token",
+            "ttl",
+        ]))
+        .set_expression_attribute_values(values([
+            (":attempt", n(request.attempt)),
+            (":none", n(0)),
+            (":now", n(request.now.as_millis())),
+            (":seconds", n(request.now.as_secs())),
+            (":token", s(&request.token)),
+            (":ttl", n(until.plus(LIFETIME).as_secs())),
+            (":until", n(until.as_millis())),
+        ]))
+        .return_values(ReturnValue::UpdatedNew)
+        .return_values_on_condition_check_failure(AllOld)
+        .send()
+        .await;
+    match sent {
+        Ok(updated) => {
+            let item = updated.attributes.unwrap_or_default();
+            granted(Reader { operation: "deliveries.claim", item: &item }, request.attempt)
+        }
+        Err(error) => match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(failure)) => {
+                refused(&failure.item.clone().unwrap_or_default(), request)
+            }
+            _ => Err(failed("deliveries.claim", &error)),
+        },
+    }
+}
+
+/// Records an outcome under a claim.
+pub(super) async fn record(
+    table: &Table,
+    fence: &DeliveryKey,
+    token: &str,
+    record: &AttemptRecord,
+) -> Result<bool> {
+    let AttemptRecord { attempt, disposition } = record.clone();
+    let json = serde_json::to_string(&StoredRecord { attempt, disposition })
+        .map_err(|e| Error::new("deliveries.record", e))?;
+    let sent = (table.client.update_item().table_name(&table.name))
+        .set_key(at(fence))
+        .update_expression("SET #record = :record")
+        .condition_expression("#token = :token AND attribute_not_exists(#record)")
+        .set_expression_attribute_names(names(&["record", "token"]))
+        .set_expression_attribute_values(values([(":record", s(&json)), (":token", s(token))]))
+        .return_values_on_condition_check_failure(AllOld)
+        .send()
+        .await;
+    match sent {
+        Ok(_) => Ok(true),
+        Err(error) => match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(failure)) => {
+                let item = failure.item.clone().unwrap_or_default();
+                let item = Reader { operation: "deliveries.record", item: &item };
+                let (holder, found) = (item.optional_text("token")?, item.optional_text("record")?);
+                Ok(holder == Some(token) && found == Some(json.as_str()))
+            }
+            _ => Err(failed("deliveries.record", &error)),
+        },
+    }
+}

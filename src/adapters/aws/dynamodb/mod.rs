@@ -1,0 +1,77 @@
+//! Endpoints, health, secrets, fences and dead letters in DynamoDB. `docs/AWS.md` has the key layout
+//! and what each operation costs.
+//!
+//! Every read by key is consistent. A stale one would do harm: an endpoint's old version would find
+//! the health of its past and give jobs up, a secret's old version would be sent after a rotation.
+//! The workers' caches make these reads rare, so the half price of the other kind buys nothing. Only
+//! lists of dead letters go over an index, which cannot be read so.
+//!
+//! The SDK repeats a call whose answer was lost. A conditional write that had succeeded then fails on
+//! its own effect, so each one recognises its own write in the item that the failure returns.
+
+mod dead_letters;
+mod deliveries;
+mod endpoints;
+mod fences;
+mod health;
+mod item;
+mod secrets;
+pub mod tables;
+
+use aws_sdk_dynamodb::Client;
+
+use self::item::{Item, names, s, values};
+use super::classify::failed;
+use crate::domain::ids::CustomerId;
+use crate::ports::Result;
+
+pub use deliveries::DynamoDeliveries;
+pub use endpoints::DynamoEndpoints;
+pub use health::DynamoHealth;
+pub use secrets::DynamoSecrets;
+
+/// One table.
+#[derive(Debug, Clone)]
+struct Table {
+    client: Client,
+    name: String,
+}
+
+impl Table {
+    fn new(client: &Client, prefix: &str, name: &str) -> Self {
+        Self { client: client.clone(), name: format!("{prefix}{name}") }
+    }
+}
+
+impl Table {
+    /// The items of a customer, by a query, or of all, by a scan: lists are for administrators.
+    async fn items(
+        &self,
+        operation: &'static str,
+        customer: Option<&CustomerId>,
+    ) -> Result<Vec<Item>> {
+        let mut items = Vec::new();
+        match customer {
+            Some(customer) => {
+                let mut found = (self.client.query().table_name(&self.name).consistent_read(true))
+                    .key_condition_expression("#customerId = :customerId")
+                    .set_expression_attribute_names(names(&["customerId"]))
+                    .set_expression_attribute_values(values([(":customerId", s(customer))]))
+                    .into_paginator()
+                    .items()
+                    .send();
+                while let Some(item) = found.next().await {
+                    items.push(item.map_err(|e| failed(operation, &e))?);
+                }
+            }
+            None => {
+                let scan = self.client.scan().table_name(&self.name).consistent_read(true);
+                let mut found = scan.into_paginator().items().send();
+                while let Some(item) = found.next().await {
+                    items.push(item.map_err(|e| failed(operation, &e))?);
+                }
+            }
+        }
+        Ok(items)
+    }
+}

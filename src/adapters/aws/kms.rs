@@ -1,0 +1,80 @@
+//! Keys in AWS KMS. The key never leaves it: KMS makes data keys, and wraps and unwraps under the
+//! encryption context.
+
+use async_trait::async_trait;
+use aws_sdk_kms::Client;
+use aws_sdk_kms::operation::decrypt::DecryptError;
+use aws_sdk_kms::primitives::Blob;
+use aws_sdk_kms::types::DataKeySpec;
+
+use super::classify::{Failure, failed};
+use crate::domain::secret::SecretBytes;
+use crate::ports::keys::{Context, DataKey, Unwrapped};
+use crate::ports::{Error, Keys, Result};
+
+/// One symmetric KMS key.
+pub struct KmsKeys {
+    client: Client,
+    key_id: String,
+}
+
+impl KmsKeys {
+    /// The key of this id, ARN or alias.
+    pub fn new(client: &Client, key_id: &str) -> Self {
+        Self { client: client.clone(), key_id: key_id.to_owned() }
+    }
+}
+
+type EncryptionContext = Option<std::collections::HashMap<String, String>>;
+
+fn encryption_context(context: &Context) -> EncryptionContext {
+    let pairs = context.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+    Some(pairs.collect()).filter(|pairs: &std::collections::HashMap<_, _>| !pairs.is_empty())
+}
+
+fn missing(operation: &'static str) -> Error {
+    Error::new(operation, "KMS answered without what was asked for")
+}
+
+#[async_trait]
+impl Keys for KmsKeys {
+    async fn generate(&self, context: &Context) -> Result<DataKey> {
+        let asked = self.client.generate_data_key().key_id(&self.key_id);
+        let asked = asked.key_spec(DataKeySpec::Aes256);
+        let made = asked.set_encryption_context(encryption_context(context)).send().await;
+        let made = made.map_err(|e| failed("keys.generate", &e))?;
+        let (Some(plain), Some(wrapped)) = (made.plaintext, made.ciphertext_blob) else {
+            return Err(missing("keys.generate"));
+        };
+        let plain = SecretBytes::new(plain.into_inner());
+        Ok(DataKey { plain, wrapped: wrapped.into_inner() })
+    }
+
+    async fn wrap(&self, value: &SecretBytes, context: &Context) -> Result<Vec<u8>> {
+        let asked = self.client.encrypt().key_id(&self.key_id);
+        let asked = asked.plaintext(Blob::new(value.expose()));
+        let made = asked.set_encryption_context(encryption_context(context)).send().await;
+        let made = made.map_err(|e| failed("keys.wrap", &e))?;
+        made.ciphertext_blob.map(Blob::into_inner).ok_or_else(|| missing("keys.wrap"))
+    }
+
+    async fn unwrap(&self, wrapped: &[u8], context: &Context) -> Result<Unwrapped> {
+        // A ciphertext names its key itself. Naming ours keeps KMS from opening, with our rights,
+        // what somebody else wrapped with a key of theirs ("Decrypt", AWS KMS API Reference).
+        let asked = self.client.decrypt().key_id(&self.key_id).ciphertext_blob(Blob::new(wrapped));
+        let sent = asked.set_encryption_context(encryption_context(context)).send().await;
+        match sent {
+            Ok(opened) => {
+                let plain = opened.plaintext.ok_or_else(|| missing("keys.unwrap"))?;
+                Ok(Unwrapped::Opened(SecretBytes::new(plain.into_inner())))
+            }
+            Err(error) => match error.as_service_error() {
+                Some(
+                    DecryptError::InvalidCiphertextException(_)
+                    | DecryptError::IncorrectKeyException(_),
+                ) => Ok(Unwrapped::Refused(Failure::of(&error).to_string())),
+                _ => Err(failed("keys.unwrap", &error)),
+            },
+        }
+    }
+}
