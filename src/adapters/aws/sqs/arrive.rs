@@ -3,7 +3,8 @@
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName as System};
 use bytes::Bytes;
 
-use super::attributes::{self, Envelope, State};
+use super::attributes;
+use super::envelope::{Envelope, State};
 use super::in_flight::{Held, Origin, Progress};
 use crate::domain::delivery::DeliveryState;
 use crate::domain::timestamp::Timestamp;
