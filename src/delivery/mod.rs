@@ -100,6 +100,12 @@ const FAULT_DELAY: Duration = Duration::from_secs(5);
 impl Pipeline {
     /// Takes one message through all stages. `stop` cuts a call short when the worker must end.
     pub async fn deliver(&self, message: &Received, stop: &CancellationToken) {
+        if let Some(id) = &message.moved_back
+            && let Err(error) = self.forget_dead_letter(id, message.sent_at).await
+        {
+            // The list shows one dead letter too many; the message goes its way.
+            self.tally.fault(&error, id);
+        }
         let settled = match decode::decode(message, self.max_receives) {
             Ok(decoded) => {
                 let result = self.run(&decoded, stop).await;

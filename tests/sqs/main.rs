@@ -13,6 +13,7 @@ mod sqs;
 
 mod calls;
 mod dead_letters;
+mod life;
 mod retries;
 mod trouble;
 mod worker;
