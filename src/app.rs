@@ -3,21 +3,44 @@
 use std::path::Path;
 use std::sync::Arc;
 
+#[cfg(feature = "aws")]
+use crate::adapters::aws::{
+    Clients, KmsKeys,
+    dynamodb::{DynamoDeliveries, DynamoEndpoints, DynamoHealth, DynamoSecrets, tables},
+    sqs::SqsQueue,
+};
 use crate::adapters::embedded::{
     DataDir, Database, KeyFile, SqliteDeliveries, SqliteEndpoints, SqliteHealth, SqliteQueue,
     SqliteSecrets,
 };
 use crate::adapters::system::{SystemChance, SystemClock};
-use crate::config::Config;
+#[cfg(feature = "aws")]
+use crate::config::TablePrefix;
+use crate::config::{AwsConfig, Config};
 use crate::delivery::{EndpointBook, Pipeline};
 use crate::egress::client::Client;
 use crate::egress::guard::Guard;
 use crate::egress::resolver::SystemResolver;
-use crate::ports::{Chance, Clock, Deliveries, Endpoints, HealthStore, Queue, Result, Secrets};
+use crate::ports::{
+    Chance, Clock, Deliveries, Endpoints, HealthStore, Keys, Queue, Result, Secrets,
+};
 use crate::telemetry::Tally;
 use crate::vault::Vault;
 
-/// Everything, put together over one data directory.
+#[cfg(feature = "aws")]
+pub use crate::adapters::aws::dynamodb::tables::Created;
+
+/// Makes the tables of the AWS form that are missing, and waits until all can be used; returns their
+/// names.
+///
+/// # Errors
+/// If DynamoDB fails, or a table of the name is there with other keys.
+#[cfg(feature = "aws")]
+pub async fn create_tables(prefix: &TablePrefix) -> Result<Vec<(String, Created)>> {
+    tables::create(&Clients::load().await?.dynamodb, prefix.as_str()).await
+}
+
+/// Everything, put together: over one data directory, or over AWS.
 pub struct App {
     /// The settings.
     pub config: Config,
@@ -43,7 +66,7 @@ pub struct App {
     pub tally: Arc<Tally>,
 }
 
-/// Whether this process works on the queue, or only writes beside the one that does.
+/// Whether this process works on a data directory's queue, or only writes beside the one that does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Takes the data directory's lock and receives.
@@ -52,7 +75,86 @@ pub enum Role {
     Command,
 }
 
+/// The adapters of one form, and the clock that they go by.
+struct Parts {
+    queue: Arc<dyn Queue>,
+    endpoints: Arc<dyn Endpoints>,
+    secrets: Arc<dyn Secrets>,
+    health: Arc<dyn HealthStore>,
+    deliveries: Arc<dyn Deliveries>,
+    keys: Arc<dyn Keys>,
+    clock: Arc<dyn Clock>,
+    chance: Arc<dyn Chance>,
+}
+
 impl App {
+    /// Opens the form that the settings choose: AWS where they have a section `[aws]`, and the data
+    /// directory `root` otherwise.
+    ///
+    /// # Errors
+    /// If what the form needs cannot be used, or this build does not have it.
+    pub async fn open(root: &Path, config: Config, role: Role) -> Result<Self> {
+        Self::open_with_clock(root, config, role, Arc::new(SystemClock)).await
+    }
+
+    /// As [`App::open`], with a clock of one's own.
+    pub async fn open_with_clock(
+        root: &Path,
+        config: Config,
+        role: Role,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self> {
+        match config.aws.clone() {
+            Some(aws) => Self::aws(&aws, config, clock).await,
+            None => Self::with_clock(root, config, role, clock).await,
+        }
+    }
+
+    #[cfg(feature = "aws")]
+    async fn aws(aws: &AwsConfig, config: Config, clock: Arc<dyn Clock>) -> Result<Self> {
+        Self::over_aws(&Clients::load().await?, aws, config, clock).await
+    }
+
+    #[cfg(not(feature = "aws"))]
+    async fn aws(_: &AwsConfig, _: Config, _: Arc<dyn Clock>) -> Result<Self> {
+        let problem = "the settings have a section [aws], and this program was built without the cargo feature `aws`";
+        Err(crate::ports::Error::new("aws.configure", problem))
+    }
+
+    /// The AWS form over clients of one's own. Any number of processes work on it at once, so none
+    /// takes a role.
+    ///
+    /// # Errors
+    /// If the queues cannot be reached.
+    #[cfg(feature = "aws")]
+    pub async fn over_aws(
+        clients: &Clients,
+        aws: &AwsConfig,
+        config: Config,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self> {
+        let chance: Arc<dyn Chance> = Arc::new(SystemChance);
+        let queue = SqsQueue::open(
+            clients.sqs.clone(),
+            aws.queue_url.as_str(),
+            aws.dead_letter_queue_url.as_str(),
+            Arc::clone(&clock),
+            Arc::clone(&chance),
+        );
+        let (dynamodb, prefix) = (&clients.dynamodb, aws.table_prefix.as_str());
+        let parts = Parts {
+            queue: Arc::new(queue.await?),
+            endpoints: Arc::new(DynamoEndpoints::new(dynamodb, prefix)),
+            secrets: Arc::new(DynamoSecrets::new(dynamodb, prefix)),
+            health: Arc::new(DynamoHealth::new(dynamodb, prefix)),
+            deliveries: Arc::new(DynamoDeliveries::new(dynamodb, prefix)),
+            keys: Arc::new(KmsKeys::new(&clients.kms, aws.kms_key_id.as_str())),
+            clock,
+            chance,
+        };
+        Ok(Self::assemble(parts, config))
+    }
+
     /// Opens the embedded form.
     ///
     /// # Errors
@@ -86,8 +188,21 @@ impl App {
             }
             None => queue,
         };
-        let secrets: Arc<dyn Secrets> = Arc::new(SqliteSecrets(database.clone()));
-        let keys = Arc::new(KeyFile::open_or_create(&data.key_file())?);
+        let parts = Parts {
+            queue: Arc::new(queue),
+            endpoints: Arc::new(SqliteEndpoints(database.clone())),
+            secrets: Arc::new(SqliteSecrets(database.clone())),
+            health: Arc::new(SqliteHealth(database)),
+            deliveries: Arc::new(deliveries),
+            keys: Arc::new(KeyFile::open_or_create(&data.key_file())?),
+            clock,
+            chance,
+        };
+        Ok(Self::assemble(parts, config))
+    }
+
+    fn assemble(parts: Parts, config: Config) -> Self {
+        let Parts { queue, endpoints, secrets, health, deliveries, keys, clock, chance } = parts;
         let vault = Vault::new(
             Arc::clone(&secrets),
             keys,
@@ -96,19 +211,20 @@ impl App {
             config.secrets.policy(),
             config.cache.lifetimes(),
         );
-        Ok(Self {
-            queue: Arc::new(queue),
-            endpoints: Arc::new(SqliteEndpoints(database.clone())),
-            health: Arc::new(SqliteHealth(database)),
-            deliveries: Arc::new(deliveries),
-            guard: Arc::new(config.egress.guard()),
-            tally: Arc::default(),
+        let (guard, tally) = (Arc::new(config.egress.guard()), Arc::default());
+        Self {
+            config,
+            queue,
+            endpoints,
             secrets,
+            health,
+            deliveries,
             vault,
+            guard,
             clock,
             chance,
-            config,
-        })
+            tally,
+        }
     }
 
     /// The pipeline over these parts.

@@ -10,6 +10,8 @@ mod output;
 mod preview;
 mod secret;
 mod serve;
+#[cfg(feature = "aws")]
+mod tables;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -32,7 +34,7 @@ pub struct Cli {
 /// Options of every command.
 #[derive(Debug, Args)]
 pub struct Global {
-    /// The data directory
+    /// The data directory; not used where the configuration has a section [aws]
     #[arg(
         long,
         global = true,
@@ -71,6 +73,10 @@ enum Verb {
     /// Ask the egress guard
     #[command(subcommand)]
     Egress(egress::Egress),
+    /// Make the tables of the AWS form
+    #[cfg(feature = "aws")]
+    #[command(subcommand)]
+    Tables(tables::Tables),
 }
 
 impl Global {
@@ -80,7 +86,7 @@ impl Global {
     }
 
     async fn open(&self) -> anyhow::Result<App> {
-        Ok(App::embedded(&self.data, self.load_config()?, Role::Command).await?)
+        Ok(App::open(&self.data, self.load_config()?, Role::Command).await?)
     }
 }
 
@@ -99,5 +105,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Dlq(verb) => dlq::run(&global, &verb).await,
         Verb::Preview(verb) => preview::run(&global, &verb).await,
         Verb::Egress(verb) => egress::run(&global, &verb).await,
+        #[cfg(feature = "aws")]
+        Verb::Tables(verb) => tables::run(&global, &verb).await,
     }
 }

@@ -45,7 +45,8 @@ pub async fn run(global: &Global, verb: &Preview) -> anyhow::Result<ExitCode> {
         Some(at) => Arc::new(FixedClock(at)),
         None => Arc::new(SystemClock),
     };
-    let app = App::with_clock(&global.data, global.load_config()?, Role::Command, clock).await?;
+    let app =
+        App::open_with_clock(&global.data, global.load_config()?, Role::Command, clock).await?;
     let request = app.pipeline()?.preview(job.trim().as_bytes()).await?;
     if global.json {
         output::json(&as_json(&request, verb.reveal))?;

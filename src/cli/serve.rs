@@ -27,7 +27,7 @@ pub async fn run(global: &Global, _: &Serve) -> anyhow::Result<ExitCode> {
     let format = if global.json { logging::Format::Json } else { config.log.format };
     logging::start(format, config.log.level);
     let stop = lifecycle::listen()?;
-    let app = App::embedded(&global.data, config, Role::Worker).await?;
+    let app = App::open(&global.data, config, Role::Worker).await?;
     let horizon = app.clock.now().as_millis() - i64::try_from(FENCE_LIFETIME.as_millis())?;
     app.deliveries.forget_fences(crate::domain::timestamp::Timestamp::from_millis(horizon)).await?;
     let pipeline = Arc::new(app.pipeline()?);

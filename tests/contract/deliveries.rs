@@ -7,7 +7,16 @@ use sealpost::domain::outcome::{Attempt, AttemptOutcome};
 use sealpost::domain::reason::Reason;
 use sealpost::ports::deliveries::{AttemptRecord, Claim, ClaimRequest};
 
-use crate::backend::Backend;
+use crate::backend::{Backend, over_both};
+
+over_both! {
+    of_two_workers_one_gets_the_claim,
+    after_the_claimer_s_death_the_next_one_is_told_that_a_call_may_have_been_made,
+    a_settled_attempt_tells_what_follows_and_is_not_made_again,
+    a_new_round_has_a_fence_of_its_own,
+    a_restarted_worker_gets_the_claims_of_the_dead_one_and_is_told,
+    dead_letters_are_listed_oldest_first_by_page_and_by_filter,
+}
 
 const LEASE: Duration = Duration::from_secs(20);
 
@@ -40,17 +49,15 @@ fn record(backend: &Backend, number: u32) -> AttemptRecord {
 
 const GRANTED: Claim = Claim::Granted { after_lost_claimer: false };
 
-#[tokio::test]
-async fn of_two_workers_one_gets_the_claim() {
-    let backend = Backend::embedded().await;
+async fn of_two_workers_one_gets_the_claim(backend: Backend) {
     let (a, b) = tokio::join!(claim(&backend, 1, "a"), claim(&backend, 1, "b"));
     let until = backend.app.clock.now().plus(LEASE);
     assert!([&a, &b].contains(&&GRANTED) && [&a, &b].contains(&&Claim::Held(until)), "{a:?} {b:?}");
 }
 
-#[tokio::test]
-async fn after_the_claimer_s_death_the_next_one_is_told_that_a_call_may_have_been_made() {
-    let backend = Backend::embedded().await;
+async fn after_the_claimer_s_death_the_next_one_is_told_that_a_call_may_have_been_made(
+    backend: Backend,
+) {
     claim(&backend, 1, "a").await;
     backend.clock.advance(LEASE);
     assert_eq!(claim(&backend, 1, "b").await, Claim::Granted { after_lost_claimer: true });
@@ -58,9 +65,7 @@ async fn after_the_claimer_s_death_the_next_one_is_told_that_a_call_may_have_bee
     assert!(!backend.app.deliveries.record(&key(1), "a", &late).await.unwrap(), "a lost its claim");
 }
 
-#[tokio::test]
-async fn a_settled_attempt_tells_what_follows_and_is_not_made_again() {
-    let backend = Backend::embedded().await;
+async fn a_settled_attempt_tells_what_follows_and_is_not_made_again(backend: Backend) {
     claim(&backend, 1, "a").await;
     let first = record(&backend, 1);
     assert!(backend.app.deliveries.record(&key(1), "a", &first).await.unwrap());
@@ -70,18 +75,19 @@ async fn a_settled_attempt_tells_what_follows_and_is_not_made_again() {
     assert_eq!(claim(&backend, 1, "c").await, Claim::Superseded);
 }
 
-#[tokio::test]
-async fn a_new_round_has_a_fence_of_its_own() {
-    let backend = Backend::embedded().await;
+async fn a_new_round_has_a_fence_of_its_own(backend: Backend) {
     claim(&backend, 3, "a").await;
     assert_eq!(claim_round(&backend, 2, 1, "b").await, GRANTED);
 }
 
-#[tokio::test]
-async fn a_restarted_worker_does_not_wait_for_the_claims_of_the_dead_one() {
-    let backend = Backend::embedded().await;
+async fn a_restarted_worker_gets_the_claims_of_the_dead_one_and_is_told(backend: Backend) {
     claim(&backend, 1, "a").await;
     let backend = backend.restart().await;
+    if !backend.restart_frees_claims() {
+        let until = backend.app.clock.now().plus(LEASE);
+        assert_eq!(claim(&backend, 1, "b").await, Claim::Held(until));
+        backend.clock.advance(LEASE);
+    }
     assert_eq!(claim(&backend, 1, "b").await, Claim::Granted { after_lost_claimer: true });
 }
 
@@ -104,9 +110,7 @@ fn letter(backend: &Backend, id: &str, customer: &str, reason: Reason) -> DeadLe
     }
 }
 
-#[tokio::test]
-async fn dead_letters_are_listed_oldest_first_by_page_and_by_filter() {
-    let backend = Backend::embedded().await;
+async fn dead_letters_are_listed_oldest_first_by_page_and_by_filter(backend: Backend) {
     let deliveries = &backend.app.deliveries;
     for (id, customer) in [("z", "a"), ("y", "b"), ("x", "a")] {
         deliveries.put_dead_letter(&letter(&backend, id, customer, Reason::TooOld)).await.unwrap();

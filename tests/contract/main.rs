@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[cfg(feature = "aws")]
+#[path = "../support/aws.rs"]
+mod aws;
 mod backend;
 mod deliveries;
 #[cfg(feature = "aws")]

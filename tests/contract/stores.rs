@@ -4,7 +4,13 @@ use sealpost::domain::endpoint::{Endpoint, Health};
 use sealpost::domain::secret::SealedVersion;
 use sealpost::ports::endpoints::PutResult;
 
-use crate::backend::Backend;
+use crate::backend::{Backend, over_both};
+
+over_both! {
+    an_endpoint_is_written_only_over_the_version_that_was_read,
+    a_late_410_does_not_disable_an_endpoint_that_was_put_again,
+    of_two_administrators_who_put_the_same_secret_version_one_is_refused,
+}
 
 fn endpoint(url: &str) -> Endpoint {
     Endpoint::from_json(&format!(r#"{{"customerId":"c","endpointId":"e","url":"{url}"}}"#)).unwrap()
@@ -15,9 +21,7 @@ async fn put(backend: &Backend, expected: Option<u64>) -> PutResult {
     backend.app.endpoints.put(endpoint("https://a.example/"), expected, now).await.unwrap()
 }
 
-#[tokio::test]
-async fn an_endpoint_is_written_only_over_the_version_that_was_read() {
-    let backend = Backend::embedded().await;
+async fn an_endpoint_is_written_only_over_the_version_that_was_read(backend: Backend) {
     assert_eq!(put(&backend, Some(0)).await, PutResult::Put(1));
     assert_eq!(put(&backend, Some(0)).await, PutResult::Conflict(1));
     assert_eq!(put(&backend, Some(1)).await, PutResult::Put(2));
@@ -29,9 +33,7 @@ async fn an_endpoint_is_written_only_over_the_version_that_was_read() {
     assert_eq!(put(&backend, Some(0)).await, PutResult::Put(4), "a version is never given twice");
 }
 
-#[tokio::test]
-async fn a_late_410_does_not_disable_an_endpoint_that_was_put_again() {
-    let backend = Backend::embedded().await;
+async fn a_late_410_does_not_disable_an_endpoint_that_was_put_again(backend: Backend) {
     let (customer, id) = ("c".parse().unwrap(), "e".parse().unwrap());
     let gone = Health::Disabled { why: "gone".to_owned() };
     let health = &backend.app.health;
@@ -46,9 +48,7 @@ async fn a_late_410_does_not_disable_an_endpoint_that_was_put_again() {
     assert_eq!(health.get(&customer, &id, 2).await.unwrap(), paused);
 }
 
-#[tokio::test]
-async fn of_two_administrators_who_put_the_same_secret_version_one_is_refused() {
-    let backend = Backend::embedded().await;
+async fn of_two_administrators_who_put_the_same_secret_version_one_is_refused(backend: Backend) {
     let (customer, id) = ("c".parse().unwrap(), "s".parse().unwrap());
     let now = backend.app.clock.now();
     let version =

@@ -9,7 +9,9 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
+use sealpost::adapters::aws::Clients;
 use sealpost::adapters::aws::client::timeouts;
 
 /// When the emulator's clock begins, in milliseconds since the epoch.
@@ -41,16 +43,27 @@ impl Emulator {
         Self { process, address: address.trim().parse().unwrap() }
     }
 
-    /// A client of its SQS.
-    pub fn sqs(&self) -> aws_sdk_sqs::Client {
-        let config = aws_sdk_sqs::Config::builder()
+    /// Where it listens.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Clients of its services.
+    pub fn clients(&self) -> Clients {
+        let credentials = Credentials::new("test", "test", None, None, "test");
+        let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new("us-east-1"))
-            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .endpoint_url(format!("http://{}", self.address))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .endpoint_url(self.url())
             .timeout_config(timeouts(Duration::ZERO))
             .build();
-        aws_sdk_sqs::Client::from_conf(config)
+        Clients::new(&config)
+    }
+
+    /// A client of its SQS.
+    pub fn sqs(&self) -> aws_sdk_sqs::Client {
+        self.clients().sqs
     }
 
     /// Moves its clock on.
@@ -71,10 +84,15 @@ impl Emulator {
 
     /// All calls of SQS, by operation.
     pub fn all_calls(&self) -> serde_json::Map<String, serde_json::Value> {
+        self.calls_of("SQS")
+    }
+
+    /// All calls of a service, by operation.
+    pub fn calls_of(&self, service: &str) -> serde_json::Map<String, serde_json::Value> {
         let answer = self.ask("GET", "requests");
         let json = answer.split_once("\r\n\r\n").unwrap().1;
         let all: serde_json::Value = serde_json::from_str(json).unwrap();
-        all["SQS"].as_object().cloned().unwrap_or_default()
+        all[service].as_object().cloned().unwrap_or_default()
     }
 
     #[allow(clippy::disallowed_methods, reason = "the emulator is on a loopback address")]

@@ -9,11 +9,12 @@ use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
 use super::item::{Item, Reader, key, n, names, s, values};
 use super::{Table, tables};
 use crate::adapters::aws::classify::failed;
+use crate::adapters::system::SystemChance;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::ids::{CustomerId, EndpointId};
 use crate::domain::timestamp::Timestamp;
 use crate::ports::endpoints::{PutResult, StoredEndpoint};
-use crate::ports::{Endpoints, Error, Result};
+use crate::ports::{Chance, Endpoints, Error, Result};
 
 /// The endpoints of a table.
 pub struct DynamoEndpoints(Table);
@@ -38,15 +39,14 @@ fn stored(operation: &'static str, item: &Item) -> Result<Option<StoredEndpoint>
     Ok(Some(StoredEndpoint { version, updated_at, endpoint }))
 }
 
-/// What the item that stands in the way says; its version is ours if the call was repeated.
-fn conflict(item: &Item, config: &str, now: Timestamp) -> Result<PutResult> {
+/// What the item that stands in the way says: `writer` is ours if the call was repeated.
+fn conflict(item: &Item, writer: &str) -> Result<PutResult> {
     let item = Reader { operation: "endpoints.put", item };
-    let (found, version) = (item.optional_text("config")?, item.optional_number("version")?);
-    let (version, at) = (version.unwrap_or(0), item.optional_text("updatedAt")?);
-    if found == Some(config) && at == Some(now.to_string().as_str()) {
+    let version = item.optional_number("version")?.unwrap_or(0);
+    if item.optional_text("writer")? == Some(writer) {
         return Ok(PutResult::Put(version));
     }
-    Ok(PutResult::Conflict(if found.is_some() { version } else { 0 }))
+    Ok(PutResult::Conflict(if item.get("config").is_some() { version } else { 0 }))
 }
 
 #[async_trait]
@@ -70,23 +70,30 @@ impl Endpoints for DynamoEndpoints {
     ) -> Result<PutResult> {
         let config =
             serde_json::to_string(&endpoint).map_err(|e| Error::new("endpoints.put", e))?;
+        let writer = SystemChance.token();
         let condition = match expected {
             None => None,
             Some(0) => Some("attribute_not_exists(#config)"),
             Some(_) => Some("attribute_exists(#config) AND #version = :expected"),
         };
-        let mut set =
-            values([(":config", s(&config)), (":now", s(now)), (":zero", n(0)), (":one", n(1))]);
+        let mut set = values([
+            (":config", s(&config)),
+            (":now", s(now)),
+            (":writer", s(&writer)),
+            (":zero", n(0)),
+            (":one", n(1)),
+        ]);
         if let (Some(expected @ 1..), Some(values)) = (expected, set.as_mut()) {
             values.insert(":expected".to_owned(), n(expected));
         }
         let sent = (self.0.client.update_item().table_name(&self.0.name))
             .set_key(at(&endpoint.customer_id, &endpoint.endpoint_id))
             .update_expression(
-                "SET #version = if_not_exists(#version, :zero) + :one, #config = :config, #updatedAt = :now",
+                "SET #version = if_not_exists(#version, :zero) + :one, #config = :config, \
+                 #updatedAt = :now, #writer = :writer",
             )
             .set_condition_expression(condition.map(str::to_owned))
-            .set_expression_attribute_names(names(&["version", "config", "updatedAt"]))
+            .set_expression_attribute_names(names(&["version", "config", "updatedAt", "writer"]))
             .set_expression_attribute_values(set)
             .return_values(ReturnValue::UpdatedNew)
             .return_values_on_condition_check_failure(AllOld)
@@ -100,7 +107,7 @@ impl Endpoints for DynamoEndpoints {
             }
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(failure)) => {
-                    conflict(&failure.item.clone().unwrap_or_default(), &config, now)
+                    conflict(&failure.item.clone().unwrap_or_default(), &writer)
                 }
                 _ => Err(failed("endpoints.put", &error)),
             },

@@ -26,10 +26,8 @@ const CLAIMABLE: &str = "attribute_not_exists(#attempt) OR #attempt < :attempt \
     OR (#attempt = :attempt AND attribute_not_exists(#record) AND #leaseUntil <= :now) \
     OR #ttl < :seconds";
 
-/// `before` becomes the attempt that was claimed before this: it tells the claimer, and a repeated
-/// call, whether an earlier claimer of the same attempt was lost.
-const TAKE: &str = "SET #before = if_not_exists(#attempt, :none), #attempt = :attempt, \
-    #token = :token, #leaseUntil = :until, #ttl = :ttl REMOVE #record";
+const TAKE: &str = "SET #attempt = :attempt, #token = :token, #leaseUntil = :until, #ttl = :ttl \
+    REMOVE #record";
 
 #[derive(Serialize, Deserialize)]
 struct StoredRecord {
@@ -44,8 +42,11 @@ fn at(fence: &DeliveryKey) -> Option<Item> {
     key(("pk", delivery), ("sk", format!("fence#{round}")))
 }
 
-fn granted(item: Reader<'_>, attempt: u32) -> Result<Claim> {
-    let after_lost_claimer = item.number::<u32>("before")? == attempt;
+/// What the fence that gave way says: of the same attempt and without an outcome, its claimer was lost.
+fn granted(before: &Item, attempt: u32) -> Result<Claim> {
+    let before = Reader { operation: "deliveries.claim", item: before };
+    let same = before.optional_number::<u32>("attempt")? == Some(attempt);
+    let after_lost_claimer = same && before.get("record").is_none();
     Ok(Claim::Granted { after_lost_claimer })
 }
 
@@ -62,7 +63,9 @@ fn refused(item: &Item, request: &ClaimRequest) -> Result<Claim> {
         return Ok(Claim::Settled(AttemptRecord { attempt, disposition }));
     }
     if item.text("token")? == request.token {
-        return granted(item, request.attempt);
+        // This very call, repeated: what was there before is not known any more, so the careful
+        // answer is given.
+        return Ok(Claim::Granted { after_lost_claimer: true });
     }
     Ok(Claim::Held(Timestamp::from_millis(item.number("leaseUntil")?)))
 }
@@ -74,32 +77,21 @@ pub(super) async fn claim(table: &Table, request: &ClaimRequest) -> Result<Claim
         .set_key(at(&request.key))
         .update_expression(TAKE)
         .condition_expression(CLAIMABLE)
-        .set_expression_attribute_names(names(&[
-            "attempt",
-            "before",
-            "leaseUntil",
-            "record",
-            "token",
-            "ttl",
-        ]))
+        .set_expression_attribute_names(names(&["attempt", "leaseUntil", "record", "token", "ttl"]))
         .set_expression_attribute_values(values([
             (":attempt", n(request.attempt)),
-            (":none", n(0)),
             (":now", n(request.now.as_millis())),
             (":seconds", n(request.now.as_secs())),
             (":token", s(&request.token)),
             (":ttl", n(until.plus(LIFETIME).as_secs())),
             (":until", n(until.as_millis())),
         ]))
-        .return_values(ReturnValue::UpdatedNew)
+        .return_values(ReturnValue::AllOld)
         .return_values_on_condition_check_failure(AllOld)
         .send()
         .await;
     match sent {
-        Ok(updated) => {
-            let item = updated.attributes.unwrap_or_default();
-            granted(Reader { operation: "deliveries.claim", item: &item }, request.attempt)
-        }
+        Ok(updated) => granted(&updated.attributes.unwrap_or_default(), request.attempt),
         Err(error) => match error.as_service_error() {
             Some(UpdateItemError::ConditionalCheckFailedException(failure)) => {
                 refused(&failure.item.clone().unwrap_or_default(), request)

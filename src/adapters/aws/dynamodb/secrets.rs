@@ -14,11 +14,12 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use super::item::{Item, Reader, b, key, n, names, s};
 use super::{Table, tables};
 use crate::adapters::aws::classify::failed;
+use crate::adapters::system::SystemChance;
 use crate::domain::ids::{CustomerId, SecretId};
 use crate::domain::secret::{SealedSecret, SealedVersion};
 use crate::domain::timestamp::Timestamp;
 use crate::ports::endpoints::PutResult;
-use crate::ports::{Result, Secrets};
+use crate::ports::{Chance, Result, Secrets};
 
 /// The secrets of a table.
 pub struct DynamoSecrets(Table);
@@ -107,12 +108,97 @@ fn secret(operation: &'static str, item: &Item) -> Result<Option<SealedSecret>> 
     Ok(Some(SealedSecret { current, previous, previous_until: Some(until) }))
 }
 
-/// What the item that stands in the way says; its version is ours if the call was repeated.
-fn conflict(item: &Item, put: &SealedVersion) -> Result<PutResult> {
-    let item = Reader { operation: "secrets.put", item };
-    let last = item.optional_number("version")?.unwrap_or(0);
-    let ours = version(item, "current")?.is_some_and(|current| current.sealed == put.sealed);
-    Ok(if ours { PutResult::Put(last) } else { PutResult::Conflict(last) })
+/// What becomes of the value that was used until now.
+#[derive(Clone, Copy)]
+enum Before {
+    /// It is forgotten.
+    Forgotten,
+    /// The current version stays in use until then.
+    Kept(Timestamp),
+    /// There is no current version; an unbound value, if there is one, stays in use until then.
+    Unbound(Timestamp),
+}
+
+impl Before {
+    /// The right side of an assignment reads the item as it was before the update.
+    fn update(self) -> &'static str {
+        match self {
+            Self::Forgotten => {
+                "SET #version = :version, #current = :current, #writer = :writer \
+                 REMOVE #previous, #previousUntil, #encryptedValue, #createdAt"
+            }
+            Self::Kept(_) => {
+                "SET #previous = #current, #previousUntil = :until, #version = :version, \
+                 #current = :current, #writer = :writer REMOVE #encryptedValue, #createdAt"
+            }
+            Self::Unbound(_) => {
+                "SET #previousUntil = :until, #version = :version, #current = :current, \
+                 #writer = :writer REMOVE #previous"
+            }
+        }
+    }
+
+    fn condition(self, first: bool) -> String {
+        let last = if first { "attribute_not_exists(#version)" } else { "#version = :last" };
+        match self {
+            Self::Forgotten => last.to_owned(),
+            Self::Kept(_) => format!("{last} AND attribute_exists(#current)"),
+            Self::Unbound(_) => format!("{last} AND attribute_not_exists(#current)"),
+        }
+    }
+
+    fn until(self) -> Option<Timestamp> {
+        match self {
+            Self::Forgotten => None,
+            Self::Kept(until) | Self::Unbound(until) => Some(until),
+        }
+    }
+}
+
+impl DynamoSecrets {
+    /// Puts a version; the item that stands in the way if the condition does not hold.
+    async fn put_over(
+        &self,
+        key: Option<Item>,
+        version: &SealedVersion,
+        writer: &str,
+        before: Before,
+    ) -> Result<std::result::Result<(), Item>> {
+        let first = version.version <= 1;
+        let mut set = vec![
+            (":version", n(version.version)),
+            (":current", version_map(version)),
+            (":writer", s(writer)),
+        ];
+        set.extend(before.until().map(|until| (":until", s(until))));
+        if !first {
+            set.push((":last", n(version.version - 1)));
+        }
+        let mut used = vec!["version", "current", "writer", "previous", "previousUntil"];
+        match before {
+            Before::Forgotten | Before::Kept(_) => used.extend(["encryptedValue", "createdAt"]),
+            Before::Unbound(_) => {}
+        }
+        let set = set.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let sent = (self.0.client.update_item().table_name(&self.0.name))
+            .set_key(key)
+            .update_expression(before.update())
+            .condition_expression(before.condition(first))
+            .set_expression_attribute_names(names(&used))
+            .set_expression_attribute_values(Some(set))
+            .return_values_on_condition_check_failure(AllOld)
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(Ok(())),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(failure)) => {
+                    Ok(Err(failure.item.clone().unwrap_or_default()))
+                }
+                _ => Err(failed("secrets.put", &error)),
+            },
+        }
+    }
 }
 
 #[async_trait]
@@ -129,47 +215,29 @@ impl Secrets for DynamoSecrets {
         version: SealedVersion,
         previous_until: Option<Timestamp>,
     ) -> Result<PutResult> {
-        let mut set = vec![(":version", n(version.version)), (":current", version_map(&version))];
-        let mut used = vec!["version", "current", "previous", "previousUntil"];
-        let update = match previous_until {
-            // The right side of an assignment reads the item as it was.
-            Some(until) => {
-                set.push((":until", s(until)));
-                set.push((":none", AttributeValue::Null(true)));
-                "SET #version = :version, #current = :current, \
-                 #previous = if_not_exists(#current, :none), #previousUntil = :until"
-            }
-            None => {
-                used.extend(["encryptedValue", "createdAt"]);
-                "SET #version = :version, #current = :current \
-                 REMOVE #previous, #previousUntil, #encryptedValue, #createdAt"
-            }
+        let (key, writer) = (at(customer, secret), SystemChance.token());
+        let number = version.version;
+        let before = match previous_until {
+            None => Before::Forgotten,
+            // Before the first version there is no other of ours.
+            Some(until) if number <= 1 => Before::Unbound(until),
+            Some(until) => Before::Kept(until),
         };
-        let condition = if version.version == 1 {
-            "attribute_not_exists(#version)"
-        } else {
-            set.push((":last", n(version.version.saturating_sub(1))));
-            "#version = :last"
-        };
-        let set = set.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        let sent = (self.0.client.update_item().table_name(&self.0.name))
-            .set_key(at(customer, secret))
-            .update_expression(update)
-            .condition_expression(condition)
-            .set_expression_attribute_names(names(&used))
-            .set_expression_attribute_values(Some(set))
-            .return_values_on_condition_check_failure(AllOld)
-            .send()
-            .await;
-        match sent {
-            Ok(_) => Ok(PutResult::Put(version.version)),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(failure)) => {
-                    conflict(&failure.item.clone().unwrap_or_default(), &version)
-                }
-                _ => Err(failed("secrets.put", &error)),
-            },
+        let mut put = self.put_over(key.clone(), &version, &writer, before).await?;
+        if let (Before::Kept(until), Err(item)) = (before, &put) {
+            let found = Reader { operation: "secrets.put", item };
+            let deleted = found.get("current").is_none();
+            if deleted && found.optional_number("version")? == Some(number - 1) {
+                put = self.put_over(key, &version, &writer, Before::Unbound(until)).await?;
+            }
         }
+        let Err(item) = put else { return Ok(PutResult::Put(number)) };
+        let item = Reader { operation: "secrets.put", item: &item };
+        if item.optional_text("writer")? == Some(&writer) {
+            // This very call, repeated.
+            return Ok(PutResult::Put(number));
+        }
+        Ok(PutResult::Conflict(item.optional_number("version")?.unwrap_or(0)))
     }
 
     async fn last_version(&self, customer: &CustomerId, secret: &SecretId) -> Result<u64> {
