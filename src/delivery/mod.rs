@@ -102,6 +102,12 @@ const FAULT_DELAY: Duration = Duration::from_secs(5);
 impl Pipeline {
     /// Takes one message through all stages. `stop` cuts a call short when the worker must end.
     pub async fn deliver(&self, message: &Received, stop: &CancellationToken) {
+        if let Some(id) = &message.moved_back
+            && let Err(error) = self.forget_dead_letter(id, message.sent_at).await
+        {
+            // The list shows one dead letter too many; the message goes its way.
+            self.tally.fault(&error, id);
+        }
         let settled = match message.state.as_deref().and_then(DryRun::of) {
             Some(dry_run) => self.answer_dry_run(message, &dry_run).await,
             None => self.deliver_job(message, stop).await,

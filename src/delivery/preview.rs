@@ -41,6 +41,7 @@ impl Pipeline {
             sent_at: now,
             receive_count: 1,
             hops: 0,
+            moved_back: None,
         };
         let decoded = decode(&message, 1).map_err(|undecodable| PreviewError::DeadLetter {
             reason: undecodable.reason,

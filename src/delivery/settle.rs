@@ -165,6 +165,17 @@ impl Pipeline {
         Ok(())
     }
 
+    /// Takes a dead letter out of the index that was moved back behind the index's back. If it has
+    /// died again since, its record stays.
+    pub(super) async fn forget_dead_letter(&self, id: &str, moved_at: Timestamp) -> Result<()> {
+        match self.deliveries.get_dead_letter(id).await? {
+            Some(letter) if letter.dead_at <= moved_at => {
+                self.deliveries.remove_dead_letters(&[letter]).await
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Keeps what an outcome says about the endpoint itself. Failing to keep it harms no delivery:
     /// the next one learns it again.
     pub(super) async fn learn(&self, known: &KnownEndpoint, outcome: &AttemptOutcome) {

@@ -39,6 +39,9 @@ pub struct Received {
     /// How often the queue itself sent it anew, to delay it for longer than it can at once or to give
     /// a lease back. Over 0, a copy of it may still come.
     pub hops: u32,
+    /// The id that it had as a dead letter, if it was moved back by other means than
+    /// [`Queue::redrive`]. Its state is that of the next round already; its index record is not gone.
+    pub moved_back: Option<String>,
 }
 
 /// Stands for one receipt of one message. After the lease has run out and the message was received

@@ -29,6 +29,8 @@ async fn deliver(queue: &Arc<impl Queue + 'static>, jobs: usize, call: Duration)
         for message in queue.receive(permit.num_permits(), 20 * SECOND).await.unwrap() {
             let (own, queue) = (permit.split(1).unwrap(), Arc::clone(queue));
             left -= 1;
+            // From half to one and a half of the time: room comes free one by one.
+            let call = call.mul_f64(0.5 + (left % 97) as f64 / 97.0);
             tokio::spawn(async move {
                 tokio::time::sleep(call).await;
                 queue.acknowledge(&message.handle).await.unwrap();
@@ -60,6 +62,31 @@ async fn a_first_attempt_costs_at_most_its_share_of_calls() {
     for call in [Duration::from_millis(5), Duration::from_millis(100)] {
         let cost = cost(call).await;
         assert!(cost <= MARK, "{cost} calls a delivery, with calls of {call:?}");
+    }
+}
+
+/// Not a mark: what a steady stream costs, which no backlog fills the polls of. Prints it.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement: takes seconds"]
+async fn what_a_steady_stream_costs() {
+    for rate in [50, 200, 1000] {
+        let sqs = Sqs::start().await;
+        let queue = Arc::new(sqs.open().await);
+        let (producer, jobs) = (Arc::clone(&sqs), 3 * rate);
+        let producing = tokio::spawn(async move {
+            let mut pace = tokio::time::interval(SECOND / u32::try_from(rate).unwrap());
+            for _ in 0..jobs {
+                pace.tick().await;
+                let send = producer.client.send_message().queue_url(&producer.jobs);
+                tokio::spawn(send.message_body("{}").send());
+            }
+        });
+        deliver(&queue, jobs, Duration::from_millis(50)).await;
+        producing.await.unwrap();
+        let (receives, deletes) =
+            (sqs.emulator.calls("ReceiveMessage"), sqs.emulator.calls("DeleteMessageBatch"));
+        let cost = (receives + deletes) as f64 / jobs as f64;
+        println!("{rate} a second: {receives} receives, {deletes} deletes for {jobs}: {cost:.2}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Dead letters in a queue that cannot be searched.
 
 use sealpost::ports::Queue;
-use sealpost::ports::queue::{Redrive, Sought};
+use sealpost::ports::queue::{Depth, Redrive, Sought};
 
 use super::*;
 use crate::sqs::{LEASE, MOST_RECEIPTS, Sqs};
@@ -60,6 +60,25 @@ async fn a_redrive_that_fails_at_the_send_keeps_the_dead_letter() {
     queue.redrive(vec![redrive("dl_a")]).await.unwrap_err();
     assert_eq!(queue.redrive(vec![redrive("dl_a")]).await.unwrap().found, ["dl_a"]);
     assert_eq!(one(&queue).await.state.as_deref(), Some(&b"{}"[..]));
+}
+
+#[tokio::test]
+async fn two_copies_of_a_dead_letter_are_one() {
+    let sqs = Sqs::start().await;
+    let queue = sqs.open().await;
+    queue.send(vec![message("a")]).await.unwrap();
+    // The worker dies after it has buried the message, and so the next one buries it again.
+    let first = one(&queue).await;
+    sqs.emulator.fail("DeleteMessageBatch", 400, "AccessDenied", 1);
+    queue.dead_letter(&first.handle, &letter("dl_a", &first), None).await.unwrap_err();
+    let queue = sqs.open().await;
+    sqs.advance(LEASE);
+    let again = one(&queue).await;
+    queue.dead_letter(&again.handle, &letter("dl_a", &again), None).await.unwrap();
+    assert_eq!(queue.depth().await.unwrap().dead, 2);
+    let wanted = vec![redrive("dl_a"), redrive("dl_gone")];
+    assert_eq!(queue.redrive(wanted).await.unwrap().found, ["dl_a"]);
+    assert_eq!(queue.depth().await.unwrap(), Depth { pending: 1, dead: 0 });
 }
 
 /// Receives until SQS itself gives the message up.

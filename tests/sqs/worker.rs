@@ -198,6 +198,9 @@ async fn a_stray_that_aws_moves_back_goes_on_with_its_id_in_the_next_round() {
     let send = sqs.client.send_message().queue_url(&sqs.jobs).message_body(dead.body.unwrap());
     send.set_message_attributes(dead.message_attributes).send().await.unwrap();
     let back = one(&queue).await;
-    let state: DeliveryState = serde_json::from_slice(&back.state.unwrap()).unwrap();
+    let state: DeliveryState = serde_json::from_slice(back.state.as_ref().unwrap()).unwrap();
     assert_eq!((state.job_id.as_str(), state.round), (&*ids[0], 2));
+    worker.pipeline.deliver(&back, &Stop::default().hard).await;
+    let id = dead_letter_id_of_message(&ids[0], 1);
+    assert_eq!(worker.app.deliveries.get_dead_letter(&id).await.unwrap(), None, "no dead letter");
 }

@@ -85,6 +85,7 @@ pub fn due(
                 receive_count: 1 + lost + row.get::<_, u32>(2)?,
                 // Delays and releases make no copy here.
                 hops: 0,
+                moved_back: None,
                 state: row.get::<_, Option<Vec<u8>>>(3)?.map(Bytes::from),
                 body: Bytes::from(row.get::<_, Vec<u8>>(4)?),
             })

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 pub const FULL: usize = 10;
 /// After a poll that was not full: messages gather in this time, so that the next poll brings
 /// several and not one. It also bounds what a queue costs that does not let polls wait.
-const GATHER: Duration = Duration::from_millis(10);
+const GATHER: Duration = Duration::from_millis(20);
 /// How long a nearly busy worker waits for room for a full poll. It is short beside a call that
 /// keeps a worker busy.
 const SCARCE: Duration = Duration::from_millis(200);

@@ -3,7 +3,8 @@
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName as System};
 use bytes::Bytes;
 
-use super::attributes::{self, Envelope, State};
+use super::attributes;
+use super::envelope::{Envelope, State};
 use super::in_flight::{Held, Origin, Progress};
 use crate::domain::delivery::DeliveryState;
 use crate::domain::timestamp::Timestamp;
@@ -42,7 +43,7 @@ pub fn held(message: Message, origin: Origin, now: Timestamp) -> Option<Held> {
         trace: system.get(&System::AwsTraceHeader).cloned(),
         progress: Progress::default(),
     };
-    if origin == Origin::Jobs && held.dead_letter_id.take().is_some() {
+    if origin == Origin::Jobs && held.dead_letter_id.is_some() {
         begin_next_round(&mut held, own_sent_at);
     }
     Some(held)
@@ -100,7 +101,11 @@ mod tests {
         let back = on(Origin::Jobs);
         let state: DeliveryState = serde_json::from_slice(&back.state.clone().unwrap()).unwrap();
         assert_eq!((state.round, state.attempt, state.accepted_at), (3, 0, NOW));
-        assert_eq!((back.message_id.as_str(), back.dead_letter_id), ("first", None));
+        let received = back.received();
+        assert_eq!(
+            (&*received.message_id, received.moved_back.as_deref()),
+            ("first", Some("dl_1"))
+        );
         assert_eq!(on(Origin::DeadLetters).dead_letter_id.as_deref(), Some("dl_1"));
     }
 

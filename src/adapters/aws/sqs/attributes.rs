@@ -7,16 +7,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::iter::successors;
 
-use aws_sdk_sqs::primitives::Blob;
 use aws_sdk_sqs::types::MessageAttributeValue;
-use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
+use super::envelope::{Envelope, Inner};
 use crate::domain::dead_letter::DeadLetter;
-use crate::domain::delivery::DeliveryState;
-use crate::domain::timestamp::Timestamp;
 
 /// The attribute that holds everything of ours.
 pub const OURS: &str = "sealpost";
@@ -32,79 +27,6 @@ const LONGEST_OURS: usize = 4096;
 
 /// The producer's attributes, by name.
 pub type Attributes = BTreeMap<String, MessageAttributeValue>;
-
-/// What our attribute holds.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Envelope {
-    /// The id of the producer's message; absent until it was received once.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub message_id: Option<String>,
-    /// When the producer's message was accepted, or a replay of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sent_at: Option<Timestamp>,
-    /// Not to be handed out before then.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub not_before: Option<Timestamp>,
-    /// How often the message was sent anew without a change.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub hops: u32,
-    /// The dead letter's id; on the queue of jobs, it was moved back by AWS's own redrive.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dead_letter_id: Option<String>,
-    /// The delivery's state.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub state: Option<State>,
-    /// Attributes of the producer's that found no place.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) attributes: BTreeMap<String, Inner>,
-}
-
-fn is_zero(number: &u32) -> bool {
-    *number == 0
-}
-
-/// The delivery's state as the pipeline gave it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum State {
-    /// JSON, as it is.
-    Json(Box<RawValue>),
-    /// Anything else, in base64.
-    Bytes(String),
-}
-
-impl State {
-    /// Wraps what the pipeline gave.
-    pub fn of(bytes: &Bytes) -> Self {
-        match serde_json::from_slice::<Box<RawValue>>(bytes) {
-            Ok(json) => Self::Json(json),
-            Err(_) => Self::Bytes(BASE64_STANDARD.encode(bytes)),
-        }
-    }
-
-    /// What the pipeline gave.
-    pub fn bytes(&self) -> Bytes {
-        match self {
-            Self::Json(json) => Bytes::copy_from_slice(json.get().as_bytes()),
-            // What is no base64 any more is handed on as it is, to be told as unreadable.
-            Self::Bytes(text) => {
-                BASE64_STANDARD.decode(text).map_or_else(|_| text.clone().into(), Bytes::from)
-            }
-        }
-    }
-}
-
-/// An attribute of the producer's inside ours.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Inner {
-    #[serde(rename = "type")]
-    data_type: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    string: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    binary: Option<String>,
-}
 
 /// The attributes of a message that was received, taken apart.
 #[derive(Debug, Default)]
@@ -148,26 +70,6 @@ fn read(value: &MessageAttributeValue) -> Result<Envelope, Bytes> {
     })
 }
 
-impl Inner {
-    fn of(value: &MessageAttributeValue) -> Self {
-        Self {
-            data_type: value.data_type.clone(),
-            string: value.string_value.clone(),
-            binary: value.binary_value.as_ref().map(|blob| BASE64_STANDARD.encode(blob.as_ref())),
-        }
-    }
-
-    fn open(self) -> Option<MessageAttributeValue> {
-        let binary = self.binary.map(|text| BASE64_STANDARD.decode(text)).transpose().ok()?;
-        MessageAttributeValue::builder()
-            .data_type(self.data_type)
-            .set_string_value(self.string)
-            .set_binary_value(binary.map(Blob::new))
-            .build()
-            .ok()
-    }
-}
-
 /// The attributes of a message to be sent, and their size.
 #[derive(Debug, Clone, Default)]
 pub struct Closed {
@@ -198,7 +100,7 @@ pub fn close(
     body: usize,
     limit: usize,
 ) -> Result<Closed, NoRoom> {
-    let shorter_and_shorter = successors(Some(envelope), shortened);
+    let shorter_and_shorter = successors(Some(envelope), Envelope::shortened);
     let ways = shorter_and_shorter.map(|envelope| assemble(&envelope, producer, &[]));
     first_fitting(ways, body, limit)
 }
@@ -219,7 +121,7 @@ pub fn close_dead_letter(
     let whole = Envelope { dead_letter_id: Some(letter.id.clone()), ..envelope };
     let bare = Envelope { state: None, ..whole.clone() };
     let id_alone = Envelope { dead_letter_id: whole.dead_letter_id.clone(), ..Envelope::default() };
-    let shorter_and_shorter = successors(Some(whole), shortened);
+    let shorter_and_shorter = successors(Some(whole), Envelope::shortened);
     let ways = shorter_and_shorter.map(|envelope| assemble(&envelope, producer, &filters));
     first_fitting(ways, body, limit).or_else(|_| {
         let without_state = [
@@ -255,7 +157,7 @@ fn assemble(
     filters: &[(&str, &str)],
 ) -> (Closed, usize) {
     let mut envelope = envelope.clone();
-    let own = json(&envelope);
+    let own = envelope.json();
     let is_needed = own != "{}" || !filters.is_empty();
     let places = MOST - filters.len() - usize::from(is_needed);
     let mut by_size: Vec<_> = producer.iter().collect();
@@ -268,7 +170,7 @@ fn assemble(
         closed.add(name, (*value).clone());
     }
     if is_needed {
-        closed.add(OURS, text(json(&envelope)));
+        closed.add(OURS, text(envelope.json()));
     }
     for (name, value) in filters {
         closed.add(name, text((*value).to_owned()));
@@ -293,29 +195,6 @@ fn size_of(name: &str, value: &MessageAttributeValue) -> usize {
 fn text(value: String) -> MessageAttributeValue {
     let builder = MessageAttributeValue::builder().data_type("String").string_value(value);
     builder.build().expect("the data type is set")
-}
-
-/// The envelope in JSON. SQS takes the characters of XML 1.0 alone: of those that JSON leaves
-/// unescaped, that forbids two, which can only stand in a string.
-fn json(envelope: &Envelope) -> String {
-    // Strings, numbers and JSON that was read before: none can fail to be written.
-    let json = serde_json::to_string(envelope).unwrap_or_default();
-    if json.contains(['\u{fffe}', '\u{ffff}']) {
-        return json.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff");
-    }
-    json
-}
-
-/// The envelope without the oldest attempt of its state's history, if there is one.
-fn shortened(envelope: &Envelope) -> Option<Envelope> {
-    let mut state: DeliveryState =
-        serde_json::from_slice(&envelope.state.as_ref()?.bytes()).ok()?;
-    if state.history.is_empty() {
-        return None;
-    }
-    state.history.remove(0);
-    let state = serde_json::value::to_raw_value(&state).ok()?;
-    Some(Envelope { state: Some(State::Json(state)), ..envelope.clone() })
 }
 
 #[cfg(test)]

@@ -1,7 +1,12 @@
+use aws_sdk_sqs::primitives::Blob;
+
 use super::*;
+use crate::adapters::aws::sqs::envelope::State;
 use crate::domain::dead_letter::job_sha256;
+use crate::domain::delivery::DeliveryState;
 use crate::domain::outcome::{Attempt, AttemptOutcome};
 use crate::domain::reason::Reason;
+use crate::domain::timestamp::Timestamp;
 
 const LIMIT: usize = 1_048_576;
 

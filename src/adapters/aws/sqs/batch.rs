@@ -48,8 +48,8 @@ pub enum Answer<T> {
     Refused(Failure),
 }
 
-/// How long the first entry of a batch waits for others, asked anew for each batch.
-pub type Linger = Box<dyn Fn() -> Duration + Send + Sync>;
+/// How long the first entry of a batch waits for others, when so many have come together.
+pub type Linger = Box<dyn Fn(usize) -> Duration + Send + Sync>;
 
 struct Waiting<C: BatchCall> {
     entry: C::Entry,
@@ -113,10 +113,11 @@ impl<C: BatchCall> Gathering<C> {
         first: Waiting<C>,
         waiting: &mut mpsc::UnboundedReceiver<Waiting<C>>,
     ) -> (Vec<Waiting<C>>, Option<Waiting<C>>) {
-        let until = Instant::now() + (self.linger)();
+        let begun = Instant::now();
         let mut bytes = self.call.size(&first.entry);
         let mut batch = vec![first];
         while batch.len() < MOST {
+            let until = begun + (self.linger)(batch.len());
             let Ok(Some(next)) = timeout_at(until, waiting.recv()).await else { break };
             bytes += self.call.size(&next.entry);
             if bytes > self.limit {

@@ -65,7 +65,7 @@ type Results = Vec<Result<usize, Kind>>;
 async fn run(entries: Vec<Entry>, limit: usize) -> (Results, Vec<Vec<Entry>>) {
     let scripted = Scripted::default();
     let calls = Arc::clone(&scripted.0);
-    let linger = Box::new(|| Duration::from_millis(20));
+    let linger = Box::new(|_| Duration::from_millis(20));
     let batcher = Batcher::start(scripted, limit, linger, Arc::new(SystemChance));
     let pending: Vec<_> = entries.into_iter().map(|entry| batcher.hand_in(entry)).collect();
     let mut results = Vec::new();
@@ -106,7 +106,7 @@ async fn an_entry_that_fails_in_passing_is_tried_again_without_the_others() {
 
 #[tokio::test(start_paused = true)]
 async fn tries_are_bounded() {
-    let linger = Box::new(|| Duration::ZERO);
+    let linger = Box::new(|_| Duration::ZERO);
     let batcher = Batcher::start(Always, 10, linger, Arc::new(SystemChance));
     let answer = batcher.hand_in(()).await;
     assert_eq!(answer.unwrap_err().message, "4");

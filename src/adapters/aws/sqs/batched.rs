@@ -15,10 +15,11 @@ use super::in_flight::InFlight;
 use crate::adapters::aws::{Failure, Kind};
 use crate::ports::Chance;
 
-/// Before the first entry of a batch goes out with whatever has come: those that come together.
+/// What comes together goes out together.
 const SHORTEST_LINGER: Duration = Duration::from_millis(2);
-/// What each message in hand adds: the more there are, the more will be settled in a moment.
-const LINGER_EACH: Duration = Duration::from_micros(800);
+/// What each message in hand adds: the more there are, the more will be settled in a moment. It
+/// keeps a permit for a small part of the time of the calls that fill the worker.
+const LINGER_EACH: Duration = Duration::from_millis(5);
 const LONGEST_LINGER: Duration = Duration::from_millis(200);
 /// What a message may have without a limit of the queue's own (Amazon SQS Developer Guide, "Amazon
 /// SQS message quotas").
@@ -92,7 +93,7 @@ impl BatchedQueue {
         let redrives = policy.and_then(|json| serde_json::from_str(json).ok());
         let linger = || {
             let in_flight = Arc::clone(in_flight);
-            Box::new(move || linger(in_flight.count()))
+            Box::new(move |waiting| linger(in_flight.count(), waiting))
         };
         let (client, queue_url) = (client.clone(), url.to_owned());
         let sends = Sends { client: client.clone(), queue_url: queue_url.clone() };
@@ -152,8 +153,12 @@ impl BatchedQueue {
     }
 }
 
-/// How long a batch waits for more while so many messages are in hand.
-fn linger(in_hand: usize) -> Duration {
+/// How long a batch of `waiting` entries waits for more while so many messages are in hand. When
+/// all of them wait in it, nothing more can come.
+fn linger(in_hand: usize, waiting: usize) -> Duration {
+    if waiting >= in_hand {
+        return SHORTEST_LINGER;
+    }
     let each = LINGER_EACH.saturating_mul(u32::try_from(in_hand).unwrap_or(u32::MAX));
     SHORTEST_LINGER.saturating_add(each).min(LONGEST_LINGER)
 }

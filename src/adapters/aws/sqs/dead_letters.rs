@@ -140,10 +140,14 @@ impl<'s> Search<'s> {
             if page.is_empty() {
                 break;
             }
-            let mut chosen = Vec::new();
+            let mut chosen: Vec<(String, Wanted, Held)> = Vec::new();
             for held in page {
-                match wanted.remove_entry(&id_of(&held)) {
-                    Some((id, what)) => chosen.push((id, what, held)),
+                let id = id_of(&held);
+                let is_chosen = sought.found.contains(&id) || chosen.iter().any(|c| c.0 == id);
+                match wanted.remove(&id) {
+                    Some(what) => chosen.push((id, what, held)),
+                    // A worker died between burying it and deleting it, so there are two.
+                    None if is_chosen => chosen.push((id, Wanted::Purge, held)),
                     None => self.passed_over.push(held.handle),
                 }
             }
@@ -169,6 +173,7 @@ impl<'s> Search<'s> {
         let mut result = Ok(());
         for (id, held, settled) in join_all(settling).await {
             match settled {
+                Ok(()) if sought.found.contains(&id) => {}
                 Ok(()) => sought.found.push(id),
                 Err(failure) => {
                     sought.unknown.push(id);

@@ -40,7 +40,7 @@ pub struct Held {
     pub receive_count: u32,
     /// How often it was sent anew without a change.
     pub hops: u32,
-    /// The id that it has as a dead letter.
+    /// The id that it has as a dead letter, or had if AWS's own redrive moved it back.
     pub dead_letter_id: Option<String>,
     /// The delivery's state.
     pub state: Option<Bytes>,
@@ -74,6 +74,10 @@ impl Held {
             sent_at: self.sent_at,
             receive_count: self.receive_count,
             hops: self.hops,
+            moved_back: match self.origin {
+                Origin::Jobs => self.dead_letter_id.clone(),
+                Origin::DeadLetters => None,
+            },
         }
     }
 

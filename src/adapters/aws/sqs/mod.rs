@@ -14,7 +14,8 @@
 //! * [`settle`] ends a message's time in hand; [`delay`] says how long its follower waits.
 //! * [`batch`] gathers what all callers want done into the calls of [`calls`]; [`batched`] is one
 //!   queue with its batches.
-//! * [`dead_letters`] finds dead letters by id; [`attributes`] is what travels beside a body.
+//! * [`dead_letters`] finds dead letters by id; [`attributes`] is what travels beside a body,
+//!   and [`envelope`] the part of it that is ours.
 //!
 //! FIFO queues are another form of the same port: their state lives in the fence and a retry holds
 //! its group by visibility, so they will have a `settle` of their own.
@@ -27,6 +28,7 @@ mod batched;
 mod calls;
 mod dead_letters;
 mod delay;
+mod envelope;
 mod in_flight;
 mod queue;
 mod receive;

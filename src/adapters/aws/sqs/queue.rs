@@ -8,11 +8,12 @@ use aws_sdk_sqs::Client;
 use bytes::Bytes;
 use tracing::warn;
 
-use super::attributes::{Attributes, Envelope, State, close};
+use super::attributes::{Attributes, close};
 use super::batched::{BatchedQueue, refused};
 use super::calls::Outgoing;
 use super::dead_letters::DeadLetters;
 use super::delay::Delay;
+use super::envelope::{Envelope, State};
 use super::in_flight::InFlight;
 use super::receive::{LONG_POLL, Receiver};
 use super::settle::{Settler, text_of};

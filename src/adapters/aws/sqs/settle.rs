@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::attributes::{Closed, Envelope, State, close, close_dead_letter};
+use super::attributes::{Closed, close, close_dead_letter};
 use super::batched::{BatchedQueue, refused};
 use super::calls::Outgoing;
 use super::delay::{Delay, whole_seconds};
+use super::envelope::{Envelope, State};
 use super::in_flight::{Held, InFlight, Origin};
 use crate::adapters::aws::Failure;
 use crate::domain::dead_letter::DeadLetter;
