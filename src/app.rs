@@ -106,7 +106,7 @@ impl App {
     ) -> Result<Self> {
         match config.aws.clone() {
             Some(aws) => Self::aws(&aws, config, clock).await,
-            None => Self::with_clock(root, config, role, clock).await,
+            None => Self::embedded_with_clock(root, config, role, clock).await,
         }
     }
 
@@ -160,11 +160,11 @@ impl App {
     /// # Errors
     /// If the directory, its database or its key file cannot be used.
     pub async fn embedded(root: &Path, config: Config, role: Role) -> Result<Self> {
-        Self::with_clock(root, config, role, Arc::new(SystemClock)).await
+        Self::embedded_with_clock(root, config, role, Arc::new(SystemClock)).await
     }
 
     /// Opens the embedded form with a clock of one's own.
-    pub async fn with_clock(
+    pub async fn embedded_with_clock(
         root: &Path,
         config: Config,
         role: Role,

@@ -102,7 +102,7 @@ impl Global {
     }
 
     async fn open_at(&self, clock: Arc<dyn Clock>) -> anyhow::Result<App> {
-        Ok(App::with_clock(&self.data, self.load_config()?, Role::Command, clock).await?)
+        Ok(App::open_with_clock(&self.data, self.load_config()?, Role::Command, clock).await?)
     }
 }
 

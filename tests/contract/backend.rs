@@ -80,7 +80,7 @@ impl Backend {
         let shared: Arc<dyn Clock> = Arc::clone(&clock) as _;
         let app = match &storage {
             Storage::Embedded(dir) => {
-                App::with_clock(dir.path(), config, Role::Worker, shared).await.unwrap()
+                App::embedded_with_clock(dir.path(), config, Role::Worker, shared).await.unwrap()
             }
             #[cfg(feature = "aws")]
             Storage::Aws(aws) => {

@@ -36,7 +36,7 @@ impl Worker {
         config.egress.allow = vec!["127.0.0.1/32".parse().unwrap()];
         config.egress.ports = vec!["1-65535".parse().unwrap()];
         let clock = Arc::clone(sqs) as _;
-        let app = App::with_clock(dir.path(), config, Role::Worker, clock).await.unwrap();
+        let app = App::embedded_with_clock(dir.path(), config, Role::Worker, clock).await.unwrap();
         let endpoint = format!(r#"{{"customerId":"c","endpointId":"e","url":"{url}/hook"}}"#);
         let endpoint = Endpoint::from_json(&endpoint).unwrap();
         app.endpoints.put(endpoint, None, app.clock.now()).await.unwrap();
