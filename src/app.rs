@@ -209,7 +209,7 @@ impl App {
             Arc::clone(&clock),
             Arc::clone(&chance),
             config.secrets.policy(),
-            config.cache.lifetimes(),
+            config.cache.lifetimes(config.is_aws()),
         );
         let (guard, tally) = (Arc::new(config.egress.guard()), Arc::default());
         Self {
@@ -242,7 +242,7 @@ impl App {
                 Arc::clone(&self.endpoints),
                 Arc::clone(&self.health),
                 Arc::clone(&self.guard),
-                self.config.cache.lifetimes(),
+                self.config.cache.lifetimes(self.config.is_aws()),
             ),
             vault: self.vault.clone(),
             health: Arc::clone(&self.health),

@@ -82,6 +82,11 @@ where
         Ok(Arc::clone(&self.entries.try_get_with(key.clone(), load).await?.value))
     }
 
+    /// The value of `key` as it is, however old.
+    pub async fn peek(&self, key: &K) -> Option<Arc<V>> {
+        self.entries.get(key).await.map(|entry| Arc::clone(&entry.value))
+    }
+
     /// Puts a value that was read elsewhere.
     pub async fn put(&self, key: K, value: V) {
         self.entries.insert(key, Entry::new(value)).await;

@@ -14,6 +14,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use serde::{Deserialize, Serialize};
 
 use crate::cache::{Lifetimes, Passing, SoftCache};
@@ -104,12 +106,15 @@ pub struct OpenSecret {
     /// The current version first; then the previous one, if it is still in use somewhere.
     versions: Vec<OpenVersion>,
     previous_until: Option<Timestamp>,
-    opened_at: tokio::time::Instant,
+    /// When it was last read because an endpoint refused it.
+    reread_at: Option<Instant>,
 }
 
+#[derive(Clone)]
 struct OpenVersion {
     sealed: SealedVersion,
     value: SecretBytes,
+    opened_at: Instant,
 }
 
 impl OpenSecret {
@@ -160,6 +165,8 @@ pub struct Vault {
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
     policy: Policy,
+    /// How long an opened value serves without the key service being asked again.
+    hard: Duration,
     open: Arc<SoftCache<(CustomerId, SecretId), OpenSecret>>,
 }
 
@@ -173,7 +180,8 @@ impl Vault {
         policy: Policy,
         lifetimes: Lifetimes,
     ) -> Self {
-        Self { secrets, keys, clock, chance, policy, open: Arc::new(SoftCache::new(lifetimes)) }
+        let (hard, open) = (lifetimes.hard, Arc::new(SoftCache::new(lifetimes)));
+        Self { secrets, keys, clock, chance, policy, hard, open }
     }
 
     /// Seals a value and makes it the secret's current version.
@@ -220,17 +228,19 @@ impl Vault {
         self.open.get(&key, async move { vault.read(&wanted.0, &wanted.1).await }).await
     }
 
-    /// Reads a secret past the cache, unless that was done a moment ago; whether it changed.
+    /// Reads a secret past the cache because an endpoint refused it, unless that was done a moment
+    /// ago; whether it changed.
     pub async fn reread(
         &self,
         customer: &CustomerId,
         secret: &SecretId,
     ) -> Result<bool, Arc<VaultError>> {
         let known = self.open(customer, secret).await?;
-        if known.opened_at.elapsed() < REREAD_PAUSE {
+        if known.reread_at.is_some_and(|at| at.elapsed() < REREAD_PAUSE) {
             return Ok(false);
         }
-        let fresh = self.read(customer, secret).await.map_err(Arc::new)?;
+        let mut fresh = self.read(customer, secret).await.map_err(Arc::new)?;
+        fresh.reread_at = Some(Instant::now());
         let changed = fresh.differs_from(&known);
         self.open.put((customer.clone(), secret.clone()), fresh).await;
         Ok(changed)
@@ -243,13 +253,24 @@ impl Vault {
     ) -> Result<OpenSecret, VaultError> {
         let unknown = || VaultError::Unknown { customer: customer.clone(), secret: secret.clone() };
         let stored = self.secrets.get(customer, secret).await?.ok_or_else(unknown)?;
+        let known = self.open.peek(&(customer.clone(), secret.clone())).await;
         let mut versions = Vec::new();
         for version in stored.in_use(self.clock.now()) {
-            let value = self.open_version(customer, secret, version).await?;
-            versions.push(OpenVersion { sealed: version.clone(), value });
+            // The store is read often, so that a rotation is seen; the key service is asked only
+            // for what has changed, and once in the hard lifetime, so that a withdrawn key is seen.
+            let same = |v: &&OpenVersion| v.sealed == *version && v.opened_at.elapsed() < self.hard;
+            let open = known.as_ref().and_then(|k| k.versions.iter().find(same)).cloned();
+            versions.push(match open {
+                Some(open) => open,
+                None => OpenVersion {
+                    value: self.open_version(customer, secret, version).await?,
+                    sealed: version.clone(),
+                    opened_at: Instant::now(),
+                },
+            });
         }
-        let opened_at = tokio::time::Instant::now();
-        Ok(OpenSecret { versions, previous_until: stored.previous_until, opened_at })
+        let reread_at = known.and_then(|known| known.reread_at);
+        Ok(OpenSecret { versions, previous_until: stored.previous_until, reread_at })
     }
 
     async fn open_version(

@@ -50,6 +50,14 @@ impl Bench {
         self.vault.put(new).await.unwrap()
     }
 
+    /// Another process on the same store: the cache knows nothing of what it puts.
+    fn elsewhere(&self) -> Self {
+        let none = Lifetimes { soft: Duration::ZERO, hard: Duration::ZERO, capacity: 1 };
+        let vault = Vault { open: Arc::new(SoftCache::new(none)), ..self.vault.clone() };
+        let database = self.database.clone();
+        Self { vault, database, _dir: tempfile::tempdir().unwrap() }
+    }
+
     async fn open(&self, customer: &str) -> Result<Arc<OpenSecret>, Arc<VaultError>> {
         self.vault.open(&customer.parse().unwrap(), &"s".parse().unwrap()).await
     }
@@ -204,4 +212,76 @@ async fn a_bound_value_relabelled_as_unbound_does_not_open() {
     bench.vault.secrets.put(&customer, &secret, version, None).await.unwrap();
     let refused = bench.open("acme").await.err().unwrap();
     assert!(matches!(*refused, VaultError::NotDecrypted { .. }), "{refused}");
+}
+
+/// Counts what is unwrapped.
+struct Counting {
+    keys: Arc<dyn Keys>,
+    unwraps: Arc<std::sync::atomic::AtomicU32>,
+}
+
+#[async_trait::async_trait]
+impl Keys for Counting {
+    async fn generate(&self, context: &Context) -> crate::ports::Result<DataKey> {
+        self.keys.generate(context).await
+    }
+    async fn wrap(&self, plain: &SecretBytes, context: &Context) -> crate::ports::Result<Vec<u8>> {
+        self.keys.wrap(plain, context).await
+    }
+    async fn unwrap(&self, wrapped: &[u8], context: &Context) -> crate::ports::Result<Unwrapped> {
+        self.unwraps.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        self.keys.unwrap(wrapped, context).await
+    }
+}
+
+async fn pass(time: Duration) {
+    tokio::time::advance(time).await;
+}
+
+/// Lets a reading in the background end: the database has a thread of its own.
+async fn read_anew(bench: &Bench, is_seen: impl Fn(&OpenSecret) -> bool) {
+    while !is_seen(&*bench.open("c").await.unwrap()) {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_key_service_is_asked_for_what_changed_and_once_in_the_hard_lifetime() {
+    let (mut bench, unwraps) = (bench(), Arc::default());
+    let keys = Arc::clone(&bench.vault.keys);
+    bench.vault.keys = Arc::new(Counting { keys, unwraps: Arc::clone(&unwraps) });
+    let count = || unwraps.load(std::sync::atomic::Ordering::SeqCst);
+    bench.put("c", "old", None).await;
+    bench.open("c").await.unwrap();
+    assert_eq!(count(), 1);
+    let (customer, secret) = ("c".parse().unwrap(), "s".parse().unwrap());
+    assert!(!bench.vault.reread(&customer, &secret).await.unwrap(), "the same version");
+    assert_eq!(count(), 1, "read anew, and not opened anew");
+    // Another process puts a version, which the cache does not know of.
+    let elsewhere = bench.elsewhere();
+    elsewhere.put("c", "new", Some(Duration::from_secs(3600))).await;
+    pass(Duration::from_secs(61)).await;
+    read_anew(&bench, |open| open.version() == 2).await;
+    assert_eq!(count(), 2, "the old version was open already");
+    pass(Duration::from_secs(121)).await;
+    bench.open("c").await.unwrap();
+    assert_eq!(count(), 4, "both, after the hard lifetime");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_secret_is_reread_at_once_and_then_not_for_half_a_minute() {
+    let bench = bench();
+    bench.put("c", "old", None).await;
+    bench.open("c").await.unwrap();
+    let (customer, secret) = ("c".parse().unwrap(), "s".parse().unwrap());
+    let elsewhere = bench.elsewhere();
+    elsewhere.put("c", "new", None).await;
+    assert!(
+        bench.vault.reread(&customer, &secret).await.unwrap(),
+        "just opened, and rotated since"
+    );
+    elsewhere.put("c", "newer", None).await;
+    assert!(!bench.vault.reread(&customer, &secret).await.unwrap(), "a moment ago");
+    pass(Duration::from_secs(31)).await;
+    assert!(bench.vault.reread(&customer, &secret).await.unwrap());
 }

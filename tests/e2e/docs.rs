@@ -59,6 +59,8 @@ fn the_reference_lists_every_reason_and_every_setting() {
         assert!(reference.contains(&row), "docs/REFERENCE.md lacks: {row}");
     }
     let mut config = Config::default();
+    config.cache.soft = Some(std::time::Duration::from_secs(1));
+    config.cache.hard = config.cache.soft;
     config.egress.extra_roots = Some("roots.pem".into());
     let url = "https://sqs.eu-west-1.amazonaws.com/1/q";
     let aws =
