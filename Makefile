@@ -7,9 +7,13 @@ export AWS_EMULATOR_DIR ?= $(CURDIR)/target/aws-emulator
 EMULATOR := tests/aws-emulator
 EMULATOR_SOURCES := $(EMULATOR)/Cargo.lock $(EMULATOR)/Cargo.toml $(sort $(wildcard $(EMULATOR)/src/*.rs))
 
-.PHONY: test fmt lint emulator
+# AWS's JavaScript clients, for tests that use nothing of sealpost; without node those are skipped.
+export AWS_NODE_DIR ?= $(CURDIR)/target/node-clients
+NODE := tests/node
 
-test: fmt lint emulator
+.PHONY: test fmt lint emulator node-clients
+
+test: fmt lint emulator node-clients
 	@cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest --version $(NEXTEST_VERSION)
 	cargo nextest run --locked
 
@@ -28,4 +32,11 @@ emulator:
 		cargo build --release --locked --manifest-path $(EMULATOR)/Cargo.toml --target-dir $(AWS_EMULATOR_DIR)/build && \
 		cp $(AWS_EMULATOR_DIR)/build/release/aws-emulator $(AWS_EMULATOR_DIR)/ && \
 		echo "$$key" > $(AWS_EMULATOR_DIR)/key; \
+	fi
+
+node-clients:
+	@if command -v npm >/dev/null && ! cmp -s $(NODE)/package-lock.json $(AWS_NODE_DIR)/installed.json; then \
+		mkdir -p $(AWS_NODE_DIR) && cp $(NODE)/package.json $(NODE)/package-lock.json $(AWS_NODE_DIR)/ && \
+		npm ci --no-audit --no-fund --prefix $(AWS_NODE_DIR) && \
+		cp $(NODE)/package-lock.json $(AWS_NODE_DIR)/installed.json; \
 	fi
