@@ -1,8 +1,9 @@
 //! The program on AWS, as its users run it: configured by a file and by the environment alone.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Output, Stdio};
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use sealpost::adapters::aws::dynamodb::tables;
 use serde_json::Value;
 
@@ -83,6 +84,32 @@ async fn a_job_is_delivered_by_a_worker_that_finds_everything_on_aws() {
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
     assert!(!said.contains("canary"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_secret_is_unbound_becomes_a_dead_letter_that_names_the_setting() {
+    let program = Program::new().await;
+    program.ok(&["tables", "create"], "");
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    let row = program.sqs.emulator.clients().dynamodb.put_item().table_name("sealpost-secrets");
+    let row = row.item("customerId", text("acme")).item("secretId", text("token"));
+    let row = row.item("encryptedValue", text("AQICAHg=")).item("createdAt", text("2025-12-01"));
+    row.send().await.unwrap();
+    let endpoint = serde_json::json!({"customerId": "acme", "endpointId": "orders",
+        "url": "http://127.0.0.1:9/", "auth": [{"scheme": "bearer", "secret": "token"}]});
+    program.ok(&["endpoint", "put", "-"], &endpoint.to_string());
+    program.ok(&["enqueue", "-"], r#"{"customerId":"acme","endpointId":"orders","data":1}"#);
+    let mut worker = program.command(&["serve"]).spawn().unwrap();
+    // The worker says on standard error what it does; the pipe ends when it dies.
+    let log = BufReader::new(worker.stderr.take().unwrap()).lines();
+    let told = log.map_while(Result::ok).find(|line| line.contains("unbound_secret"));
+    worker.kill().unwrap();
+    worker.wait().unwrap();
+    assert!(told.is_some());
+    let letters = program.ok(&["dlq", "list", "--reason", "unbound_secret"], "");
+    assert_eq!(letters.len(), 1);
+    let message = letters[0]["message"].as_str().unwrap();
+    assert!(message.contains("accept_unbound_secrets = true"), "{message}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -41,3 +41,21 @@ async fn a_table_of_the_same_name_with_other_keys_is_told() {
         let _ = dynamodb.delete_table().table_name(format!("{prefix}{}", table.name)).send().await;
     }
 }
+
+#[test]
+fn the_documentation_names_every_table_index_and_key() {
+    let text = include_str!("../../docs/AWS.md");
+    for table in tables::ALL {
+        let row = format!("| `{}` | `{}` | `{}` |", table.name, table.key[0], table.key[1]);
+        assert!(text.contains(&row), "{row}");
+        for index in table.indexes {
+            let begins = format!("| `{}` | `{}`", index.name, index.key[0]);
+            let row = text.lines().find(|line| line.starts_with(&begins)).unwrap_or_default();
+            let parts = index.projected.iter().chain([&index.key[1]]);
+            assert!(
+                parts.clone().all(|part| row.contains(&format!("`{part}`"))),
+                "{begins}: {row}"
+            );
+        }
+    }
+}
