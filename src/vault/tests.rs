@@ -240,7 +240,7 @@ async fn pass(time: Duration) {
 
 /// Lets a reading in the background end: the database has a thread of its own.
 async fn read_anew(bench: &Bench, is_seen: impl Fn(&OpenSecret) -> bool) {
-    while !is_seen(&*bench.open("c").await.unwrap()) {
+    while !is_seen(&bench.open("c").await.unwrap()) {
         tokio::task::yield_now().await;
     }
 }

@@ -15,3 +15,4 @@ mod queue;
 #[path = "../support/sqs.rs"]
 mod sqs;
 mod stores;
+mod vault;

@@ -1,7 +1,6 @@
 //! What survives the death of one of two workers on AWS, with producers that use nothing of ours.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,6 +11,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::timeout;
 
 use crate::cloud::Cloud;
+use crate::producers::producer;
 use crate::program::terminate;
 use crate::receiver::{Call, listen};
 
@@ -37,21 +37,10 @@ impl Seen {
     }
 }
 
-fn producer(cloud: &Cloud, program: &str, script: &str, first: usize, count: usize) -> Child {
-    let folder = std::env::var_os("PRODUCERS_DIR").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/producers"),
-        PathBuf::from,
-    );
-    let program = if program.contains('/') { folder.join(program) } else { program.into() };
-    Command::new(program)
-        .arg(folder.join(script))
-        .args([cloud.jobs.clone(), first.to_string(), count.to_string()])
-        .envs(cloud.variables())
-        .env("AWS_DEFAULT_REGION", "us-east-1")
-        .spawn()
-        .unwrap_or_else(|e| {
-            panic!("no producer in {}: run `make producers` ({e})", folder.display())
-        })
+fn begin(cloud: &Cloud, mut producer: Command, first: usize, count: usize) -> Child {
+    let arguments = [cloud.jobs.clone(), first.to_string(), count.to_string()];
+    let producer = producer.args(arguments).envs(cloud.variables());
+    producer.env("AWS_DEFAULT_REGION", "us-east-1").spawn().unwrap()
 }
 
 fn worker(cloud: &Cloud) -> Child {
@@ -130,8 +119,8 @@ async fn killing_workers_at_random_moments_loses_no_job_and_repeats_only_what_th
     let cloud = Cloud::start().await;
     register(&cloud, &origin);
     let producers = [
-        producer(&cloud, "node", "enqueue.mjs", 0, JOBS / 2),
-        producer(&cloud, "venv/bin/python", "enqueue.py", JOBS / 2, JOBS / 2),
+        begin(&cloud, producer("node", "enqueue.mjs"), 0, JOBS / 2),
+        begin(&cloud, producer("python", "enqueue.py"), JOBS / 2, JOBS / 2),
     ];
     let (mut workers, mut seen) = ([worker(&cloud), worker(&cloud)], Seen::default());
     let kills = kill_and_replace(&cloud, &mut workers, &mut calls, &mut seen).await;

@@ -18,5 +18,8 @@ mod dry_run;
 #[path = "../support/emulator.rs"]
 mod emulator;
 mod help;
+#[cfg(feature = "aws")]
+#[path = "../support/producers.rs"]
+mod producers;
 mod program;
 mod receiver;

@@ -1,0 +1,24 @@
+//! The AWS form beyond the ports' contracts: keys, tables and the program itself, against the
+//! emulator.
+
+#![cfg(feature = "aws")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "../support/aws.rs"]
+mod aws;
+#[path = "../support/emulator.rs"]
+mod emulator;
+#[path = "../support/producers.rs"]
+mod producers;
+#[path = "../e2e/receiver.rs"]
+#[allow(dead_code, reason = "each suite uses its part")]
+mod receiver;
+#[path = "../support/sqs.rs"]
+mod sqs;
+
+mod dead_letters;
+mod fences;
+mod keys;
+mod program;
+mod tables;
+mod unbound;
