@@ -17,7 +17,7 @@ test: fmt lint emulator producers
 	@cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest --version $(NEXTEST_VERSION)
 	cargo nextest run --locked
 
-bench:
+bench: emulator
 	cargo bench --locked --bench delivery
 
 fmt:

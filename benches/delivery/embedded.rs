@@ -38,15 +38,12 @@ impl Stage {
     fn set() -> anyhow::Result<Self> {
         let (sink, directory) = (Sink::start()?, tempfile::tempdir()?);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let mut config = Config::default();
-        config.egress.allow_http = true;
-        config.egress.allow = vec!["127.0.0.1/32".parse()?];
-        config.egress.ports = vec!["1-65535".parse()?];
+        let mut config = loopback()?;
         config.worker.concurrency = CONNECTIONS;
         std::fs::write(settings(directory.path()), toml::to_string(&config)?)?;
         let queue = runtime.block_on(async {
             let app = App::embedded(directory.path(), config, Role::Command).await?;
-            register(&app, &sink.address).await?;
+            register(&app, "c", &sink.address).await?;
             anyhow::Ok(Arc::clone(&app.queue))
         })?;
         Ok(Self { sink, directory, queue, runtime })
@@ -86,11 +83,21 @@ fn settings(directory: &Path) -> std::path::PathBuf {
     directory.join("bench.toml")
 }
 
-async fn register(app: &App, address: &str) -> anyhow::Result<()> {
+/// Settings with which loopback may be called.
+pub fn loopback() -> anyhow::Result<Config> {
+    let mut config = Config::default();
+    config.egress.allow_http = true;
+    config.egress.allow = vec!["127.0.0.1/32".parse()?];
+    config.egress.ports = vec!["1-65535".parse()?];
+    Ok(config)
+}
+
+/// Registers endpoint `e` of a customer at the sink, signed as Standard Webhooks says.
+pub async fn register(app: &App, customer: &str, address: &str) -> anyhow::Result<()> {
     let url = format!("http://{address}/");
     app.vault
         .put(NewSecret {
-            customer: "c".parse()?,
+            customer: customer.parse()?,
             secret: "key".parse()?,
             value: SecretBytes::new(b"whsec_c2VhbHBvc3QgYmVuY2htYXJrIGtleSAxMjM0NTY3ODk=".to_vec()),
             origins: [url.parse()?].into(),
@@ -98,7 +105,7 @@ async fn register(app: &App, address: &str) -> anyhow::Result<()> {
         })
         .await?;
     let auth = json!([{"scheme": "standard_webhooks", "secret": "key"}]);
-    let endpoint = json!({"customerId": "c", "endpointId": "e", "url": url, "auth": auth});
+    let endpoint = json!({"customerId": customer, "endpointId": "e", "url": url, "auth": auth});
     let endpoint = Endpoint::from_json(&endpoint.to_string())?;
     app.endpoints.put(endpoint, None, app.clock.now()).await?;
     Ok(())

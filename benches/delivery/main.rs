@@ -7,11 +7,15 @@
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock and dials its own sink")]
 #![allow(missing_docs, reason = "a program")]
 
+#[cfg(feature = "aws")]
+mod aws;
 mod bare_sender;
 mod embedded;
 mod job;
 mod process;
 mod sink;
+#[cfg(feature = "aws")]
+mod sqs_stub;
 mod summary;
 
 use std::path::PathBuf;
@@ -36,6 +40,9 @@ struct Bench {
     /// Seconds of the latency run
     #[arg(long, default_value_t = 10)]
     seconds: u64,
+    /// Leave out the minutes with hot endpoints on AWS
+    #[arg(long)]
+    skip_hot: bool,
     /// Where the summary is written
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/target/bench/summary.json"))]
     output: PathBuf,
@@ -52,6 +59,10 @@ enum Part {
     /// Takes requests and counts them
     #[command(hide = true)]
     Sink,
+    /// Hands out jobs as SQS would
+    #[cfg(feature = "aws")]
+    #[command(hide = true)]
+    SqsStub { jobs: usize, endpoints: usize },
     /// Sends requests to the sink with nothing around them
     #[command(hide = true)]
     BareSender { address: String, requests: usize },
@@ -62,26 +73,40 @@ fn main() -> anyhow::Result<()> {
     match &bench.part {
         Some(Part::Sink) => sink::run(),
         Some(Part::BareSender { address, requests }) => bare_sender::run(address, *requests),
+        #[cfg(feature = "aws")]
+        Some(Part::SqsStub { jobs, endpoints }) => sqs_stub::run(*jobs, *endpoints),
         None => measure(&bench),
     }
 }
 
 fn measure(bench: &Bench) -> anyhow::Result<()> {
     let mut summary = Summary::default();
-    let bar = ProgressBar::new(bench.runs as u64 * 3)
-        .with_style(ProgressStyle::with_template("{bar:40} {pos}/{len} {msg}")?);
+    let bar =
+        ProgressBar::new(0).with_style(ProgressStyle::with_template("{bar:40} {pos}/{len} {msg}")?);
+    let parts: &[(&str, Measure)] = &[
+        ("bare sender", |bench, summary| bare_sender::measure(bench.jobs * 5, summary)),
+        ("embedded, a backlog", |bench, summary| embedded::throughput(bench.jobs, summary)),
+        ("embedded, 200 jobs a second", |bench, summary| embedded::latency(bench.seconds, summary)),
+        #[cfg(feature = "aws")]
+        ("aws, a backlog", |bench, summary| aws::throughput(bench.jobs, summary)),
+    ];
+    bar.set_length((bench.runs * parts.len()) as u64);
     for _ in 0..bench.runs {
-        bar.set_message("bare sender");
-        bare_sender::measure(bench.jobs * 5, &mut summary).context("the bare sender")?;
-        bar.inc(1);
-        bar.set_message("embedded, a backlog worked off");
-        embedded::throughput(bench.jobs, &mut summary).context("embedded, throughput")?;
-        bar.inc(1);
-        bar.set_message("embedded, 200 jobs a second");
-        embedded::latency(bench.seconds, &mut summary).context("embedded, latency")?;
-        bar.inc(1);
+        for (name, part) in parts {
+            bar.set_message(*name);
+            part(bench, &mut summary).context(*name)?;
+            bar.inc(1);
+        }
+    }
+    #[cfg(feature = "aws")]
+    if !bench.skip_hot {
+        bar.set_message("aws, three cache lifetimes");
+        aws::hot_endpoints(&mut summary).context("aws, hot endpoints")?;
     }
     bar.finish_and_clear();
     summary.print();
     summary.write(&bench.output)
 }
+
+/// One measurement of one run.
+type Measure = fn(&Bench, &mut Summary) -> anyhow::Result<()>;

@@ -1,6 +1,7 @@
 //! Processes of the benchmark, and what they have used.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
@@ -58,4 +59,14 @@ pub fn first_line(output: &mut impl BufRead) -> anyhow::Result<String> {
     let mut line = String::new();
     output.read_line(&mut line)?;
     Ok(line.trim().to_owned())
+}
+
+/// The body of what a part of the benchmark answers to a question.
+pub fn get(address: &str, path: &str) -> anyhow::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: part\r\nconnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (_, body) = answer.split_once("\r\n\r\n").context("no body")?;
+    Ok(body.to_owned())
 }

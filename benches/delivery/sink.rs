@@ -1,12 +1,10 @@
 //! The sink: an HTTP server in a process of its own that answers 204 and counts.
 
 use std::convert::Infallible;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
@@ -16,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
 use crate::job;
-use crate::process::{Process, first_line};
+use crate::process::{Process, first_line, get};
 
 #[derive(Default)]
 struct Seen {
@@ -111,12 +109,7 @@ impl Sink {
 
     /// What it has seen.
     pub fn report(&self) -> anyhow::Result<Report> {
-        let mut stream = TcpStream::connect(&self.address)?;
-        stream.write_all(b"GET /report HTTP/1.1\r\nhost: sink\r\nconnection: close\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        let (_, body) = answer.split_once("\r\n\r\n").context("no body")?;
-        Ok(serde_json::from_str(body)?)
+        Ok(serde_json::from_str(&get(&self.address, "/report")?)?)
     }
 
     /// Waits until `count` requests have come.

@@ -23,16 +23,21 @@ impl Summary {
         table.set_header(["", "min", "median", "max", "runs"]);
         for (key, values) in &self.0 {
             let (min, median, max) = spread(values);
-            let text = |value: f64| format!("{value:.1}");
+            let text = |value: f64| match value {
+                small if small < 1.0 => format!("{small:.4}"),
+                large => format!("{large:.1}"),
+            };
             let runs = values.len().to_string();
             table.add_row([(*key).to_owned(), text(min), text(median), text(max), runs]);
         }
         println!("{table}");
-        let median = |key| self.0.get(key).map(|values| spread(values).1);
-        if let (Some(bare), Some(ours)) =
-            (median("bare_sender.cpu_us_per_request"), median("embedded.cpu_us_per_delivery"))
-        {
-            println!("A delivery costs {:.1} times what a bare request costs.", ours / bare);
+        let median = |key: &str| self.0.get(key).map(|values| spread(values).1);
+        let Some(bare) = median("bare_sender.cpu_us_per_request") else { return };
+        for form in ["embedded", "aws"] {
+            let key = format!("{form}.cpu_us_per_delivery");
+            if let Some(ours) = median(&key) {
+                println!("A delivery ({form}) costs {:.1} bare requests.", ours / bare);
+            }
         }
     }
 
@@ -40,7 +45,7 @@ impl Summary {
     pub fn write(&self, path: &Path) -> anyhow::Result<()> {
         let entry = |(key, values): (&&'static str, &Vec<f64>)| {
             let (min, median, max) = spread(values);
-            let round = |value: f64| (value * 100.0).round() / 100.0;
+            let round = |value: f64| (value * 10_000.0).round() / 10_000.0;
             let shown = json!({"min": round(min), "median": round(median), "max": round(max),
                                "runs": values.len()});
             ((*key).to_owned(), shown)
