@@ -27,6 +27,10 @@ impl Program {
             .env("SEALPOST_EGRESS_ALLOW", "[\"127.0.0.1/32\"]")
             .env("SEALPOST_EGRESS_PORTS", "[\"1-65535\"]")
             .env("SEALPOST_LOG_LEVEL", "trace");
+        // Settings of the tests are none of the program's.
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SEALPOST_TEST_")) {
+            command.env_remove(name);
+        }
         command
     }
 
