@@ -20,3 +20,4 @@ mod keys;
 mod program;
 mod tables;
 mod unbound;
+mod writes;
