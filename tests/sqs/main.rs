@@ -14,6 +14,7 @@ mod sqs;
 mod calls;
 mod dead_letters;
 mod life;
+mod loss;
 mod retries;
 mod trouble;
 mod worker;
