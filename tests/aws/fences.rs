@@ -1,10 +1,12 @@
 use std::time::Duration;
 
 use sealpost::adapters::aws::dynamodb::DynamoDeliveries;
+use sealpost::domain::decide::Disposition;
 use sealpost::domain::delivery::DeliveryKey;
+use sealpost::domain::outcome::{Attempt, AttemptOutcome};
 use sealpost::domain::timestamp::Timestamp;
 use sealpost::ports::Deliveries;
-use sealpost::ports::deliveries::{Claim, ClaimRequest};
+use sealpost::ports::deliveries::{AttemptRecord, Claim, ClaimRequest};
 
 use crate::aws::Aws;
 
@@ -41,12 +43,20 @@ async fn a_claim_costs_one_call_whether_it_is_granted_or_not() {
 }
 
 #[tokio::test]
-async fn a_claim_whose_answer_was_lost_is_granted_when_the_call_is_repeated() {
+async fn a_claim_whose_answer_was_lost_is_granted_and_an_outcome_is_recorded() {
     let aws = Aws::start().await;
-    let deliveries = deliveries(&aws);
-    deliveries.claim(request("j", 1, "a", NOW)).await.unwrap();
-    let again = deliveries.claim(request("j", 1, "a", NOW)).await.unwrap();
-    assert_eq!(again, Claim::Granted { after_lost_claimer: true });
+    let Some(emulated) = &aws.emulated else { return println!("needs the emulator: skipped") };
+    let (deliveries, asked) = (deliveries(&aws), request("j", 1, "a", NOW));
+    emulated.emulator.lose_answer("UpdateItem");
+    let granted = deliveries.claim(asked.clone()).await.unwrap();
+    assert_eq!(granted, Claim::Granted { after_lost_claimer: true }, "what was before is unknown");
+    let outcome = AttemptOutcome::Answered { status: 200, retry_after_ms: None };
+    let (address, detail) = (None, String::new());
+    let attempt = Attempt { number: 1, at: NOW, duration_ms: 1, address, outcome, detail };
+    let record = AttemptRecord { attempt, disposition: Disposition::Done };
+    emulated.emulator.lose_answer("UpdateItem");
+    assert!(deliveries.record(&asked.key, "a", &record).await.unwrap());
+    assert!(!deliveries.record(&asked.key, "b", &record).await.unwrap());
 }
 
 #[tokio::test]

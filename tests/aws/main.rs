@@ -22,3 +22,4 @@ mod keys;
 mod program;
 mod tables;
 mod unbound;
+mod writes;

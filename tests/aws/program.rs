@@ -44,6 +44,10 @@ impl Program {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        // Settings of the tests are none of the program's.
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SEALPOST_TEST_")) {
+            command.env_remove(name);
+        }
         command
     }
 

@@ -30,6 +30,10 @@ impl Program {
             // Proxies of the environment are nobody's decision: they are ignored.
             .env("HTTP_PROXY", "http://127.0.0.1:1")
             .env("http_proxy", "http://127.0.0.1:1");
+        // Settings of the tests are none of the program's.
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SEALPOST_TEST_")) {
+            command.env_remove(name);
+        }
         command
     }
 

@@ -71,7 +71,9 @@ fn config(jobs: &str, dead: &str, prefix: &str, key: &str) -> AwsConfig {
     serde_json::from_value(json).unwrap()
 }
 
-async fn remove(clients: Clients, config: AwsConfig) {
+async fn remove(config: AwsConfig) {
+    // The test's own connections belong to a runtime that waits for this.
+    let clients = Clients::load().await.unwrap();
     for table in tables::ALL {
         let name = format!("{}{}", config.table_prefix, table.name);
         let _ = clients.dynamodb.delete_table().table_name(name).send().await;
@@ -85,7 +87,7 @@ impl Drop for Aws {
     /// An emulator takes everything with it; real AWS is left as it was found.
     fn drop(&mut self) {
         if self.emulated.is_none() {
-            let work = remove(self.clients.clone(), self.config.clone());
+            let work = remove(self.config.clone());
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let _ = std::thread::spawn(move || runtime.unwrap().block_on(work)).join();
         }

@@ -87,6 +87,12 @@ impl Emulator {
         self.ask("POST", &format!("fail?{query}"));
     }
 
+    /// The next call of `operation` is carried out, and its answer lost: the SDK repeats it.
+    pub fn lose_answer(&self, operation: &str) {
+        let failure = "status=500&code=InternalServerError&times=1&done=true";
+        self.ask("POST", &format!("fail?operation={operation}&{failure}"));
+    }
+
     /// How often `operation` of SQS was called.
     pub fn calls(&self, operation: &str) -> u64 {
         self.all_calls().get(operation).and_then(serde_json::Value::as_u64).unwrap_or(0)

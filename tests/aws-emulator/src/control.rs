@@ -3,7 +3,8 @@
 //! * `POST clock/advance?ms=N` moves the wall clock on; answers with the time in milliseconds.
 //! * `GET requests` counts the calls since the start, as `{"DynamoDB": {"GetItem": 3}}`.
 //! * `POST fail?operation=Decrypt&status=400&code=ThrottlingException&times=N` answers the next N
-//!   calls of that operation with the error.
+//!   calls of that operation with the error. With `&done=true` they are carried out all the same: the
+//!   error stands for an answer that was lost.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,6 +34,8 @@ struct Failure {
     status: u16,
     code: String,
     times: u64,
+    #[serde(default)]
+    done: bool,
 }
 
 #[derive(Deserialize)]
@@ -71,21 +74,27 @@ async fn watch(State(control): State<Arc<Control>>, request: Request, next: Next
     };
     *control.counts.lock().entry(service).or_default().entry(operation.clone()).or_default() += 1;
     match control.planned(&operation) {
-        Some(planned) => planned,
+        Some((planned, done)) => {
+            if done {
+                next.run(request).await;
+            }
+            planned
+        }
         None => next.run(request).await,
     }
 }
 
 impl Control {
-    /// The failure planned for a call of `operation`, once less each time.
-    fn planned(&self, operation: &str) -> Option<Response> {
+    /// The failure planned for a call of `operation`, once less each time, and whether the call is
+    /// carried out.
+    fn planned(&self, operation: &str) -> Option<(Response, bool)> {
         let mut failures = self.failures.lock();
         let planned = failures.iter_mut().find(|f| f.operation == operation && f.times > 0)?;
         planned.times -= 1;
         let status = StatusCode::from_u16(planned.status).unwrap_or(StatusCode::BAD_REQUEST);
         let body = json!({"__type": planned.code, "message": "planned by the test"});
         let headers = [("x-amzn-requestid", "planned"), ("x-amzn-errortype", &planned.code)];
-        Some((status, headers, Json(body)).into_response())
+        Some(((status, headers, Json(body)).into_response(), planned.done))
     }
 }
 
