@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// A file of the shared conformance data; `None`, with a notice, where it is not on this machine.
 pub fn shared(name: &str) -> Option<Value> {
-    let root = std::env::var_os("SEALPOST_VECTORS").map_or_else(
+    let root = std::env::var_os("SEALPOST_TEST_VECTORS").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/vectors"),
         PathBuf::from,
     );
