@@ -9,6 +9,7 @@
 
 mod context;
 pub mod envelope;
+mod error;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use tokio::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cache::{Lifetimes, Passing, SoftCache};
+use crate::cache::{Lifetimes, SoftCache};
 use crate::domain::ids::{CustomerId, SecretId};
 use crate::domain::origin::Origin;
 use crate::domain::secret::{Binding, SealedKind, SealedVersion, SecretBytes};
@@ -29,6 +30,7 @@ use crate::ports::{Chance, Clock, Error, Keys, Secrets};
 
 use self::envelope::EnvelopeError;
 pub use context::context_bytes;
+pub use error::VaultError;
 
 /// Least time between two readings of the same secret past the cache.
 const REREAD_PAUSE: Duration = Duration::from_secs(30);
@@ -51,54 +53,6 @@ pub struct Policy {
     pub sealing: Sealing,
     /// Whether values that are bound to nothing are opened.
     pub accept_unbound: bool,
-}
-
-/// Why a secret cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum VaultError {
-    /// There is no such secret.
-    #[error("customer {customer} has no secret {secret}")]
-    Unknown {
-        /// Whose.
-        customer: CustomerId,
-        /// Which.
-        secret: SecretId,
-    },
-    /// The sealed value does not open, and never will.
-    #[error("secret {secret} of customer {customer}, version {version}: {problem}")]
-    NotDecrypted {
-        /// Whose.
-        customer: CustomerId,
-        /// Which.
-        secret: SecretId,
-        /// Which version.
-        version: u64,
-        /// Why not.
-        problem: String,
-    },
-    /// The value is bound to nothing, and such values are not accepted.
-    #[error(
-        "secret {secret} of customer {customer} was sealed without an encryption context, and \
-         `accept_unbound_secrets` is false"
-    )]
-    Unbound {
-        /// Whose.
-        customer: CustomerId,
-        /// Which.
-        secret: SecretId,
-    },
-    /// The store or the key service failed.
-    #[error(transparent)]
-    Ours(#[from] Error),
-}
-
-impl Passing for VaultError {
-    fn is_passing(&self) -> bool {
-        match self {
-            Self::Ours(_) => true,
-            Self::Unknown { .. } | Self::NotDecrypted { .. } | Self::Unbound { .. } => false,
-        }
-    }
 }
 
 /// A secret, opened.
