@@ -4,6 +4,7 @@ use super::Halt;
 use super::admit::Admitted;
 use super::resolve::Resolved;
 use crate::domain::field::FieldError;
+use crate::domain::origin::Origin;
 use crate::domain::reason::Reason;
 use crate::domain::request::{HeaderValue, OutboundRequest};
 use crate::egress::guard::Guard;
@@ -26,6 +27,10 @@ pub fn build<'d>(Admitted(resolved): Admitted<'d>, guard: &Guard) -> Result<Buil
     let checked =
         guard.check_parsed(&request.url).map_err(|e| FieldError::new("url", e.to_string()));
     checked.map_err(refuse)?;
+    // The secrets were opened for the endpoint's origin, and go nowhere else.
+    if Origin::of(&request.url).as_ref() != Some(resolved.known.endpoint.url.origin()) {
+        return Err(refuse(FieldError::new("url", "its origin is not the endpoint's")));
+    }
     if let Err(e) = request.url.as_str().parse::<http::Uri>() {
         return Err(refuse(FieldError::new("url", format!("cannot be sent in a request: {e}"))));
     }

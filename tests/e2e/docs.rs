@@ -45,7 +45,10 @@ fn the_commands_of_the_readme_and_of_operations_work_as_written() {
     let printed = run(&program, &script);
     assert!(printed.contains("accepted 1 job") && printed.contains("webhook-signature: v1,"));
     assert!(printed.contains("block  10.0.0.1"), "{printed}");
-    assert!(readme.contains("cargo run --release -- demo") && readme.contains("make test"));
+    assert!(
+        readme.contains("cargo run --release --no-default-features -- demo")
+            && readme.contains("make test")
+    );
 
     let printed = run(&program, &commands(&document("docs/OPERATIONS.md")));
     assert!(printed.contains("replayed 0") && printed.contains("\"version\":1"), "{printed}");

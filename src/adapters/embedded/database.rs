@@ -127,6 +127,12 @@ fn write_batch(connection: &Connection, jobs: Vec<Job>) {
     let mut completions = Vec::with_capacity(jobs.len());
     let mut result = run(connection, "BEGIN IMMEDIATE");
     for job in jobs {
+        // Without a transaction, because it did not begin or because SQLite has undone it by itself,
+        // each statement would stand for itself. A job that is not run tells its caller so.
+        if connection.is_autocommit() {
+            result = result.and(Err("the transaction was lost".to_owned()));
+            break;
+        }
         match job(connection) {
             Ok(complete) => completions.push(complete),
             Err((complete, problem)) => {
@@ -193,6 +199,26 @@ mod tests {
         let again = database
             .write("again", |c| c.execute("INSERT INTO dead_letters VALUES ('b', 1, '')", []));
         assert_eq!(again.await.unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn no_job_runs_outside_a_transaction() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = Database::open(&dir.path().join("t.db")).unwrap();
+        let put = |id: &'static str| {
+            database.write("put", move |c| {
+                c.execute("INSERT INTO dead_letters VALUES (?, 1, '')", [id])
+            })
+        };
+        // As SQLite does by itself when the disk is full.
+        let undo = database.write("undo", |c| c.execute_batch("ROLLBACK"));
+        let (first, undone, last) = tokio::join!(put("a"), undo, put("b"));
+        let kept = |c: &Connection| {
+            c.query_row("SELECT count(*) FROM dead_letters", [], |r| r.get::<_, usize>(0))
+        };
+        let told = [first.is_ok(), last.is_ok()].iter().filter(|ok| **ok).count();
+        assert_eq!(database.read("count", kept).await.unwrap(), told, "{undone:?}");
+        put("c").await.unwrap();
     }
 
     #[tokio::test]
