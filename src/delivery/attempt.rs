@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::claim::Claimed;
+use super::resolve::{OpenSecrets, Resolved};
 use super::sign::{Signed, apply};
 use super::withhold::withhold_secrets;
 use super::{Halt, Pipeline};
@@ -14,6 +15,7 @@ use crate::domain::delivery::DeliveryKey;
 use crate::domain::outcome::{Attempt, AttemptOutcome};
 use crate::domain::request::OutboundRequest;
 use crate::domain::retry_after;
+use crate::domain::secret::SecretBytes;
 use crate::domain::timestamp::Timestamp;
 use crate::egress::client::Reply;
 use crate::ports::deliveries::AttemptRecord;
@@ -29,14 +31,17 @@ impl Pipeline {
         claimed: Claimed<'_>,
         stop: &CancellationToken,
     ) -> Result<AttemptRecord, Halt> {
-        let Claimed { mut signed, token } = claimed;
-        let mut attempt = self.call(&signed, &signed.request, stop).await?;
-        if is_refusal(&attempt.outcome) && self.secrets_changed(&signed).await {
-            let now = self.clock.now();
-            signed.resolved.secrets = self.open_secrets(&signed.resolved.known, now).await?;
-            let request = apply(&signed.resolved, &signed.unsigned, now)?;
-            attempt = self.call(&signed, &request, stop).await?;
-        }
+        let Claimed { signed, token } = claimed;
+        let attempt = match self.make_calls(&signed, stop).await {
+            Ok(attempt) => attempt,
+            Err(halt) => {
+                // Nothing was written: nobody need wait for the claim, or wonder what became of it.
+                if let Some(token) = &token {
+                    self.abandon(&signed.resolved.decoded.key, token).await;
+                }
+                return Err(halt);
+            }
+        };
         let policy = &signed.resolved.known.endpoint.retry;
         let (now, chance) = (self.clock.now(), self.chance.fraction());
         let disposition = decide(&attempt.outcome, signed.resolved.standing(), policy, now, chance);
@@ -52,6 +57,45 @@ impl Pipeline {
         }
         self.learn(&signed.resolved.known, &record.attempt.outcome).await;
         Ok(record)
+    }
+
+    /// Makes the call; and once more, at once, if it was refused and a secret has changed since.
+    async fn make_calls(
+        &self,
+        signed: &Signed<'_>,
+        stop: &CancellationToken,
+    ) -> Result<Attempt, Halt> {
+        let refused = self.call(signed, &signed.resolved.secrets, &signed.request, stop).await?;
+        if !is_refusal(&refused.outcome) {
+            return Ok(refused);
+        }
+        let Some(secrets) = self.changed_secrets(signed).await else { return Ok(refused) };
+        let resolved = Resolved { secrets, ..signed.resolved.clone() };
+        // What goes wrong here is ours, and the refusal stands.
+        let Ok(request) = apply(&resolved, &signed.unsigned, self.clock.now()) else {
+            return Ok(refused);
+        };
+        Ok(self.call(signed, &resolved.secrets, &request, stop).await.unwrap_or(refused))
+    }
+
+    /// The secrets as they are now, if they are others than those that were refused. They are read
+    /// past the cache, at most once in a while; another delivery may have read them just before.
+    async fn changed_secrets(&self, signed: &Signed<'_>) -> Option<OpenSecrets> {
+        let known = &signed.resolved.known;
+        for id in known.chain.secrets() {
+            // Our own trouble in finding out changes nothing about the refusal.
+            let _ = self.vault.reread(&known.endpoint.customer_id, &id).await;
+        }
+        let secrets = self.open_secrets(known, self.clock.now()).await.ok()?;
+        let used = &signed.resolved.secrets;
+        (!are_same(&secrets, used)).then_some(secrets)
+    }
+
+    /// Gives a claim back. If that fails, its lease runs out.
+    async fn abandon(&self, key: &DeliveryKey, token: &str) {
+        if let Err(error) = self.deliveries.abandon(key, token).await {
+            self.tally.fault(&error, key.job_id.as_str());
+        }
     }
 
     /// Records an outcome; whether the claim was still ours. The call was made, so a store that
@@ -71,6 +115,7 @@ impl Pipeline {
     async fn call(
         &self,
         signed: &Signed<'_>,
+        secrets: &OpenSecrets,
         request: &OutboundRequest,
         stop: &CancellationToken,
     ) -> Result<Attempt, Halt> {
@@ -81,20 +126,16 @@ impl Pipeline {
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let address = reply.address.map(|address| address.to_string());
         let (outcome, said) = outcome(reply, self.clock.now(), endpoint.retry.max_delay);
-        let detail = withhold_secrets(said, &signed.resolved.secrets, request);
+        let detail = withhold_secrets(said, secrets, request);
         Ok(Attempt { number, at, duration_ms, address, outcome, detail })
     }
+}
 
-    /// Whether a secret of the endpoint has a newer version than the one that was refused.
-    async fn secrets_changed(&self, signed: &Signed<'_>) -> bool {
-        let known = &signed.resolved.known;
-        let mut changed = false;
-        for id in known.chain.secrets() {
-            // Our own trouble in finding out changes nothing about the refusal.
-            changed |= self.vault.reread(&known.endpoint.customer_id, &id).await.unwrap_or(false);
-        }
-        changed
-    }
+fn are_same(some: &OpenSecrets, others: &OpenSecrets) -> bool {
+    some.iter().all(|(id, values)| {
+        let others = others.get(id).map_or(&[][..], Vec::as_slice);
+        values.iter().map(SecretBytes::expose).eq(others.iter().map(SecretBytes::expose))
+    })
 }
 
 fn is_refusal(outcome: &AttemptOutcome) -> bool {

@@ -1,5 +1,7 @@
 //! Signed → claimed: this worker, and no other, makes the attempt.
 
+use std::time::Duration;
+
 use super::sign::Signed;
 use super::{Fencing, Halt, Pipeline};
 use crate::domain::reason::Reason;
@@ -13,14 +15,21 @@ pub struct Claimed<'d> {
     pub token: Option<String>,
 }
 
+/// Longer than a store may take to answer.
+const MARGIN: Duration = Duration::from_secs(15);
+
 impl Pipeline {
     /// Claims the attempt, where that is needed.
     pub(super) async fn claim<'d>(&self, signed: Signed<'d>) -> Result<Claimed<'d>, Halt> {
         let (decoded, endpoint) = (signed.resolved.decoded, &signed.resolved.known.endpoint);
         let attempt = signed.resolved.standing().attempt;
         let (state, message) = (&decoded.state, decoded.message);
-        let seen_before =
-            attempt > 1 || state.hops > 0 || message.hops > 0 || message.receive_count > 1;
+        let seen_before = attempt > 1
+            || state.round > 1
+            || state.hops > 0
+            || message.hops > 0
+            || message.moved_back.is_some()
+            || message.receive_count > 1;
         let careful = !endpoint.retry.retry_ambiguous;
         if self.fencing == Fencing::Retries && !seen_before && !careful {
             return Ok(Claimed { signed, token: None });
@@ -31,8 +40,9 @@ impl Pipeline {
             attempt,
             token: token.clone(),
             now: self.clock.now(),
-            // The call's own time, and some for recording its outcome.
-            lease: endpoint.timeout + super::FAULT_DELAY,
+            // The call, once more after a refusal with a new secret, and what lies between: the
+            // claim itself, reading the secret, recording the outcome.
+            lease: endpoint.timeout * 2 + MARGIN,
         };
         match self.deliveries.claim(request).await? {
             Claim::Granted { after_lost_claimer: true } if careful => {

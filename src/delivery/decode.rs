@@ -44,6 +44,7 @@ pub fn decode(message: &Received, max_receives: u32) -> Result<Decoded<'_>, Unde
         endpoint_id: job.endpoint_id.clone(),
         job_id: state.job_id.clone(),
         round: state.round,
+        message_id: message.message_id.clone(),
     };
     Ok(Decoded { message, job, state, key })
 }

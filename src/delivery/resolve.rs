@@ -17,6 +17,7 @@ use crate::vault::VaultError;
 pub type OpenSecrets = HashMap<SecretId, Vec<SecretBytes>>;
 
 /// A job with its endpoint and secrets.
+#[derive(Clone)]
 pub struct Resolved<'d> {
     /// The job.
     pub decoded: &'d Decoded<'d>,

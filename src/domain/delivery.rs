@@ -84,15 +84,22 @@ pub struct DeliveryKey {
     pub job_id: JobId,
     /// Which round, from 1.
     pub round: u32,
+    /// The queue's id of the producer's message: the same through retries, copies and rounds. A
+    /// producer that enqueues an id again makes another delivery.
+    pub message_id: String,
 }
 
 impl DeliveryKey {
     /// A short name for the delivery's dead letter, the same however often it is recorded.
     pub fn dead_letter_id(&self) -> String {
         let round = self.round.to_string();
-        let fields =
-            [self.customer_id.as_str(), self.endpoint_id.as_str(), self.job_id.as_str(), &round];
-        dead_letter_id(&fields)
+        dead_letter_id(&[
+            self.customer_id.as_str(),
+            self.endpoint_id.as_str(),
+            self.job_id.as_str(),
+            &self.message_id,
+            &round,
+        ])
     }
 }
 

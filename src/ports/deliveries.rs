@@ -62,6 +62,10 @@ pub trait Deliveries: Send + Sync {
     /// longer `token`'s.
     async fn record(&self, key: &DeliveryKey, token: &str, record: &AttemptRecord) -> Result<bool>;
 
+    /// Gives a claim back whose call was not begun, if it is still `token`'s and has no outcome: the
+    /// attempt can be claimed at once, and nobody is told of a lost claimer.
+    async fn abandon(&self, key: &DeliveryKey, token: &str) -> Result<()>;
+
     /// Forgets fences whose last claim ended before `before`; returns how many. A store that removes
     /// old fences by itself does nothing.
     async fn forget_fences(&self, before: Timestamp) -> Result<u64>;

@@ -77,12 +77,6 @@ impl OpenSecret {
         self.versions.first().map_or(0, |v| v.sealed.version)
     }
 
-    /// Whether the current value is another than that of `known`. Unbound values have no version.
-    fn differs_from(&self, known: &Self) -> bool {
-        let (now, before) = (self.versions.first(), known.versions.first());
-        now.map(|v| &v.sealed.sealed) != before.map(|v| &v.sealed.sealed)
-    }
-
     /// The values in use at `now` that may go to `origin`, the current one first. Empty if the
     /// current value may not go there.
     pub fn values_for(&self, origin: &Origin, now: Timestamp) -> Vec<SecretBytes> {
@@ -183,21 +177,20 @@ impl Vault {
     }
 
     /// Reads a secret past the cache because an endpoint refused it, unless that was done a moment
-    /// ago; whether it changed.
+    /// ago.
     pub async fn reread(
         &self,
         customer: &CustomerId,
         secret: &SecretId,
-    ) -> Result<bool, Arc<VaultError>> {
+    ) -> Result<(), Arc<VaultError>> {
         let known = self.open(customer, secret).await?;
         if known.reread_at.is_some_and(|at| at.elapsed() < REREAD_PAUSE) {
-            return Ok(false);
+            return Ok(());
         }
         let mut fresh = self.read(customer, secret).await.map_err(Arc::new)?;
         fresh.reread_at = Some(Instant::now());
-        let changed = fresh.differs_from(&known);
         self.open.put((customer.clone(), secret.clone()), fresh).await;
-        Ok(changed)
+        Ok(())
     }
 
     async fn read(

@@ -23,6 +23,7 @@ fn request(job: &str, attempt: u32, token: &str, now: Timestamp) -> ClaimRequest
         endpoint_id: "e".parse().unwrap(),
         job_id: job.parse().unwrap(),
         round: 1,
+        message_id: "m".to_owned(),
     };
     ClaimRequest { key, attempt, token: token.to_owned(), now, lease: Duration::from_secs(20) }
 }

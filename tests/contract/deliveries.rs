@@ -14,6 +14,8 @@ over_both! {
     after_the_claimer_s_death_the_next_one_is_told_that_a_call_may_have_been_made,
     a_settled_attempt_tells_what_follows_and_is_not_made_again,
     a_new_round_has_a_fence_of_its_own,
+    an_id_that_is_enqueued_again_has_a_fence_of_its_own,
+    a_claim_that_was_given_back_is_granted_at_once_and_without_a_word,
     a_restarted_worker_gets_the_claims_of_the_dead_one_and_is_told,
     dead_letters_are_listed_oldest_first_by_page_and_by_filter,
     the_answer_to_a_dry_run_is_taken_once_and_not_after_its_end,
@@ -27,6 +29,7 @@ fn key(round: u32) -> DeliveryKey {
         endpoint_id: "e".parse().unwrap(),
         job_id: "j".parse().unwrap(),
         round,
+        message_id: "m".to_owned(),
     }
 }
 
@@ -109,6 +112,27 @@ fn letter(backend: &Backend, id: &str, customer: &str, reason: Reason) -> DeadLe
         job_size: 1,
         job_sha256: String::new(),
     }
+}
+
+async fn an_id_that_is_enqueued_again_has_a_fence_of_its_own(backend: Backend) {
+    claim(&backend, 3, "a").await;
+    let key = DeliveryKey { message_id: "again".to_owned(), ..key(1) };
+    let (now, token) = (backend.app.clock.now(), "b".to_owned());
+    let request = ClaimRequest { key, attempt: 1, token, now, lease: LEASE };
+    assert_eq!(backend.app.deliveries.claim(request).await.unwrap(), GRANTED);
+}
+
+async fn a_claim_that_was_given_back_is_granted_at_once_and_without_a_word(backend: Backend) {
+    let deliveries = &backend.app.deliveries;
+    claim(&backend, 2, "a").await;
+    deliveries.abandon(&key(1), "stranger").await.unwrap();
+    assert!(matches!(claim(&backend, 2, "b").await, Claim::Held(_)), "it is not the stranger's");
+    deliveries.abandon(&key(1), "a").await.unwrap();
+    assert_eq!(claim(&backend, 2, "b").await, GRANTED);
+    let outcome = record(&backend, 2);
+    assert!(deliveries.record(&key(1), "b", &outcome).await.unwrap());
+    deliveries.abandon(&key(1), "b").await.unwrap();
+    assert_eq!(claim(&backend, 2, "c").await, Claim::Settled(outcome), "it has an outcome");
 }
 
 async fn dead_letters_are_listed_oldest_first_by_page_and_by_filter(backend: Backend) {

@@ -38,6 +38,9 @@ impl Deliveries for Forgetful {
     async fn claim(&self, request: ClaimRequest) -> Result<Claim> {
         self.inner.claim(request).await
     }
+    async fn abandon(&self, key: &DeliveryKey, token: &str) -> Result<()> {
+        self.inner.abandon(key, token).await
+    }
     async fn forget_fences(&self, before: Timestamp) -> Result<u64> {
         self.inner.forget_fences(before).await
     }

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use crate::ports::{Error, Result};
 
 /// The layout of the tables; raised whenever `schema.sql` changes in a way that old code cannot use.
-const SCHEMA_VERSION: i64 = 2;
+const SCHEMA_VERSION: i64 = 3;
 /// Most jobs in one commit: bounds how long the first of them waits for the last.
 const MAX_BATCH: usize = 512;
 /// How long a write waits for another process that is writing.
@@ -174,7 +174,7 @@ where
             problem.to_string(),
         )),
     });
-    let gone = || Error::new(operation, "the database thread has ended");
+    let gone = || Error::new(operation, "the database did not run it");
     to.send(wrapped).map_err(|_| gone())?;
     answer.await.map_err(|_| gone())?.map_err(|problem| Error::new(operation, problem))
 }

@@ -28,18 +28,26 @@ struct StoredRecord {
 struct Fence {
     attempt: u32,
     lease_until: Timestamp,
+    /// The claimer gave the claim back.
+    abandoned: bool,
     record: Option<String>,
 }
 
-const KEY: &str = "customer_id = ?1 AND job_id = ?2 AND endpoint_id = ?3 AND round = ?4";
+const KEY: &str = "customer_id = ?1 AND job_id = ?2 AND endpoint_id = ?3 AND round = ?4
+     AND message_id = ?5";
 
 fn fence(c: &Connection, key: &DeliveryKey) -> rusqlite::Result<Option<Fence>> {
-    let sql = format!("SELECT attempt, lease_until, record FROM fences WHERE {KEY}");
-    let row =
-        params![key.customer_id.as_str(), key.job_id.as_str(), key.endpoint_id.as_str(), key.round];
+    let sql = format!("SELECT attempt, lease_until, record, token = '' FROM fences WHERE {KEY}");
+    let row = params![
+        key.customer_id.as_str(),
+        key.job_id.as_str(),
+        key.endpoint_id.as_str(),
+        key.round,
+        key.message_id
+    ];
     let read = |row: &rusqlite::Row<'_>| {
         let lease_until = Timestamp::from_millis(row.get(1)?);
-        Ok(Fence { attempt: row.get(0)?, lease_until, record: row.get(2)? })
+        Ok(Fence { attempt: row.get(0)?, lease_until, record: row.get(2)?, abandoned: row.get(3)? })
     };
     c.prepare_cached(&sql)?.query_row(row, read).optional()
 }
@@ -63,20 +71,23 @@ fn claim(c: &Connection, request: &ClaimRequest) -> rusqlite::Result<Found> {
             if request.now < fence.lease_until {
                 return Ok(Found::Claim(Claim::Held(fence.lease_until)));
             }
-            after_lost_claimer = true;
+            after_lost_claimer = !fence.abandoned;
         }
     }
     let key = &request.key;
-    c.prepare_cached("INSERT OR REPLACE INTO fences VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL)")?
-        .execute(params![
-            key.customer_id.as_str(),
-            key.job_id.as_str(),
-            key.endpoint_id.as_str(),
-            key.round,
-            request.attempt,
-            request.token,
-            request.now.plus(request.lease).as_millis()
-        ])?;
+    c.prepare_cached(
+        "INSERT OR REPLACE INTO fences VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NULL)",
+    )?
+    .execute(params![
+        key.customer_id.as_str(),
+        key.job_id.as_str(),
+        key.endpoint_id.as_str(),
+        key.round,
+        key.message_id,
+        request.attempt,
+        request.token,
+        request.now.plus(request.lease).as_millis()
+    ])?;
     Ok(Found::Claim(Claim::Granted { after_lost_claimer }))
 }
 
@@ -116,13 +127,34 @@ impl Deliveries for SqliteDeliveries {
         let (key, token) = (key.clone(), token.to_owned());
         let write = move |c: &Connection| {
             let sql = format!(
-                "UPDATE fences SET record = ?5 WHERE {KEY} AND token = ?6 AND record IS NULL"
+                "UPDATE fences SET record = ?6 WHERE {KEY} AND token = ?7 AND record IS NULL"
             );
             let (customer, endpoint) = (key.customer_id.as_str(), key.endpoint_id.as_str());
-            let row = params![customer, key.job_id.as_str(), endpoint, key.round, json, token];
+            let (job, message) = (key.job_id.as_str(), &key.message_id);
+            let row = params![customer, job, endpoint, key.round, message, json, token];
             c.prepare_cached(&sql)?.execute(row)
         };
         Ok(self.0.write("deliveries.record", write).await? > 0)
+    }
+
+    async fn abandon(&self, key: &DeliveryKey, token: &str) -> Result<()> {
+        let (key, token) = (key.clone(), token.to_owned());
+        let write = move |c: &Connection| {
+            let sql = format!(
+                "UPDATE fences SET token = '', lease_until = 0
+                 WHERE {KEY} AND token = ?6 AND record IS NULL"
+            );
+            let row = params![
+                key.customer_id.as_str(),
+                key.job_id.as_str(),
+                key.endpoint_id.as_str(),
+                key.round,
+                key.message_id,
+                token
+            ];
+            c.prepare_cached(&sql)?.execute(row)
+        };
+        self.0.write("deliveries.abandon", write).await.map(drop)
     }
 
     async fn forget_fences(&self, before: Timestamp) -> Result<u64> {

@@ -42,18 +42,21 @@ CREATE TABLE IF NOT EXISTS secrets (
     PRIMARY KEY (customer_id, secret_id)
 ) WITHOUT ROWID;
 
-CREATE TABLE IF NOT EXISTS fences (
+-- Those of an earlier layout lack what they are told apart by now.
+DROP TABLE IF EXISTS fences;
+CREATE TABLE fences (
     customer_id TEXT    NOT NULL,
     job_id      TEXT    NOT NULL,
     endpoint_id TEXT    NOT NULL,
     round       INTEGER NOT NULL,
+    message_id  TEXT    NOT NULL,
     attempt     INTEGER NOT NULL,
     token       TEXT    NOT NULL,
     lease_until INTEGER NOT NULL,
     record      TEXT,                             -- the attempt and what was decided
-    PRIMARY KEY (customer_id, job_id, endpoint_id, round)
+    PRIMARY KEY (customer_id, job_id, endpoint_id, round, message_id)
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS fences_age ON fences (lease_until);
+CREATE INDEX fences_age ON fences (lease_until);
 
 CREATE TABLE IF NOT EXISTS dead_letters (
     id      TEXT    PRIMARY KEY,

@@ -30,6 +30,10 @@ impl Deliveries for DynamoDeliveries {
         fences::record(&self.0, key, token, record).await
     }
 
+    async fn abandon(&self, key: &DeliveryKey, token: &str) -> Result<()> {
+        fences::abandon(&self.0, key, token).await
+    }
+
     /// Does nothing: the table removes fences by itself, through their attribute `ttl`.
     async fn forget_fences(&self, _before: Timestamp) -> Result<u64> {
         Ok(0)

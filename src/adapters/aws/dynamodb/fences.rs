@@ -29,16 +29,19 @@ const CLAIMABLE: &str = "attribute_not_exists(#attempt) OR #attempt < :attempt \
 const TAKE: &str = "SET #attempt = :attempt, #token = :token, #leaseUntil = :until, #ttl = :ttl \
     REMOVE #record";
 
+/// In place of the token of a claim that was given back.
+const ABANDONED: &str = "abandoned";
+
 #[derive(Serialize, Deserialize)]
 struct StoredRecord {
     attempt: Attempt,
     disposition: Disposition,
 }
 
-/// No customer's or endpoint's id holds a `#`, so no two deliveries share a key.
+/// No customer's, endpoint's or message's id holds a `#`, so no two deliveries share a key.
 fn at(fence: &DeliveryKey) -> Option<Item> {
-    let DeliveryKey { customer_id, endpoint_id, job_id, round } = fence;
-    let delivery = format!("delivery#{customer_id}#{endpoint_id}#{job_id}");
+    let DeliveryKey { customer_id, endpoint_id, job_id, message_id, round } = fence;
+    let delivery = format!("delivery#{customer_id}#{endpoint_id}#{message_id}#{job_id}");
     key(("pk", delivery), ("sk", format!("fence#{round}")))
 }
 
@@ -46,7 +49,8 @@ fn at(fence: &DeliveryKey) -> Option<Item> {
 fn granted(before: &Item, attempt: u32) -> Result<Claim> {
     let before = Reader { operation: "deliveries.claim", item: before };
     let same = before.optional_number::<u32>("attempt")? == Some(attempt);
-    let after_lost_claimer = same && before.get("record").is_none();
+    let abandoned = before.optional_text("token")? == Some(ABANDONED);
+    let after_lost_claimer = same && !abandoned && before.get("record").is_none();
     Ok(Claim::Granted { after_lost_claimer })
 }
 
@@ -130,6 +134,30 @@ pub(super) async fn record(
                 Ok(holder == Some(token) && found == Some(json.as_str()))
             }
             _ => Err(failed("deliveries.record", &error)),
+        },
+    }
+}
+
+/// Gives a claim back.
+pub(super) async fn abandon(table: &Table, fence: &DeliveryKey, token: &str) -> Result<()> {
+    let sent = (table.client.update_item().table_name(&table.name))
+        .set_key(at(fence))
+        .update_expression("SET #token = :abandoned, #leaseUntil = :zero")
+        .condition_expression("#token = :token AND attribute_not_exists(#record)")
+        .set_expression_attribute_names(names(&["leaseUntil", "record", "token"]))
+        .set_expression_attribute_values(values([
+            (":abandoned", s(ABANDONED)),
+            (":token", s(token)),
+            (":zero", n(0)),
+        ]))
+        .send()
+        .await;
+    match sent {
+        Ok(_) => Ok(()),
+        Err(error) => match error.as_service_error() {
+            // Another claimer's by now, or this very call was repeated.
+            Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(()),
+            _ => Err(failed("deliveries.abandon", &error)),
         },
     }
 }
