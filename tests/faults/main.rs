@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod abuse;
+mod blame;
 #[path = "../vectors/data.rs"]
 mod data;
 mod dns_server;

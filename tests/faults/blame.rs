@@ -1,0 +1,142 @@
+//! What is ours costs the endpoint nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use hickory_resolver::proto::op::ResponseCode;
+use sealpost::app::{App, Role};
+use sealpost::config::Config;
+use sealpost::domain::dead_letter::DeadLetterFilter;
+use sealpost::domain::endpoint::Endpoint;
+use sealpost::domain::secret::SecretBytes;
+use sealpost::domain::timestamp::Timestamp;
+use sealpost::ports::Clock;
+use sealpost::ports::queue::NewMessage;
+use sealpost::vault::NewSecret;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::sync::Barrier;
+use tokio_util::sync::CancellationToken;
+
+use crate::dns_server::{self, Answer};
+
+struct TestClock(AtomicI64);
+
+impl TestClock {
+    fn start() -> Arc<Self> {
+        Arc::new(Self(AtomicI64::new(1_800_000_000_000)))
+    }
+
+    fn advance(&self, by: Duration) {
+        self.0.fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+    }
+}
+
+fn loopback() -> Config {
+    let mut config = Config::default();
+    config.egress.allow_http = true;
+    config.egress.allow = vec!["127.0.0.1/32".parse().unwrap()];
+    config.egress.ports = vec!["1-65535".parse().unwrap()];
+    config
+}
+
+async fn put(app: &App, endpoint: Value) {
+    let endpoint = Endpoint::from_json(&endpoint.to_string()).unwrap();
+    app.endpoints.put(endpoint, None, app.clock.now()).await.unwrap();
+}
+
+async fn enqueue(app: &App, count: usize) {
+    let body = r#"{"customerId":"c","endpointId":"e","data":1}"#;
+    let message = NewMessage { body: body.into(), ..NewMessage::default() };
+    app.queue.send(vec![message; count]).await.unwrap();
+}
+
+async fn put_secret(app: &App, value: &str, origin: &str) {
+    let new = NewSecret {
+        customer: "c".parse().unwrap(),
+        secret: "s".parse().unwrap(),
+        value: SecretBytes::new(value.as_bytes().to_vec()),
+        origins: [origin.parse().unwrap()].into(),
+        overlap: None,
+    };
+    app.vault.put(new).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_resolver_out_of_order_makes_no_call_ambiguous() {
+    let (nameserver, _) = dns_server::serve(vec![Answer::Code(ResponseCode::ServFail)]).await;
+    let (directory, clock) = (tempfile::tempdir().unwrap(), TestClock::start());
+    let mut config = loopback();
+    config.egress.nameservers = vec![nameserver];
+    let shared: Arc<dyn Clock> = Arc::clone(&clock) as _;
+    let app = App::embedded_with_clock(directory.path(), config, Role::Worker, shared);
+    let app = app.await.unwrap();
+    let retry = json!({"retryAmbiguous": false});
+    put(&app, json!({"customerId": "c", "endpointId": "e", "url": "http://h.test-a.com/", "retry": retry}))
+        .await;
+    enqueue(&app, 1).await;
+    let pipeline = app.pipeline().unwrap();
+    for faults in 1..=4 {
+        let messages = app.queue.receive(1, Duration::ZERO).await.unwrap();
+        pipeline.deliver(&messages[0], &CancellationToken::new()).await;
+        assert_eq!(app.tally.counts().faults, faults);
+        clock.advance(Duration::from_secs(600));
+    }
+    let dead = app.deliveries.list_dead_letters(&DeadLetterFilter::default(), None, 9).await;
+    assert!(dead.unwrap().is_empty(), "nothing was ever sent");
+}
+
+/// Refuses the old token, both calls with it at once; takes the new one.
+async fn rotating_server() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    let both = Arc::new(Barrier::new(2));
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let both = Arc::clone(&both);
+            tokio::spawn(async move {
+                let mut buffer = vec![0; 64 * 1024];
+                while let Ok(read @ 1..) = stream.read(&mut buffer).await {
+                    let old = String::from_utf8_lossy(&buffer[..read]).contains("Bearer old");
+                    if old {
+                        both.wait().await;
+                    }
+                    let status = if old { "401 Unauthorized" } else { "200 OK" };
+                    let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                }
+            });
+        }
+    });
+    origin
+}
+
+#[tokio::test]
+async fn every_call_in_flight_at_a_rotation_is_made_again_at_once_with_the_new_secret() {
+    let (origin, directory) = (rotating_server().await, tempfile::tempdir().unwrap());
+    let mut config = loopback();
+    config.cache.soft = Some(Duration::from_secs(60));
+    let app = App::embedded(directory.path(), config.clone(), Role::Worker).await.unwrap();
+    let auth = json!([{"scheme": "bearer", "secret": "s"}]);
+    put(&app, json!({"customerId": "c", "endpointId": "e", "url": origin, "auth": auth})).await;
+    put_secret(&app, "old", &origin).await;
+    enqueue(&app, 2).await;
+    let (pipeline, stop) = (app.pipeline().unwrap(), CancellationToken::new());
+    // The worker knows the old value; another process puts a new one.
+    let (customer, secret) = ("c".parse().unwrap(), "s".parse().unwrap());
+    pipeline.vault.open(&customer, &secret).await.unwrap();
+    let elsewhere = App::embedded(directory.path(), config, Role::Command).await.unwrap();
+    put_secret(&elsewhere, "new", &origin).await;
+    let messages = app.queue.receive(2, Duration::ZERO).await.unwrap();
+    tokio::join!(pipeline.deliver(&messages[0], &stop), pipeline.deliver(&messages[1], &stop));
+    let counts = app.tally.counts();
+    assert_eq!((counts.delivered, counts.retried), (2, 0));
+}
