@@ -82,6 +82,22 @@ where
         Ok(Arc::clone(&self.entries.try_get_with(key.clone(), load).await?.value))
     }
 
+    /// The value of `key` as it was read at `since` or later.
+    pub async fn get_since<E, F>(&self, key: &K, since: Instant, load: F) -> Result<Arc<V>, Arc<E>>
+    where
+        E: Passing + Send + Sync + 'static,
+        F: Future<Output = Result<V, E>> + Send + 'static,
+    {
+        if let Some(entry) = self.entries.get(key).await {
+            if entry.loaded >= since {
+                return Ok(Arc::clone(&entry.value));
+            }
+            self.entries.invalidate(key).await;
+        }
+        let load = async { load.await.map(Entry::new) };
+        Ok(Arc::clone(&self.entries.try_get_with(key.clone(), load).await?.value))
+    }
+
     /// The value of `key` as it is, however old.
     pub async fn peek(&self, key: &K) -> Option<Arc<V>> {
         self.entries.get(key).await.map(|entry| Arc::clone(&entry.value))
@@ -181,6 +197,17 @@ mod tests {
         settle().await;
         tokio::time::advance(Duration::from_secs(50)).await;
         assert!(cache.get(&1, fail(true)).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_value_can_be_asked_for_as_it_is_now() {
+        let (cache, count) = (SoftCache::new(LIFETIMES), Arc::new(AtomicU32::new(0)));
+        let since = Instant::now();
+        cache.get(&1, load(&count)).await.unwrap();
+        assert_eq!(*cache.get_since(&1, since, load(&count)).await.unwrap(), 1);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(*cache.get_since(&1, Instant::now(), load(&count)).await.unwrap(), 2);
+        assert_eq!(*cache.get(&1, load(&count)).await.unwrap(), 2);
     }
 
     #[tokio::test(start_paused = true)]

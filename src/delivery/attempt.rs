@@ -86,7 +86,7 @@ impl Pipeline {
             // Our own trouble in finding out changes nothing about the refusal.
             let _ = self.vault.reread(&known.endpoint.customer_id, &id).await;
         }
-        let secrets = self.open_secrets(known, self.clock.now()).await.ok()?;
+        let secrets = self.open_secrets(known, self.clock.now(), None).await.ok()?;
         let used = &signed.resolved.secrets;
         (!are_same(&secrets, used)).then_some(secrets)
     }

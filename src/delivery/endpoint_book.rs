@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use crate::auth::Chain;
 use crate::cache::{Lifetimes, Passing, SoftCache};
 use crate::domain::endpoint::{Endpoint, Health};
@@ -77,15 +79,20 @@ impl EndpointBook {
         Self { endpoints, health, guard, known: Arc::new(SoftCache::new(lifetimes)) }
     }
 
-    /// The endpoint, from the cache where it is fresh enough.
+    /// The endpoint: from the cache where it is fresh enough, or as it was read at `since` or later.
     pub async fn find(
         &self,
         customer: &CustomerId,
         endpoint: &EndpointId,
+        since: Option<Instant>,
     ) -> Result<Arc<KnownEndpoint>, Arc<LookupError>> {
         let key = (customer.clone(), endpoint.clone());
         let (book, wanted) = (self.clone(), key.clone());
-        self.known.get(&key, async move { book.read(&wanted.0, &wanted.1).await }).await
+        let read = async move { book.read(&wanted.0, &wanted.1).await };
+        match since {
+            None => self.known.get(&key, read).await,
+            Some(since) => self.known.get_since(&key, since, read).await,
+        }
     }
 
     /// Forgets what is cached of an endpoint: something was learnt of it.

@@ -21,6 +21,7 @@ mod withhold;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::dry_run::DryRun;
@@ -36,6 +37,7 @@ use crate::vault::Vault;
 
 use decode::Decoded;
 pub use endpoint_book::{EndpointBook, compile};
+use sign::Signed;
 
 /// Why a message goes no further.
 #[derive(Debug)]
@@ -133,11 +135,25 @@ impl Pipeline {
         decoded: &Decoded<'_>,
         stop: &CancellationToken,
     ) -> Result<AttemptRecord, Halt> {
-        let resolved = self.resolve(decoded, self.clock.now()).await?;
-        let admitted = admit::admit(resolved, self.clock.now())?;
-        let built = build::build(admitted, &self.guard)?;
-        let signed = sign::sign(built, self.clock.now())?;
+        let begun = Instant::now();
+        let signed = match self.prepare(decoded, None).await {
+            // Nobody's job is given up on what a cache remembers: it may have been mended since.
+            Err(Halt::DeadLetter(..)) => self.prepare(decoded, Some(begun)).await?,
+            prepared => prepared?,
+        };
         let claimed = self.claim(signed).await?;
         self.attempt(claimed, stop).await
+    }
+
+    /// Everything that comes before a call.
+    async fn prepare<'d>(
+        &self,
+        decoded: &'d Decoded<'d>,
+        since: Option<Instant>,
+    ) -> Result<Signed<'d>, Halt> {
+        let resolved = self.resolve(decoded, self.clock.now(), since).await?;
+        let admitted = admit::admit(resolved, self.clock.now())?;
+        let built = build::build(admitted, &self.guard)?;
+        sign::sign(built, self.clock.now())
     }
 }

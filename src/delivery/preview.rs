@@ -1,5 +1,7 @@
 //! The exact request that a job would send, without sending it.
 
+use tokio::time::Instant;
+
 use super::decode::decode;
 use super::{Halt, Pipeline, admit, build, sign};
 use crate::domain::field::FieldError;
@@ -48,7 +50,8 @@ impl Pipeline {
             message: FieldError::to_string(&undecodable.error),
         })?;
         let signed = async {
-            let admitted = admit::admit(self.resolve(&decoded, now).await?, now)?;
+            let admitted =
+                admit::admit(self.resolve(&decoded, now, Some(Instant::now())).await?, now)?;
             sign::sign(build::build(admitted, &self.guard)?, now)
         };
         match signed.await {

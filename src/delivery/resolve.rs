@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::decode::Decoded;
 use super::endpoint_book::{KnownEndpoint, LookupError};
 use super::{Halt, Pipeline};
@@ -28,14 +30,16 @@ pub struct Resolved<'d> {
 }
 
 impl Pipeline {
-    /// Looks up the endpoint and opens its secrets.
+    /// Looks up the endpoint and opens its secrets; as they were read at `since` or later, if that
+    /// is given.
     pub(super) async fn resolve<'d>(
         &self,
         decoded: &'d Decoded<'d>,
         now: Timestamp,
+        since: Option<Instant>,
     ) -> Result<Resolved<'d>, Halt> {
         let job = &decoded.job;
-        let found = self.endpoints.find(&job.customer_id, &job.endpoint_id).await;
+        let found = self.endpoints.find(&job.customer_id, &job.endpoint_id, since).await;
         let known = found.map_err(|error| match &*error {
             LookupError::Unknown => {
                 let problem =
@@ -47,7 +51,7 @@ impl Pipeline {
             }
             LookupError::Ours(error) => ours(error),
         })?;
-        let secrets = self.open_secrets(&known, now).await?;
+        let secrets = self.open_secrets(&known, now, since).await?;
         Ok(Resolved { decoded, known, secrets })
     }
 
@@ -56,22 +60,26 @@ impl Pipeline {
         &self,
         known: &KnownEndpoint,
         now: Timestamp,
+        since: Option<Instant>,
     ) -> Result<OpenSecrets, Halt> {
         let (customer, origin) = (&known.endpoint.customer_id, known.endpoint.url.origin());
         let mut secrets = HashMap::new();
         for id in known.chain.secrets() {
-            let open = self.vault.open(customer, &id).await.map_err(|error| match &*error {
-                VaultError::Unknown { .. } => {
-                    Halt::DeadLetter(Reason::UnknownSecret, error.to_string())
-                }
-                VaultError::NotDecrypted { .. } => {
-                    Halt::DeadLetter(Reason::SecretNotDecrypted, error.to_string())
-                }
-                VaultError::Unbound { .. } => {
-                    Halt::DeadLetter(Reason::UnboundSecret, error.to_string())
-                }
-                VaultError::Ours(error) => ours(error),
-            })?;
+            let open =
+                self.vault.open_since(customer, &id, since).await.map_err(
+                    |error| match &*error {
+                        VaultError::Unknown { .. } => {
+                            Halt::DeadLetter(Reason::UnknownSecret, error.to_string())
+                        }
+                        VaultError::NotDecrypted { .. } => {
+                            Halt::DeadLetter(Reason::SecretNotDecrypted, error.to_string())
+                        }
+                        VaultError::Unbound { .. } => {
+                            Halt::DeadLetter(Reason::UnboundSecret, error.to_string())
+                        }
+                        VaultError::Ours(error) => ours(error),
+                    },
+                )?;
             let values = open.values_for(origin, now);
             if values.is_empty() {
                 let problem =

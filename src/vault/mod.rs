@@ -165,15 +165,29 @@ impl Vault {
             .map_err(|e| Error::new("vault.seal", e.to_string()))
     }
 
-    /// The secret, opened, from the cache where it is fresh enough.
+    /// The secret, opened: from the cache where it is fresh enough.
     pub async fn open(
         &self,
         customer: &CustomerId,
         secret: &SecretId,
     ) -> Result<Arc<OpenSecret>, Arc<VaultError>> {
+        self.open_since(customer, secret, None).await
+    }
+
+    /// The same, as it was read at `since` or later.
+    pub async fn open_since(
+        &self,
+        customer: &CustomerId,
+        secret: &SecretId,
+        since: Option<Instant>,
+    ) -> Result<Arc<OpenSecret>, Arc<VaultError>> {
         let key = (customer.clone(), secret.clone());
         let (vault, wanted) = (self.clone(), key.clone());
-        self.open.get(&key, async move { vault.read(&wanted.0, &wanted.1).await }).await
+        let read = async move { vault.read(&wanted.0, &wanted.1).await };
+        match since {
+            None => self.open.get(&key, read).await,
+            Some(since) => self.open.get_since(&key, since, read).await,
+        }
     }
 
     /// Reads a secret past the cache because an endpoint refused it, unless that was done a moment

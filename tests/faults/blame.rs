@@ -8,7 +8,7 @@ use hickory_resolver::proto::op::ResponseCode;
 use sealpost::app::{App, Role};
 use sealpost::config::Config;
 use sealpost::domain::dead_letter::DeadLetterFilter;
-use sealpost::domain::endpoint::Endpoint;
+use sealpost::domain::endpoint::{Endpoint, Health};
 use sealpost::domain::secret::SecretBytes;
 use sealpost::domain::timestamp::Timestamp;
 use sealpost::ports::Clock;
@@ -139,4 +139,28 @@ async fn every_call_in_flight_at_a_rotation_is_made_again_at_once_with_the_new_s
     tokio::join!(pipeline.deliver(&messages[0], &stop), pipeline.deliver(&messages[1], &stop));
     let counts = app.tally.counts();
     assert_eq!((counts.delivered, counts.retried), (2, 0));
+}
+
+#[tokio::test]
+async fn a_job_is_not_given_up_on_what_the_cache_remembers_of_an_endpoint_that_was_mended() {
+    let (origin, directory) = (rotating_server().await, tempfile::tempdir().unwrap());
+    let mut config = loopback();
+    config.cache.soft = Some(Duration::from_secs(60));
+    let app = App::embedded(directory.path(), config.clone(), Role::Worker).await.unwrap();
+    let endpoint = json!({"customerId": "c", "endpointId": "e", "url": origin});
+    put(&app, endpoint.clone()).await;
+    let (customer, id) = ("c".parse().unwrap(), "e".parse().unwrap());
+    let gone = Health::Disabled { why: "gone".to_owned() };
+    app.health.set(&customer, &id, 1, &gone).await.unwrap();
+    let (pipeline, stop) = (app.pipeline().unwrap(), CancellationToken::new());
+    let deliver = async || {
+        enqueue(&app, 1).await;
+        let messages = app.queue.receive(1, Duration::ZERO).await.unwrap();
+        pipeline.deliver(&messages[0], &stop).await;
+        (app.tally.counts().delivered, app.tally.counts().dead_lettered)
+    };
+    assert_eq!(deliver().await, (0, 1));
+    let elsewhere = App::embedded(directory.path(), config, Role::Command).await.unwrap();
+    put(&elsewhere, endpoint).await;
+    assert_eq!(deliver().await, (1, 1));
 }
