@@ -45,7 +45,13 @@ pub enum Dlq {
     Replay(Chosen),
     /// Remove dead letters for good
     #[command(after_help = "Example:\n  sealpost dlq purge dl_0123456789abcdef01234567")]
-    Purge(Chosen),
+    Purge {
+        #[command(flatten)]
+        chosen: Chosen,
+        /// Take them out of the list even if the queue does not have their jobs any more
+        #[arg(long)]
+        forget: bool,
+    },
 }
 
 /// Dead letters by what they are.
@@ -85,33 +91,63 @@ pub async fn run(global: &Global, verb: &Dlq) -> anyhow::Result<ExitCode> {
     let app = global.open().await?;
     match verb {
         Dlq::List { which, limit } => {
-            list(global, &app.deliveries.list_dead_letters(&which.filter(), None, *limit).await?)?;
+            let letters = app.deliveries.list_dead_letters(&which.filter(), None, *limit).await?;
+            list(global, &letters)?;
+            if letters.len() == *limit {
+                output::note(&format!("there may be more than {limit}: see --limit"));
+            }
         }
         Dlq::Show { id, body } => show(global, &app, id, *body).await?,
         Dlq::Replay(chosen) => {
-            let replayed = replay(&app, choose(&app, chosen).await?).await?;
-            report(global, "replayed", replayed)?;
+            let done = replay(&app, choose(&app, chosen).await?).await?;
+            return report(global, "replayed", &done);
         }
-        Dlq::Purge(chosen) => {
+        Dlq::Purge { chosen, forget } => {
             let letters = choose(&app, chosen).await?;
-            report(global, "purged", purge(&app, letters).await?)?;
+            let done = purge(&app, &letters).await?;
+            if *forget {
+                let (count, not_found) = (letters.len(), Vec::new());
+                app.deliveries.remove_dead_letters(&letters).await?;
+                return report(global, "purged", &Done { count, not_found });
+            }
+            return report(global, "purged", &done);
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn report(global: &Global, what: &str, count: usize) -> anyhow::Result<()> {
-    if global.json {
-        output::json(&json!({what: count}))
-    } else {
-        output::line(&format!("{what} {count}"))
-    }
+/// What became of the chosen dead letters.
+pub struct Done {
+    /// With so many it was done.
+    pub count: usize,
+    /// The queue did not have these, or not within reach. They stay in the list.
+    pub not_found: Vec<String>,
 }
 
-/// Replays dead letters; returns how many were there to be replayed.
-pub async fn replay(app: &App, letters: Vec<DeadLetter>) -> anyhow::Result<usize> {
+/// Tells what was done; a status of failure if not with all.
+fn report(global: &Global, what: &str, done: &Done) -> anyhow::Result<ExitCode> {
+    let Done { count, not_found } = done;
+    if global.json {
+        output::json(&json!({what: count, "notFound": not_found}))?;
+    } else {
+        output::line(&format!("{what} {count}"))?;
+    }
+    if not_found.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    for id in not_found {
+        output::note(&format!("{id}: its job was not found"));
+    }
+    output::note(
+        "Somebody else may have them in hand: try again in a few minutes. What the queue has kept too long is gone: `sealpost dlq purge --forget` takes it out of the list.",
+    );
+    Ok(ExitCode::FAILURE)
+}
+
+/// Replays dead letters.
+pub async fn replay(app: &App, letters: Vec<DeadLetter>) -> anyhow::Result<Done> {
     let now = app.clock.now();
-    let mut replayed = 0;
+    let mut done = Done { count: 0, not_found: Vec::new() };
     for page in letters.chunks(PAGE) {
         let redrives: Result<Vec<Redrive>, serde_json::Error> = page
             .iter()
@@ -126,33 +162,36 @@ pub async fn replay(app: &App, letters: Vec<DeadLetter>) -> anyhow::Result<usize
             })
             .collect();
         let sought = app.queue.redrive(redrives?).await?;
-        replayed += sought.found.len();
+        done.count += sought.found.len();
         // The messages are back in the queue: only now may the index forget them.
-        forget(app, page, &sought).await?;
+        forget(app, page, sought, &mut done).await?;
     }
-    Ok(replayed)
+    Ok(done)
 }
 
-/// Purges dead letters; returns of how many nothing is left.
-async fn purge(app: &App, letters: Vec<DeadLetter>) -> anyhow::Result<usize> {
-    let mut purged = 0;
+/// Purges dead letters.
+async fn purge(app: &App, letters: &[DeadLetter]) -> anyhow::Result<Done> {
+    let mut done = Done { count: 0, not_found: Vec::new() };
     for page in letters.chunks(PAGE) {
         let ids: Vec<String> = page.iter().map(|letter| letter.id.clone()).collect();
         let sought = app.queue.purge_dead(&ids).await?;
-        forget(app, page, &sought).await?;
-        purged += ids.len() - sought.unknown.len();
+        done.count += ids.len() - sought.unknown.len();
+        forget(app, page, sought, &mut done).await?;
     }
-    Ok(purged)
+    Ok(done)
 }
 
-/// Takes out of the index what is no dead letter any more, and tells what could not be reached.
-async fn forget(app: &App, page: &[DeadLetter], sought: &Sought) -> anyhow::Result<()> {
+/// Takes out of the index what is no dead letter any more.
+async fn forget(
+    app: &App,
+    page: &[DeadLetter],
+    sought: Sought,
+    done: &mut Done,
+) -> anyhow::Result<()> {
     let settled: Vec<DeadLetter> =
         page.iter().filter(|letter| !sought.unknown.contains(&letter.id)).cloned().collect();
     app.deliveries.remove_dead_letters(&settled).await?;
-    for id in &sought.unknown {
-        output::note(&format!("{id} is not within reach now: try again in a few minutes"));
-    }
+    done.not_found.extend(sought.unknown);
     Ok(())
 }
 
@@ -180,8 +219,11 @@ async fn show(global: &Global, app: &App, id: &str, body: bool) -> anyhow::Resul
     let letter = app.deliveries.get_dead_letter(id).await?;
     let letter = letter.with_context(|| format!("there is no dead letter {id}"))?;
     let mut shown = serde_json::to_value(&letter)?;
-    if body && let Some(bytes) = app.queue.peek_dead(id).await? {
-        shown["job"] = String::from_utf8_lossy(&bytes).into();
+    if body {
+        match app.queue.peek_dead(id).await? {
+            Some(bytes) => shown["job"] = String::from_utf8_lossy(&bytes).into(),
+            None => output::note("the job was not found: somebody else may have it in hand"),
+        }
     }
     output::line(&if global.json {
         shown.to_string()

@@ -19,7 +19,7 @@ const BATCH: usize = 500;
 /// Enqueue jobs from a file or standard input: one JSON object, or one a line.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  echo '{\"customerId\":\"acme\",\"endpointId\":\"orders\",\"data\":{\"orderId\":42}}' | sealpost enqueue -\n\nEvery job is checked before the first is enqueued: a file is taken whole or not at all."
+    after_help = "Example:\n  echo '{\"customerId\":\"acme\",\"endpointId\":\"orders\",\"data\":{\"orderId\":42}}' | sealpost enqueue -\n\nEvery job is checked before the first is enqueued. If the queue fails in between, the complaint says how many were accepted. Jobs with an `id` can be enqueued again without harm to receivers that remember it."
 )]
 pub struct Enqueue {
     /// A file, or - for standard input
@@ -39,7 +39,15 @@ pub async fn run(global: &Global, verb: &Enqueue) -> anyhow::Result<ExitCode> {
     for batch in jobs.chunks(BATCH) {
         let message =
             |body: &Vec<u8>| NewMessage { body: body.clone().into(), ..NewMessage::default() };
-        ids.extend(app.queue.send(batch.iter().map(message).collect()).await?);
+        let sent = app.queue.send(batch.iter().map(message).collect()).await;
+        let accepted = ids.len();
+        ids.extend(sent.with_context(|| {
+            let upto = accepted + batch.len();
+            format!(
+                "of {} jobs the first {accepted} are enqueued, those up to {upto} perhaps",
+                jobs.len()
+            )
+        })?);
         bar.inc(batch.len() as u64);
     }
     bar.finish_and_clear();

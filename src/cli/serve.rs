@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::bail;
 use clap::Args;
@@ -12,10 +11,7 @@ use super::Global;
 use crate::app::{App, Role};
 use crate::config::Config;
 use crate::telemetry::logging;
-use crate::worker::{self, Ended, Limits, lifecycle};
-
-/// How long a fence is kept: longer than any delivery lives.
-const FENCE_LIFETIME: Duration = Duration::from_secs(15 * 24 * 3600);
+use crate::worker::{self, Ended, Limits, lifecycle, sweeper};
 
 /// Run the worker until SIGTERM or SIGINT; a second one stops hard.
 #[derive(Debug, Args)]
@@ -38,9 +34,8 @@ pub async fn work(global: &Global, config: Config) -> anyhow::Result<ExitCode> {
     logging::start(format, config.log.level);
     let stop = lifecycle::listen()?;
     let app = App::open(&global.data, config, Role::Worker).await?;
-    let horizon = app.clock.now().as_millis() - i64::try_from(FENCE_LIFETIME.as_millis())?;
-    app.deliveries.forget_fences(crate::domain::timestamp::Timestamp::from_millis(horizon)).await?;
     let pipeline = Arc::new(app.pipeline()?);
+    sweeper::forget_old_fences(&pipeline).await?;
     let limits =
         Limits { concurrency: app.config.worker.concurrency, drain: app.config.worker.drain };
     let depth = app.queue.depth().await?;

@@ -37,8 +37,14 @@ impl Pipeline {
             }
             Err(Halt::Ours(error)) => {
                 self.tally.fault(&error, &decoded.message.message_id);
-                let delay = FAULT_DELAY.mul_f64(0.5 + self.chance.fraction());
+                // Longer with every time: what does not pass must not keep the queue busy.
+                let ceiling = FAULT_DELAY.saturating_mul(1 << state.hops.min(6));
+                let delay = ceiling.mul_f64(0.5 + self.chance.fraction());
                 let until = self.clock.now().plus(delay);
+                if decoded.job.expires_at.is_some_and(|expiry| expiry <= until) {
+                    let why = format!("a fault of ours: {error}");
+                    return self.give_up(decoded, state, Reason::Expired, why).await;
+                }
                 if self.put_back(decoded, state.parked(), until).await.is_err() {
                     self.queue.release(&decoded.message.handle, delay).await?;
                 }

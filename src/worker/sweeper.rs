@@ -2,7 +2,7 @@
 //!
 //! A message that crashes every worker which receives it can only be given up by the queue, and the
 //! queue knows nothing of the index. The sweeper gives such a message its index record and its id,
-//! so that it can be listed, replayed and purged like any other.
+//! so that it can be listed, replayed and purged like any other. It also removes old fences.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,9 +14,11 @@ use crate::delivery::Pipeline;
 use crate::ports::Result;
 
 /// How often the sweeper looks whether the number of dead letters has changed.
-const PACE: Duration = Duration::from_secs(60);
+const PACE: Duration = Duration::from_secs(300);
 /// After so many looks without a change it searches all the same: the number is approximate.
-const LOOKS: u32 = 60;
+const LOOKS: u32 = 12;
+/// How long a fence is kept: longer than any delivery lives.
+const FENCE_LIFETIME: Duration = Duration::from_secs(15 * 24 * 3600);
 /// Strays handled at once.
 const PAGE: usize = 100;
 
@@ -41,6 +43,9 @@ impl Sweeper {
                 // With jitter, so that the workers of one queue do not look in step.
                 tokio::time::sleep(PACE.mul_f64(0.5 + pipeline.chance.fraction())).await;
                 if let Err(error) = last.look(&pipeline).await {
+                    pipeline.tally.fault(&error, "sweeper");
+                }
+                if let Err(error) = forget_old_fences(&pipeline).await {
                     pipeline.tally.fault(&error, "sweeper");
                 }
             }
@@ -68,6 +73,15 @@ impl LastSearch {
         *self = Self { dead: Some(dead), looks: 0 };
         Ok(())
     }
+}
+
+/// Forgets the fences of deliveries that are over.
+///
+/// # Errors
+/// If the store fails.
+pub async fn forget_old_fences(pipeline: &Pipeline) -> Result<()> {
+    let before = pipeline.clock.now().minus(FENCE_LIFETIME);
+    pipeline.deliveries.forget_fences(before).await.map(drop)
 }
 
 /// Puts every stray that is within reach into the index; returns how many there were.

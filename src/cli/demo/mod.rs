@@ -92,7 +92,7 @@ pub async fn run(global: &Global, verb: &Demo) -> anyhow::Result<ExitCode> {
     receiver.mend();
     let letters =
         app.deliveries.list_dead_letters(&DeadLetterFilter::default(), None, usize::MAX).await?;
-    let replayed = dlq::replay(&app, letters).await?;
+    let replayed = dlq::replay(&app, letters).await?.count;
     work_off(global, &app, &receiver, accepted).await?;
     stop.soft.cancel();
     worker.await.context("the worker failed")?;

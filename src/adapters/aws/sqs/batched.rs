@@ -36,6 +36,8 @@ pub struct BatchedQueue {
     pub lease: Duration,
     /// Most bytes of a message, body and attributes together.
     pub limit: usize,
+    /// How long it keeps a message; `None` if it does not say.
+    pub retention: Option<Duration>,
     /// When and where it moves by itself what crashes every receiver.
     pub redrives: Option<RedrivePolicy>,
     /// SendMessageBatch.
@@ -78,7 +80,12 @@ impl BatchedQueue {
         chance: &Arc<dyn Chance>,
     ) -> Result<Self, Failure> {
         let request = client.get_queue_attributes().queue_url(url);
-        let names = [Name::VisibilityTimeout, Name::MaximumMessageSize, Name::RedrivePolicy];
+        let names = [
+            Name::VisibilityTimeout,
+            Name::MaximumMessageSize,
+            Name::MessageRetentionPeriod,
+            Name::RedrivePolicy,
+        ];
         let output = request.set_attribute_names(Some(names.into())).send().await;
         let output = output.map_err(|error| naming(url, Failure::of(&error)))?;
         let number = |name| output.attributes().and_then(|a| a.get(&name)?.parse::<u64>().ok());
@@ -108,6 +115,7 @@ impl BatchedQueue {
             url: queue_url,
             lease,
             limit,
+            retention: number(Name::MessageRetentionPeriod).map(Duration::from_secs),
             redrives,
         })
     }

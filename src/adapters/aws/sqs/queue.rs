@@ -23,6 +23,8 @@ use crate::domain::dead_letter::DeadLetter;
 use crate::ports::queue::{Depth, Handle, NewMessage, Received, Redrive, Sought};
 use crate::ports::{Chance, Clock, Error, Queue, Result};
 
+/// The longest that SQS keeps a message (Amazon SQS Developer Guide, "Amazon SQS message quotas").
+const LONGEST_RETENTION: Duration = Duration::from_secs(14 * 24 * 3600);
 /// Fewer receipts than this are soon used up by workers that are stopped hard.
 const LEAST_RECEIPTS: u64 = 10;
 
@@ -50,6 +52,7 @@ impl SqsQueue {
         let (jobs, dead) = tokio::try_join!(open(queue_url), open(dead_letter_queue_url))
             .map_err(ours("queue.open"))?;
         check_redrive_policy(&jobs, dead_letter_queue_url);
+        check_retention(&dead);
         let settler = Arc::new(Settler { jobs, dead, in_flight: Arc::clone(&in_flight), clock });
         // The same connections and credentials, with more patience.
         let patient = client.config().to_builder().timeout_config(timeouts(LONG_POLL)).build();
@@ -88,6 +91,19 @@ fn check_redrive_policy(jobs: &BatchedQueue, dead_letter_queue_url: &str) {
         Some(_) => return,
     };
     warn!(event = "redrive_policy", queue = jobs.url, "redrive policy: {problem}");
+}
+
+/// Warns of a dead-letter queue that forgets before the list of dead letters does.
+fn check_retention(dead: &BatchedQueue) {
+    if let Some(retention) = dead.retention.filter(|kept| *kept < LONGEST_RETENTION) {
+        let days = retention.as_secs() / (24 * 3600);
+        warn!(
+            event = "retention",
+            queue = dead.url,
+            days,
+            "dead letters are gone after {days} days: set the dead-letter queue's MessageRetentionPeriod to 14 days"
+        );
+    }
 }
 
 fn ours(operation: &'static str) -> impl Fn(Failure) -> Error {
