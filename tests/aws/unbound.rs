@@ -69,14 +69,17 @@ impl Bench {
         let key = self.aws.config.kms_key_id.as_str();
         let plaintext = Blob::new(value.as_bytes());
         let sealed = self.aws.clients.kms.encrypt().key_id(key).plaintext(plaintext).send().await;
-        let sealed = BASE64_STANDARD.encode(sealed.unwrap().ciphertext_blob.unwrap());
+        self.write_row(&BASE64_STANDARD.encode(sealed.unwrap().ciphertext_blob.unwrap())).await;
+    }
+
+    async fn write_row(&self, encrypted: &str) {
         let (customer, secret) = ids();
         let text = |text: &str| AttributeValue::S(text.to_owned());
         (self.aws.clients.dynamodb.put_item())
             .table_name(format!("{}secrets", self.aws.config.table_prefix))
             .item("customerId", text(customer.as_str()))
             .item("secretId", text(secret.as_str()))
-            .item("encryptedValue", text(&sealed))
+            .item("encryptedValue", text(encrypted))
             .item("createdAt", text("2025-12-01T10:00:00.000Z"))
             .send()
             .await
@@ -119,6 +122,17 @@ async fn otherwise_it_is_refused_with_an_error_that_names_the_setting() {
     assert!(refused.to_string().contains("accept_unbound_secrets"), "{refused}");
     let decrypts = bench.clock.emulator.calls_of("KMS").contains_key("Decrypt");
     assert!(!decrypts, "what is refused is not even opened");
+}
+
+#[tokio::test]
+async fn a_row_that_holds_no_ciphertext_is_the_secret_s_fault_and_not_ours() {
+    let Some(bench) = bench(true).await else { return };
+    let (customer, secret) = ids();
+    for nonsense in ["?not base64?", "bm8gY2lwaGVydGV4dA=="] {
+        bench.write_row(nonsense).await;
+        let refused = bench.app.vault.open(&customer, &secret).await.err().unwrap();
+        assert!(matches!(*refused, VaultError::NotDecrypted { .. }), "{refused}");
+    }
 }
 
 #[tokio::test]

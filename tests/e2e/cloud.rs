@@ -16,6 +16,7 @@ pub struct Cloud {
     pub clients: sealpost::adapters::aws::Clients,
     pub program: Program,
     pub jobs: String,
+    pub dead: String,
     pub key: String,
 }
 
@@ -37,7 +38,7 @@ impl Cloud {
              [worker]\nconcurrency = 32\n[cache]\nsoft = '200ms'\n"
         );
         std::fs::write(program.data().join("aws.toml"), settings).unwrap();
-        let cloud = Self { emulator, clients, program, jobs, key };
+        let cloud = Self { emulator, clients, program, jobs, dead, key };
         cloud.ok(&["tables", "create"], "");
         cloud
     }

@@ -57,6 +57,16 @@ async fn every_command_works_over_aws_as_over_a_data_directory() {
     );
     assert_eq!(cloud.ok(&["dlq", "list", "--json"], ""), "");
 
+    // What the queue has kept too long stands in the list until it is taken out.
+    cloud.ok(&["enqueue", "-"], &job("lost").to_string());
+    while cloud.ok(&["dlq", "list", "--json"], "").is_empty() {}
+    cloud.clients.sqs.purge_queue().queue_url(&cloud.dead).send().await.unwrap();
+    let complaint = cloud.fails(&["dlq", "replay", "--all"], "");
+    assert!(complaint.contains("not found") && complaint.contains("--forget"), "{complaint}");
+    assert!(cloud.ok(&["dlq", "list"], "").contains("lost"), "nothing is forgotten unasked");
+    assert!(cloud.ok(&["dlq", "purge", "--all", "--forget"], "").contains("purged 1"));
+    assert_eq!(cloud.ok(&["dlq", "list", "--json"], ""), "");
+
     terminate(&worker);
     assert!(worker.wait().unwrap().success());
     cloud.ok(&["endpoint", "delete", "c", "nope"], "");

@@ -43,7 +43,7 @@ async fn killing_the_worker_at_random_moments_loses_no_job() {
     enqueue(&program, JOBS);
 
     let mut seen: HashMap<String, usize> = HashMap::new();
-    let (mut kills, mut random) = (0, 0x2545_f491_4f6c_dd1d_u64);
+    let (mut kills, mut random) = (0, 0x2545_f491_4f6c_dd1d ^ u64::from(std::process::id()));
     while seen.len() < JOBS && kills < 60 {
         let mut worker = program
             .command(&["serve"])

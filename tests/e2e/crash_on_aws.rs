@@ -82,7 +82,7 @@ async fn kill_and_replace(
     calls: &mut UnboundedReceiver<Call>,
     seen: &mut Seen,
 ) -> usize {
-    let (mut kills, mut random) = (0, 0x2545_f491_4f6c_dd1d_u64);
+    let (mut kills, mut random) = (0, 0x2545_f491_4f6c_dd1d ^ u64::from(std::process::id()));
     while seen.calls.len() < JOBS && kills < MOST_KILLS {
         random ^= random << 13;
         random ^= random >> 7;

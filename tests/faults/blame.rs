@@ -90,6 +90,11 @@ async fn a_resolver_out_of_order_makes_no_call_ambiguous() {
         assert_eq!(app.tally.counts().faults, faults);
         clock.advance(Duration::from_secs(600));
     }
+    let messages = app.queue.receive(1, Duration::ZERO).await.unwrap();
+    pipeline.deliver(&messages[0], &CancellationToken::new()).await;
+    clock.advance(Duration::from_secs(30));
+    let back = app.queue.receive(1, Duration::ZERO).await.unwrap();
+    assert!(back.is_empty(), "what does not pass waits longer and longer");
     let dead = app.deliveries.list_dead_letters(&DeadLetterFilter::default(), None, 9).await;
     assert!(dead.unwrap().is_empty(), "nothing was ever sent");
 }
