@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep};
 use super::{Global, duration, input, output};
 use crate::adapters::system::SystemClock;
 use crate::app::App;
+use crate::delivery::preview::PreviewError;
 use crate::domain::dry_run::{DryRun, DryRunAnswer};
 use crate::domain::shown_request::ShownRequest;
 use crate::domain::timestamp::Timestamp;
@@ -60,7 +61,13 @@ pub async fn run(global: &Global, verb: &Preview) -> anyhow::Result<ExitCode> {
             None => Arc::new(SystemClock),
         };
         let app = global.open_at(clock).await?;
-        let request = app.pipeline()?.preview(job.as_bytes(), app.clock.now()).await?;
+        let built = app.pipeline()?.preview(job.as_bytes(), app.clock.now()).await;
+        let request = match built {
+            Err(error @ PreviewError::Ours(_)) if config.is_aws() => {
+                return Err(error).context("--reveal opens secrets here, which needs the rights of a worker: see \"Rights\" in docs/AWS.md");
+            }
+            built => built?,
+        };
         if verb.reveal { ShownRequest::revealed(&request) } else { ShownRequest::masked(&request) }
     };
     if global.json {

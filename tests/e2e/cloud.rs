@@ -9,7 +9,7 @@ use crate::emulator::Emulator;
 use crate::program::Program;
 
 /// What a message is leased for, in seconds: short, so that what a killed worker held comes back soon.
-const LEASE: &str = "3";
+const LEASE: &str = "6";
 
 pub struct Cloud {
     pub emulator: Emulator,

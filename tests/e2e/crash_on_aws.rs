@@ -43,8 +43,8 @@ fn begin(cloud: &Cloud, mut producer: Command, first: usize, count: usize) -> Ch
     producer.env("AWS_DEFAULT_REGION", "us-east-1").spawn().unwrap()
 }
 
-fn worker(cloud: &Cloud) -> Child {
-    cloud.command(&["worker"]).env("SEALPOST_WORKER_FENCE", "all").spawn().unwrap()
+fn worker(cloud: &Cloud, fence: &str) -> Child {
+    cloud.command(&["worker"]).env("SEALPOST_WORKER_FENCE", fence).spawn().unwrap()
 }
 
 async fn pending(cloud: &Cloud) -> u64 {
@@ -78,6 +78,7 @@ fn register(cloud: &Cloud, origin: &str) {
 /// Kills one worker after the other, at random moments, and starts another in its place.
 async fn kill_and_replace(
     cloud: &Cloud,
+    fence: &str,
     workers: &mut [Child; 2],
     calls: &mut UnboundedReceiver<Call>,
     seen: &mut Seen,
@@ -96,7 +97,7 @@ async fn kill_and_replace(
         let killed = &mut workers[kills % 2];
         killed.kill().unwrap();
         killed.wait().unwrap();
-        *killed = worker(cloud);
+        *killed = worker(cloud, fence);
         kills += 1;
     }
     kills
@@ -104,6 +105,15 @@ async fn kill_and_replace(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killing_workers_at_random_moments_loses_no_job_and_repeats_only_what_they_had_in_hand() {
+    kill_workers("retries").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_where_every_attempt_is_claimed() {
+    kill_workers("all").await;
+}
+
+async fn kill_workers(fence: &str) {
     // Every seventh job fails once, so that retries, too, are interrupted.
     let failed = Mutex::new(std::collections::HashSet::new());
     let failures = std::sync::Arc::new(AtomicUsize::new(0));
@@ -122,8 +132,8 @@ async fn killing_workers_at_random_moments_loses_no_job_and_repeats_only_what_th
         begin(&cloud, producer("node", "enqueue.mjs"), 0, JOBS / 2),
         begin(&cloud, producer("python", "enqueue.py"), JOBS / 2, JOBS / 2),
     ];
-    let (mut workers, mut seen) = ([worker(&cloud), worker(&cloud)], Seen::default());
-    let kills = kill_and_replace(&cloud, &mut workers, &mut calls, &mut seen).await;
+    let (mut workers, mut seen) = ([worker(&cloud, fence), worker(&cloud, fence)], Seen::default());
+    let kills = kill_and_replace(&cloud, fence, &mut workers, &mut calls, &mut seen).await;
     for mut producer in producers {
         assert!(producer.wait().unwrap().success());
     }
