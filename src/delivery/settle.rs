@@ -29,7 +29,10 @@ impl Pipeline {
         match result {
             Ok(record) => self.follow(decoded, record).await,
             Err(Halt::Finish(record)) => self.follow(decoded, record).await,
-            Err(Halt::Leftover) => self.queue.acknowledge(&decoded.message.handle).await,
+            Err(Halt::Leftover) => {
+                self.tally.leftover(&decoded.key);
+                self.queue.acknowledge(&decoded.message.handle).await
+            }
             Err(Halt::DeadLetter(reason, why)) => self.give_up(decoded, state, reason, why).await,
             Err(Halt::Park(until, why)) => {
                 self.tally.parked(&decoded.key, until, why);

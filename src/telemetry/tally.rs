@@ -85,6 +85,12 @@ impl Tally {
         debug!(event = "parked", %customer_id, %endpoint_id, %job_id, %until, why);
     }
 
+    /// A message was removed because its delivery has gone on without it.
+    pub fn leftover(&self, key: &DeliveryKey) {
+        let DeliveryKey { customer_id, endpoint_id, job_id, .. } = key;
+        debug!(event = "leftover", %customer_id, %endpoint_id, %job_id);
+    }
+
     /// Something failed on our side while `what` was in hand.
     pub fn fault(&self, error: &Error, what: &str) {
         self.faults.fetch_add(1, Ordering::Relaxed);
