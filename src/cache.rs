@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use moka::future::Cache;
+use moka::ops::compute::Op;
 use tokio::time::Instant;
 
 /// How long cached values are used, and how many are kept.
@@ -42,9 +43,15 @@ struct Entry<V> {
 }
 
 impl<V> Entry<V> {
-    fn new(value: V) -> Arc<Self> {
-        let (loaded, refreshing) = (Instant::now(), AtomicBool::new(false));
+    fn new(value: V, loaded: Instant) -> Arc<Self> {
+        let refreshing = AtomicBool::new(false);
         Arc::new(Self { value: Arc::new(value), loaded, refreshing })
+    }
+
+    /// What `load` reads is as old as its beginning.
+    async fn read<E>(load: impl Future<Output = Result<V, E>>) -> Result<Arc<Self>, E> {
+        let begun = Instant::now();
+        Ok(Self::new(load.await?, begun))
     }
 }
 
@@ -78,8 +85,7 @@ where
             }
             self.entries.invalidate(key).await;
         }
-        let load = async { load.await.map(Entry::new) };
-        Ok(Arc::clone(&self.entries.try_get_with(key.clone(), load).await?.value))
+        Ok(Arc::clone(&self.entries.try_get_with(key.clone(), Entry::read(load)).await?.value))
     }
 
     /// The value of `key` as it was read at `since` or later.
@@ -88,14 +94,28 @@ where
         E: Passing + Send + Sync + 'static,
         F: Future<Output = Result<V, E>> + Send + 'static,
     {
-        if let Some(entry) = self.entries.get(key).await {
-            if entry.loaded >= since {
-                return Ok(Arc::clone(&entry.value));
+        let mut failure = None;
+        let lasting = &mut failure;
+        // One caller at a time for a key; the old value stays unless it is known to be wrong.
+        let computed = self.entries.entry(key.clone()).and_try_compute_with(|known| async move {
+            if known.is_some_and(|entry| entry.value().loaded >= since) {
+                return Ok(Op::Nop);
             }
-            self.entries.invalidate(key).await;
+            match Entry::read(load).await {
+                Ok(entry) => Ok(Op::Put(entry)),
+                Err(error) if error.is_passing() => Err(Arc::new(error)),
+                Err(error) => {
+                    *lasting = Some(Arc::new(error));
+                    Ok(Op::Remove)
+                }
+            }
+        });
+        let computed = computed.await?;
+        match (computed.into_entry(), failure) {
+            (_, Some(failure)) => Err(failure),
+            (Some(entry), None) => Ok(Arc::clone(&entry.into_value().value)),
+            (None, None) => unreachable!("it is removed only with a failure"),
         }
-        let load = async { load.await.map(Entry::new) };
-        Ok(Arc::clone(&self.entries.try_get_with(key.clone(), load).await?.value))
     }
 
     /// The value of `key` as it is, however old.
@@ -105,7 +125,7 @@ where
 
     /// Puts a value that was read elsewhere.
     pub async fn put(&self, key: K, value: V) {
-        self.entries.insert(key, Entry::new(value)).await;
+        self.entries.insert(key, Entry::new(value, Instant::now())).await;
     }
 
     /// Forgets a value.
@@ -120,8 +140,14 @@ where
     {
         let entries = self.entries.clone();
         tokio::spawn(async move {
-            match load.await {
-                Ok(value) => entries.insert(key, Entry::new(value)).await,
+            match Entry::read(load).await {
+                Ok(entry) => {
+                    // Somebody may have read it later and been faster.
+                    let there = entries.get(&key).await;
+                    if there.is_none_or(|there| there.loaded <= entry.loaded) {
+                        entries.insert(key, entry).await;
+                    }
+                }
                 Err(error) if error.is_passing() => old.refreshing.store(false, Ordering::Release),
                 Err(_) => entries.invalidate(&key).await,
             }
@@ -208,6 +234,11 @@ mod tests {
         tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!(*cache.get_since(&1, Instant::now(), load(&count)).await.unwrap(), 2);
         assert_eq!(*cache.get(&1, load(&count)).await.unwrap(), 2);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(cache.get_since(&1, Instant::now(), fail(true)).await.is_err());
+        assert_eq!(*cache.get(&1, load(&count)).await.unwrap(), 2, "it serves the others still");
+        assert!(cache.get_since(&1, Instant::now(), fail(false)).await.is_err());
+        assert_eq!(*cache.get(&1, load(&count)).await.unwrap(), 3, "it was wrong");
     }
 
     #[tokio::test(start_paused = true)]

@@ -48,8 +48,9 @@ pub enum Dlq {
     Purge {
         #[command(flatten)]
         chosen: Chosen,
-        /// Take them out of the list even if the queue does not have their jobs any more
-        #[arg(long)]
+        /// Take these ids out of the list even if their jobs are not found. A job that somebody else has
+        /// in hand just now stays in the queue, and nothing will list it
+        #[arg(long, requires = "ids")]
         forget: bool,
     },
 }
@@ -105,10 +106,11 @@ pub async fn run(global: &Global, verb: &Dlq) -> anyhow::Result<ExitCode> {
         Dlq::Purge { chosen, forget } => {
             let letters = choose(&app, chosen).await?;
             let done = purge(&app, &letters).await?;
-            if *forget {
-                let (count, not_found) = (letters.len(), Vec::new());
+            if *forget && !done.not_found.is_empty() {
                 app.deliveries.remove_dead_letters(&letters).await?;
-                return report(global, "purged", &Done { count, not_found });
+                output::note(&format!("forgot {} whose jobs were not found", done.not_found.len()));
+                let done = Done { count: done.count, not_found: Vec::new() };
+                return report(global, "purged", &done);
             }
             return report(global, "purged", &done);
         }
@@ -139,7 +141,7 @@ fn report(global: &Global, what: &str, done: &Done) -> anyhow::Result<ExitCode> 
         output::note(&format!("{id}: its job was not found"));
     }
     output::note(
-        "Somebody else may have them in hand: try again in a few minutes. What the queue has kept too long is gone: `sealpost dlq purge --forget` takes it out of the list.",
+        "Somebody else may have them in hand: try again in a few minutes. What the queue has kept too long is gone: `sealpost dlq purge --forget` and their ids take them out of the list.",
     );
     Ok(ExitCode::FAILURE)
 }

@@ -20,7 +20,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::egress::client::Reply;
 use crate::ports::deliveries::AttemptRecord;
 
-/// What is waited after each failure to record an outcome.
+/// What is waited after each failure to write to a fence.
 const RECORD_PAUSES: [Duration; 4] =
     [Duration::from_millis(50), Duration::from_millis(200), Duration::from_secs(1), Duration::ZERO];
 
@@ -35,7 +35,8 @@ impl Pipeline {
         let attempt = match self.make_calls(&signed, stop).await {
             Ok(attempt) => attempt,
             Err(halt) => {
-                // Nothing was written: nobody need wait for the claim, or wonder what became of it.
+                // Nothing was written, or it was refused for good: nobody need wait for the claim, or
+                // wonder what became of it.
                 if let Some(token) = &token {
                     self.abandon(&signed.resolved.decoded.key, token).await;
                 }
@@ -69,32 +70,41 @@ impl Pipeline {
         if !is_refusal(&refused.outcome) {
             return Ok(refused);
         }
-        let Some(secrets) = self.changed_secrets(signed).await else { return Ok(refused) };
+        let Some(secrets) = self.changed_secrets(signed).await? else { return Ok(refused) };
         let resolved = Resolved { secrets, ..signed.resolved.clone() };
-        // What goes wrong here is ours, and the refusal stands.
-        let Ok(request) = apply(&resolved, &signed.unsigned, self.clock.now()) else {
-            return Ok(refused);
-        };
-        Ok(self.call(signed, &resolved.secrets, &request, stop).await.unwrap_or(refused))
+        // A new secret that cannot be applied leaves the refusal standing; a fault of ours does not
+        // make the old secret the endpoint's fault.
+        match apply(&resolved, &signed.unsigned, self.clock.now()) {
+            Ok(request) => self.call(signed, &resolved.secrets, &request, stop).await,
+            Err(_) => Ok(refused),
+        }
     }
 
     /// The secrets as they are now, if they are others than those that were refused. They are read
     /// past the cache, at most once in a while; another delivery may have read them just before.
-    async fn changed_secrets(&self, signed: &Signed<'_>) -> Option<OpenSecrets> {
+    async fn changed_secrets(&self, signed: &Signed<'_>) -> Result<Option<OpenSecrets>, Halt> {
         let known = &signed.resolved.known;
         for id in known.chain.secrets() {
             // Our own trouble in finding out changes nothing about the refusal.
             let _ = self.vault.reread(&known.endpoint.customer_id, &id).await;
         }
-        let secrets = self.open_secrets(known, self.clock.now(), None).await.ok()?;
-        let used = &signed.resolved.secrets;
-        (!are_same(&secrets, used)).then_some(secrets)
+        match self.open_secrets(known, self.clock.now(), None).await {
+            Ok(secrets) if !are_same(&secrets, &signed.resolved.secrets) => Ok(Some(secrets)),
+            Err(Halt::Ours(error)) => Err(Halt::Ours(error)),
+            // What is wrong with the new secret shows at the next attempt.
+            Ok(_) | Err(_) => Ok(None),
+        }
     }
 
-    /// Gives a claim back. If that fails, its lease runs out.
+    /// Gives a claim back. If that fails for long, its lease runs out, and the next claimer is told of
+    /// a lost one.
     async fn abandon(&self, key: &DeliveryKey, token: &str) {
-        if let Err(error) = self.deliveries.abandon(key, token).await {
-            self.tally.fault(&error, key.job_id.as_str());
+        for pause in RECORD_PAUSES {
+            match self.deliveries.abandon(key, token).await {
+                Ok(()) => return,
+                Err(error) => self.tally.fault(&error, key.job_id.as_str()),
+            }
+            tokio::time::sleep(pause).await;
         }
     }
 

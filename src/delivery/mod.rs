@@ -138,7 +138,10 @@ impl Pipeline {
         let begun = Instant::now();
         let signed = match self.prepare(decoded, None).await {
             // Nobody's job is given up on what a cache remembers: it may have been mended since.
-            Err(Halt::DeadLetter(..)) => self.prepare(decoded, Some(begun)).await?,
+            // But what the job alone says is not mended by reading.
+            Err(Halt::DeadLetter(reason, _)) if reason != Reason::Expired => {
+                self.prepare(decoded, Some(begun)).await?
+            }
             prepared => prepared?,
         };
         let claimed = self.claim(signed).await?;

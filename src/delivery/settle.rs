@@ -41,14 +41,16 @@ impl Pipeline {
             Err(Halt::Ours(error)) => {
                 self.tally.fault(&error, &decoded.message.message_id);
                 // Longer with every time: what does not pass must not keep the queue busy.
-                let ceiling = FAULT_DELAY.saturating_mul(1 << state.hops.min(6));
+                let ceiling = FAULT_DELAY.saturating_mul(1 << state.faults.min(6));
                 let delay = ceiling.mul_f64(0.5 + self.chance.fraction());
-                let until = self.clock.now().plus(delay);
-                if decoded.job.expires_at.is_some_and(|expiry| expiry <= until) {
-                    let why = format!("a fault of ours: {error}");
+                let (now, expiry) = (self.clock.now(), decoded.job.expires_at);
+                if expiry.is_some_and(|expiry| expiry <= now) {
+                    let why = format!("it could not be sent before: {error}");
                     return self.give_up(decoded, state, Reason::Expired, why).await;
                 }
-                if self.put_back(decoded, state.parked(), until).await.is_err() {
+                let until = now.plus(delay);
+                let until = expiry.map_or(until, |expiry| until.min(expiry));
+                if self.put_back(decoded, state.faulted(), until).await.is_err() {
                     self.queue.release(&decoded.message.handle, delay).await?;
                 }
                 Ok(())

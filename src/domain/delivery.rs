@@ -24,6 +24,9 @@ pub struct DeliveryState {
     pub attempt: u32,
     /// How often the job was put back without an attempt.
     pub hops: u32,
+    /// How often in a row a fault of ours put it back.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub faults: u32,
     /// When the queue accepted the job, or the replay began the round.
     pub accepted_at: Timestamp,
     /// The last attempts of this round, oldest first.
@@ -34,12 +37,13 @@ pub struct DeliveryState {
 impl DeliveryState {
     /// The state of a job that was never attempted.
     pub fn first(job_id: JobId, accepted_at: Timestamp) -> Self {
-        Self { job_id, round: 1, attempt: 0, hops: 0, accepted_at, history: Vec::new() }
+        Self { job_id, round: 1, attempt: 0, hops: 0, faults: 0, accepted_at, history: Vec::new() }
     }
 
     /// The state after one more attempt.
     pub fn after(mut self, mut attempt: Attempt) -> Self {
         self.attempt = attempt.number;
+        self.faults = 0;
         truncate(&mut attempt.detail, MAX_DETAIL);
         self.history.push(attempt);
         let surplus = self.history.len().saturating_sub(REMEMBERED);
@@ -50,6 +54,15 @@ impl DeliveryState {
     /// The state after the job was put back without an attempt.
     pub fn parked(mut self) -> Self {
         self.hops = self.hops.saturating_add(1);
+        self.faults = 0;
+        self
+    }
+
+    /// The state after a fault of ours put the job back.
+    pub fn faulted(mut self) -> Self {
+        let faults = self.faults.saturating_add(1);
+        self = self.parked();
+        self.faults = faults;
         self
     }
 
@@ -59,11 +72,16 @@ impl DeliveryState {
             round: self.round + 1,
             attempt: 0,
             hops: 0,
+            faults: 0,
             accepted_at: now,
             history: Vec::new(),
             ..self
         }
     }
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// Shortens `text` to at most `max` bytes without cutting a character.

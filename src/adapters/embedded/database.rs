@@ -19,8 +19,13 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Tells a caller how the commit of its job went.
 type Completion = Box<dyn FnOnce(std::result::Result<(), String>) + Send>;
-type Job =
-    Box<dyn FnOnce(&Connection) -> std::result::Result<Completion, (Completion, String)> + Send>;
+/// Work on the database; where there is no transaction to do it in, it is only told why.
+type Job = Box<
+    dyn FnOnce(
+            std::result::Result<&Connection, &str>,
+        ) -> std::result::Result<Completion, (Completion, String)>
+        + Send,
+>;
 
 /// A handle on the database; cheap to clone. The threads end when the last handle is dropped.
 #[derive(Clone)]
@@ -108,7 +113,7 @@ fn spawn(name: &str, connection: Connection, writes: bool) -> Result<mpsc::Sende
 
 fn read_all(connection: &Connection, jobs: &mpsc::Receiver<Job>) {
     while let Ok(job) = jobs.recv() {
-        match job(connection) {
+        match job(Ok(connection)) {
             Ok(complete) => complete(Ok(())),
             Err((complete, problem)) => complete(Err(problem)),
         }
@@ -128,12 +133,11 @@ fn write_batch(connection: &Connection, jobs: Vec<Job>) {
     let mut result = run(connection, "BEGIN IMMEDIATE");
     for job in jobs {
         // Without a transaction, because it did not begin or because SQLite has undone it by itself,
-        // each statement would stand for itself. A job that is not run tells its caller so.
+        // each statement would stand for itself.
         if connection.is_autocommit() {
             result = result.and(Err("the transaction was lost".to_owned()));
-            break;
         }
-        match job(connection) {
+        match job(result.as_ref().map(|()| connection).map_err(String::as_str)) {
             Ok(complete) => completions.push(complete),
             Err((complete, problem)) => {
                 completions.push(complete);
@@ -162,19 +166,24 @@ where
     F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
 {
     let (reply, answer) = oneshot::channel();
-    let wrapped: Job = Box::new(move |connection| match job(connection) {
-        // Nobody may be listening any more; the work is done all the same.
-        Ok(value) => Ok(Box::new(move |committed: std::result::Result<(), String>| {
-            let _ = reply.send(committed.map(|()| value));
-        })),
-        Err(problem) => Err((
-            Box::new(move |failed: std::result::Result<(), String>| {
-                let _ = reply.send(Err(failed.err().unwrap_or_default()));
-            }),
-            problem.to_string(),
-        )),
+    let wrapped: Job = Box::new(move |connection| {
+        let ran = connection
+            .map_err(str::to_owned)
+            .and_then(|connection| job(connection).map_err(|e| e.to_string()));
+        match ran {
+            // Nobody may be listening any more; the work is done all the same.
+            Ok(value) => Ok(Box::new(move |committed: std::result::Result<(), String>| {
+                let _ = reply.send(committed.map(|()| value));
+            })),
+            Err(problem) => Err((
+                Box::new(move |failed: std::result::Result<(), String>| {
+                    let _ = reply.send(Err(failed.err().unwrap_or_default()));
+                }),
+                problem,
+            )),
+        }
     });
-    let gone = || Error::new(operation, "the database did not run it");
+    let gone = || Error::new(operation, "the database thread has ended");
     to.send(wrapped).map_err(|_| gone())?;
     answer.await.map_err(|_| gone())?.map_err(|problem| Error::new(operation, problem))
 }

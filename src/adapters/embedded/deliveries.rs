@@ -37,7 +37,8 @@ const KEY: &str = "customer_id = ?1 AND job_id = ?2 AND endpoint_id = ?3 AND rou
      AND message_id = ?5";
 
 fn fence(c: &Connection, key: &DeliveryKey) -> rusqlite::Result<Option<Fence>> {
-    let sql = format!("SELECT attempt, lease_until, record, token = '' FROM fences WHERE {KEY}");
+    let sql =
+        format!("SELECT attempt, lease_until, record, token = '' FROM message_fences WHERE {KEY}");
     let row = params![
         key.customer_id.as_str(),
         key.job_id.as_str(),
@@ -76,7 +77,7 @@ fn claim(c: &Connection, request: &ClaimRequest) -> rusqlite::Result<Found> {
     }
     let key = &request.key;
     c.prepare_cached(
-        "INSERT OR REPLACE INTO fences VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NULL)",
+        "INSERT OR REPLACE INTO message_fences VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NULL)",
     )?
     .execute(params![
         key.customer_id.as_str(),
@@ -96,8 +97,7 @@ impl SqliteDeliveries {
     /// directory's lock: whoever made those claims is dead.
     pub async fn free_claims(&self, now: Timestamp) -> Result<()> {
         let write = move |c: &Connection| {
-            let sql =
-                "UPDATE fences SET lease_until = ?1 WHERE record IS NULL AND lease_until > ?1";
+            let sql = "UPDATE message_fences SET lease_until = ?1 WHERE record IS NULL AND lease_until > ?1";
             c.prepare_cached(sql)?.execute([now.as_millis()])
         };
         self.0.write("deliveries.free_claims", write).await.map(drop)
@@ -127,7 +127,7 @@ impl Deliveries for SqliteDeliveries {
         let (key, token) = (key.clone(), token.to_owned());
         let write = move |c: &Connection| {
             let sql = format!(
-                "UPDATE fences SET record = ?6 WHERE {KEY} AND token = ?7 AND record IS NULL"
+                "UPDATE message_fences SET record = ?6 WHERE {KEY} AND token = ?7 AND record IS NULL"
             );
             let (customer, endpoint) = (key.customer_id.as_str(), key.endpoint_id.as_str());
             let (job, message) = (key.job_id.as_str(), &key.message_id);
@@ -141,7 +141,7 @@ impl Deliveries for SqliteDeliveries {
         let (key, token) = (key.clone(), token.to_owned());
         let write = move |c: &Connection| {
             let sql = format!(
-                "UPDATE fences SET token = '', lease_until = 0
+                "UPDATE message_fences SET token = '', lease_until = 0
                  WHERE {KEY} AND token = ?6 AND record IS NULL"
             );
             let row = params![
@@ -159,7 +159,7 @@ impl Deliveries for SqliteDeliveries {
 
     async fn forget_fences(&self, before: Timestamp) -> Result<u64> {
         let write = move |c: &Connection| {
-            c.prepare_cached("DELETE FROM fences WHERE lease_until < ?")?
+            c.prepare_cached("DELETE FROM message_fences WHERE lease_until < ?")?
                 .execute([before.as_millis()])
         };
         Ok(self.0.write("deliveries.forget_fences", write).await? as u64)

@@ -42,9 +42,7 @@ CREATE TABLE IF NOT EXISTS secrets (
     PRIMARY KEY (customer_id, secret_id)
 ) WITHOUT ROWID;
 
--- Those of an earlier layout lack what they are told apart by now.
-DROP TABLE IF EXISTS fences;
-CREATE TABLE fences (
+CREATE TABLE IF NOT EXISTS message_fences (
     customer_id TEXT    NOT NULL,
     job_id      TEXT    NOT NULL,
     endpoint_id TEXT    NOT NULL,
@@ -56,7 +54,7 @@ CREATE TABLE fences (
     record      TEXT,                             -- the attempt and what was decided
     PRIMARY KEY (customer_id, job_id, endpoint_id, round, message_id)
 ) WITHOUT ROWID;
-CREATE INDEX fences_age ON fences (lease_until);
+CREATE INDEX IF NOT EXISTS message_fences_age ON message_fences (lease_until);
 
 CREATE TABLE IF NOT EXISTS dead_letters (
     id      TEXT    PRIMARY KEY,
