@@ -128,7 +128,8 @@ async fn otherwise_it_is_refused_with_an_error_that_names_the_setting() {
 async fn a_row_that_holds_no_ciphertext_is_the_secret_s_fault_and_not_ours() {
     let Some(bench) = bench(true).await else { return };
     let (customer, secret) = ids();
-    for nonsense in ["?not base64?", "bm8gY2lwaGVydGV4dA=="] {
+    let long = "A".repeat(8196);
+    for nonsense in ["?not base64?", "bm8gY2lwaGVydGV4dA==", "", &long] {
         bench.write_row(nonsense).await;
         let refused = bench.app.vault.open(&customer, &secret).await.err().unwrap();
         assert!(matches!(*refused, VaultError::NotDecrypted { .. }), "{refused}");

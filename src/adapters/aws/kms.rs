@@ -12,6 +12,9 @@ use crate::domain::secret::SecretBytes;
 use crate::ports::keys::{Context, DataKey, Unwrapped};
 use crate::ports::{Error, Keys, Result};
 
+/// Longest ciphertext, in bytes ("Decrypt", AWS KMS API Reference).
+const MAX_CIPHERTEXT: usize = 6144;
+
 /// One symmetric KMS key.
 pub struct KmsKeys {
     client: Client,
@@ -59,6 +62,11 @@ impl Keys for KmsKeys {
     }
 
     async fn unwrap(&self, wrapped: &[u8], context: &Context) -> Result<Unwrapped> {
+        // KMS would refuse the call and not the ciphertext, and that would count as ours for ever.
+        if !(1..=MAX_CIPHERTEXT).contains(&wrapped.len()) {
+            let problem = format!("{} bytes are no ciphertext of KMS", wrapped.len());
+            return Ok(Unwrapped::Refused(problem));
+        }
         // A ciphertext names its key itself. Naming ours keeps KMS from opening, with our rights,
         // what somebody else wrapped with a key of theirs ("Decrypt", AWS KMS API Reference).
         let asked = self.client.decrypt().key_id(&self.key_id).ciphertext_blob(Blob::new(wrapped));
