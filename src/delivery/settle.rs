@@ -8,6 +8,7 @@ use super::{FAULT_DELAY, Halt, Pipeline};
 use crate::domain::dead_letter::{DeadLetter, job_sha256};
 use crate::domain::decide::{Consequence, Disposition, consequence};
 use crate::domain::delivery::{DeliveryState, dead_letter_id_of_message};
+use crate::domain::dry_run::DryRun;
 use crate::domain::endpoint::Health;
 use crate::domain::job::{Job, Undecodable};
 use crate::domain::outcome::AttemptOutcome;
@@ -124,6 +125,10 @@ impl Pipeline {
     /// Puts a dead letter that the queue made by itself into the index, and then gives it the id by
     /// which it is found. Between the two it is a stray still, and found as one again.
     pub async fn index_stray(&self, message: &Received) -> Result<()> {
+        // A replay would make the call that a dry run promised not to make.
+        if message.state.as_deref().and_then(DryRun::of).is_some() {
+            return self.queue.acknowledge(&message.handle).await;
+        }
         let why = "received too many times without being settled; the queue gave it up";
         let mut letter = self.letter_of_message(message, Reason::CrashLoop, why);
         // A job without an id of its own has its message's: a replay goes on with the same.

@@ -7,9 +7,11 @@ use sealpost::adapters::aws::sqs::SqsQueue;
 use sealpost::app::{App, Role};
 use sealpost::config::Config;
 use sealpost::delivery::Pipeline;
-use sealpost::domain::dead_letter::DeadLetterFilter;
+use sealpost::domain::dead_letter::{DeadLetter, DeadLetterFilter};
 use sealpost::domain::delivery::{DeliveryState, dead_letter_id_of_message};
+use sealpost::domain::dry_run::DryRun;
 use sealpost::domain::endpoint::Endpoint;
+use sealpost::domain::reason::Reason;
 use sealpost::ports::queue::Redrive;
 use sealpost::worker::{self, Ended, Limits, Stop, sweeper};
 use tokio::task::JoinHandle;
@@ -162,6 +164,23 @@ async fn a_message_that_crashed_every_worker_is_indexed_and_can_be_replayed() {
     let redrive = Redrive { dead_letter_id: dead_letter_id_of_message(&ids[0], 1), state: None };
     assert_eq!(queue.redrive(vec![redrive]).await.unwrap().found.len(), 1);
     assert_eq!(one(&queue).await.message_id, ids[0]);
+}
+
+#[tokio::test]
+async fn a_dry_run_that_crashed_every_worker_is_no_dead_letter_because_a_replay_would_send_it() {
+    let sqs = Sqs::start().await;
+    let worker = Worker::new(&sqs, "http://127.0.0.1:9").await;
+    let queue = sqs.open().await;
+    let until = worker.app.clock.now().plus(MINUTE);
+    let dry_run = DryRun { id: "d".to_owned(), at: None, until };
+    let state = Some(dry_run.to_state().unwrap().into());
+    queue.send(vec![NewMessage { state, ..message(JOB) }]).await.unwrap();
+    crash_until_given_up(&sqs, &queue).await;
+    sweeper::sweep(&worker.pipeline).await.unwrap();
+    let all = DeadLetterFilter::default();
+    let listed = worker.app.deliveries.list_dead_letters(&all, None, 10).await.unwrap();
+    assert!(listed.is_empty());
+    assert_eq!(queue.depth().await.unwrap().dead, 0);
 }
 
 #[tokio::test]
