@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use super::{Global, duration, input, output};
 use crate::domain::ids::{CustomerId, SecretId};
 use crate::domain::origin::Origin;
-use crate::domain::secret::{MAX_VALUE, SecretBytes};
+use crate::domain::secret::{MAX_VALUE, SealedSecret, SecretBytes};
 use crate::ports::endpoints::PutResult;
 use crate::vault::NewSecret;
 
@@ -80,35 +80,7 @@ pub async fn run(global: &Global, verb: Secret) -> anyhow::Result<ExitCode> {
                 }
             }
         }
-        Secret::List { customer } => {
-            let secrets = app.secrets.list(customer.as_ref()).await?;
-            let rows = secrets.iter().map(|(customer, id, secret)| {
-                let mut origins: Vec<String> =
-                    secret.current.origins.iter().map(ToString::to_string).collect();
-                if secret.current.is_unbound() {
-                    origins.push("unbound".to_owned());
-                }
-                json!({"customerId": customer, "secretId": id, "version": secret.current.version,
-                       "createdAt": secret.current.created_at, "origins": origins,
-                       "previousUntil": secret.previous_until})
-            });
-            if global.json {
-                rows.into_iter().try_for_each(|row| output::json(&row))?;
-            } else {
-                let cell = |row: &serde_json::Value, key: &str| match &row[key] {
-                    serde_json::Value::String(text) => text.clone(),
-                    serde_json::Value::Null => "-".to_owned(),
-                    other => other.to_string(),
-                };
-                let keys =
-                    ["customerId", "secretId", "version", "createdAt", "origins", "previousUntil"];
-                let rows = rows.map(|row| keys.iter().map(|key| cell(&row, key)).collect());
-                output::table(
-                    &["customer", "secret", "version", "created", "origins", "previous until"],
-                    rows,
-                )?;
-            }
-        }
+        Secret::List { customer } => list(global, &app.secrets.list(customer.as_ref()).await?)?,
         Secret::Delete { customer, secret } => {
             if !app.secrets.delete(&customer, &secret).await? {
                 bail!("customer {customer} has no secret {secret}");
@@ -148,4 +120,34 @@ fn read_value(file: Option<&Path>, raw: bool) -> anyhow::Result<SecretBytes> {
         length if length > MAX_VALUE => bail!("the value has more than {MAX_VALUE} bytes"),
         _ => Ok(SecretBytes::new(std::mem::take(&mut *bytes))),
     }
+}
+
+/// Never a value: what is kept beside it.
+fn list(global: &Global, secrets: &[(CustomerId, SecretId, SealedSecret)]) -> anyhow::Result<()> {
+    let rows = secrets.iter().map(|(customer, id, secret)| {
+        let mut origins: Vec<String> =
+            secret.current.origins.iter().map(ToString::to_string).collect();
+        if secret.current.is_unbound() {
+            origins.push("unbound".to_owned());
+        }
+        json!({"customerId": customer, "secretId": id, "version": secret.current.version,
+               "createdAt": secret.current.created_at, "origins": origins,
+               "previousUntil": secret.previous_until})
+    });
+    if global.json {
+        rows.into_iter().try_for_each(|row| output::json(&row))?;
+    } else {
+        let cell = |row: &serde_json::Value, key: &str| match &row[key] {
+            serde_json::Value::String(text) => text.clone(),
+            serde_json::Value::Null => "-".to_owned(),
+            other => other.to_string(),
+        };
+        let keys = ["customerId", "secretId", "version", "createdAt", "origins", "previousUntil"];
+        let rows = rows.map(|row| keys.iter().map(|key| cell(&row, key)).collect());
+        output::table(
+            &["customer", "secret", "version", "created", "origins", "previous until"],
+            rows,
+        )?;
+    }
+    Ok(())
 }

@@ -10,6 +10,8 @@ mod deliveries;
 #[cfg(feature = "aws")]
 #[path = "../support/emulator.rs"]
 mod emulator;
+#[path = "../support/letter.rs"]
+mod letter;
 mod queue;
 #[cfg(feature = "aws")]
 #[path = "../support/sqs.rs"]

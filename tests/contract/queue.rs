@@ -7,13 +7,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sealpost::domain::dead_letter::{DeadLetter, job_sha256};
-use sealpost::domain::reason::Reason;
 use sealpost::domain::timestamp::Timestamp;
 use sealpost::ports::Queue;
 use sealpost::ports::queue::{Depth, NewMessage, Received, Redrive};
 
 use crate::backend::{Backend, LEASE};
+use crate::letter::letter;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -111,26 +110,6 @@ contract! {
 
 fn message(body: &'static str) -> NewMessage {
     NewMessage { body: body.into(), ..NewMessage::default() }
-}
-
-/// The index record of a message that is given up.
-fn letter(id: &str, message: &Received) -> DeadLetter {
-    DeadLetter {
-        id: id.to_owned(),
-        message_id: message.message_id.clone(),
-        customer_id: Some("customer-123".parse().unwrap()),
-        endpoint_id: None,
-        job_id: None,
-        round: 1,
-        reason: Reason::TooOld,
-        message: "too old".to_owned(),
-        accepted_at: message.sent_at,
-        dead_at: message.sent_at,
-        attempts: 0,
-        history: Vec::new(),
-        job_size: message.body.len(),
-        job_sha256: job_sha256(&message.body),
-    }
 }
 
 async fn receive(subject: &Subject) -> Vec<Received> {

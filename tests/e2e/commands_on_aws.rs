@@ -57,8 +57,17 @@ async fn every_command_works_over_aws_as_over_a_data_directory() {
     );
     assert_eq!(cloud.ok(&["dlq", "list", "--json"], ""), "");
 
-    // What the queue has kept too long stands in the list until it is taken out.
-    cloud.ok(&["enqueue", "-"], &job("lost").to_string());
+    forget_what_the_queue_does_not_have(&cloud, &job("lost")).await;
+    terminate(&worker);
+    assert!(worker.wait().unwrap().success());
+    cloud.ok(&["endpoint", "delete", "c", "nope"], "");
+    cloud.ok(&["secret", "delete", "c", "s"], "");
+    assert!(cloud.fails(&["serve"], "").contains("sealpost worker"));
+}
+
+/// A dead letter whose job is gone stands in the list until it is taken out by its id.
+async fn forget_what_the_queue_does_not_have(cloud: &Cloud, job: &Value) {
+    cloud.ok(&["enqueue", "-"], &job.to_string());
     while cloud.ok(&["dlq", "list", "--json"], "").is_empty() {}
     cloud.clients.sqs.purge_queue().queue_url(&cloud.dead).send().await.unwrap();
     let complaint = cloud.fails(&["dlq", "replay", "--all"], "");
@@ -68,12 +77,6 @@ async fn every_command_works_over_aws_as_over_a_data_directory() {
     let id = parse(&cloud.ok(&["dlq", "list", "--json"], ""))["id"].as_str().unwrap().to_owned();
     assert!(cloud.ok(&["dlq", "purge", "--forget", &id], "").contains("purged 0"));
     assert_eq!(cloud.ok(&["dlq", "list", "--json"], ""), "");
-
-    terminate(&worker);
-    assert!(worker.wait().unwrap().success());
-    cloud.ok(&["endpoint", "delete", "c", "nope"], "");
-    cloud.ok(&["secret", "delete", "c", "s"], "");
-    assert!(cloud.fails(&["serve"], "").contains("sealpost worker"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,8 @@
 
 #[path = "../support/emulator.rs"]
 mod emulator;
+#[path = "../support/letter.rs"]
+mod letter;
 #[path = "../e2e/receiver.rs"]
 #[allow(dead_code, reason = "each suite uses its part")]
 mod receiver;
@@ -21,10 +23,10 @@ mod worker;
 
 use std::time::Duration;
 
-use sealpost::domain::dead_letter::{DeadLetter, job_sha256};
-use sealpost::domain::reason::Reason;
 use sealpost::ports::Queue;
 use sealpost::ports::queue::{NewMessage, Received};
+
+use crate::letter::letter;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -40,24 +42,4 @@ async fn one(queue: &impl Queue) -> Received {
     let mut received = receive(queue).await;
     assert_eq!(received.len(), 1);
     received.remove(0)
-}
-
-/// The index record of a message that is given up.
-fn letter(id: &str, message: &Received) -> DeadLetter {
-    DeadLetter {
-        id: id.to_owned(),
-        message_id: message.message_id.clone(),
-        customer_id: Some("customer-123".parse().unwrap()),
-        endpoint_id: None,
-        job_id: None,
-        round: 1,
-        reason: Reason::TooOld,
-        message: "too old".to_owned(),
-        accepted_at: message.sent_at,
-        dead_at: message.sent_at,
-        attempts: 0,
-        history: Vec::new(),
-        job_size: message.body.len(),
-        job_sha256: job_sha256(&message.body),
-    }
 }

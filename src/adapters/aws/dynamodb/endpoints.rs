@@ -6,8 +6,8 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::ReturnValue;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
 
-use super::item::{Item, Reader, key, n, names, s, values};
-use super::{Table, tables};
+use super::item::{Item, Reader, n, names, s, values};
+use super::{Table, endpoint_key, tables, was_made};
 use crate::adapters::aws::classify::failed;
 use crate::adapters::system::SystemChance;
 use crate::domain::endpoint::Endpoint;
@@ -24,10 +24,6 @@ impl DynamoEndpoints {
     pub fn new(client: &Client, prefix: &str) -> Self {
         Self(Table::new(client, prefix, tables::ENDPOINTS.name))
     }
-}
-
-fn at(customer: &CustomerId, endpoint: &EndpointId) -> Option<Item> {
-    key(("customerId", customer), ("endpointId", endpoint))
 }
 
 /// The endpoint of an item; `None` if it was deleted.
@@ -57,7 +53,7 @@ impl Endpoints for DynamoEndpoints {
         endpoint: &EndpointId,
     ) -> Result<Option<StoredEndpoint>> {
         let get = self.0.client.get_item().table_name(&self.0.name).consistent_read(true);
-        let got = get.set_key(at(customer, endpoint)).send().await;
+        let got = get.set_key(endpoint_key(customer, endpoint)).send().await;
         let item = got.map_err(|e| failed("endpoints.get", &e))?.item;
         item.map_or(Ok(None), |item| stored("endpoints.get", &item))
     }
@@ -87,7 +83,7 @@ impl Endpoints for DynamoEndpoints {
             values.insert(":expected".to_owned(), n(expected));
         }
         let sent = (self.0.client.update_item().table_name(&self.0.name))
-            .set_key(at(&endpoint.customer_id, &endpoint.endpoint_id))
+            .set_key(endpoint_key(&endpoint.customer_id, &endpoint.endpoint_id))
             .update_expression(
                 "SET #version = if_not_exists(#version, :zero) + :one, #config = :config, \
                  #updatedAt = :now, #writer = :writer",
@@ -130,18 +126,12 @@ impl Endpoints for DynamoEndpoints {
 
     async fn delete(&self, customer: &CustomerId, endpoint: &EndpointId) -> Result<bool> {
         let sent = (self.0.client.update_item().table_name(&self.0.name))
-            .set_key(at(customer, endpoint))
+            .set_key(endpoint_key(customer, endpoint))
             .update_expression("REMOVE #config")
             .condition_expression("attribute_exists(#config)")
             .set_expression_attribute_names(names(&["config"]))
             .send()
             .await;
-        match sent {
-            Ok(_) => Ok(true),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(false),
-                _ => Err(failed("endpoints.delete", &error)),
-            },
-        }
+        was_made("endpoints.delete", sent)
     }
 }

@@ -7,8 +7,8 @@ use aws_sdk_dynamodb::types::ReturnValue;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
 use serde::{Deserialize, Serialize};
 
-use super::Table;
 use super::item::{Item, Reader, key, n, names, s, values};
+use super::{Table, was_made};
 use crate::adapters::aws::classify::failed;
 use crate::domain::decide::Disposition;
 use crate::domain::delivery::DeliveryKey;
@@ -152,12 +152,6 @@ pub(super) async fn abandon(table: &Table, fence: &DeliveryKey, token: &str) -> 
         ]))
         .send()
         .await;
-    match sent {
-        Ok(_) => Ok(()),
-        Err(error) => match error.as_service_error() {
-            // Another claimer's by now, or this very call was repeated.
-            Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(()),
-            _ => Err(failed("deliveries.abandon", &error)),
-        },
-    }
+    // If not, it is another claimer's by now, or this very call was repeated.
+    was_made("deliveries.abandon", sent).map(drop)
 }

@@ -2,10 +2,9 @@
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 
-use super::item::{Item, Reader, key, n, names, s, values};
-use super::{Table, tables};
+use super::item::{Reader, n, names, s, values};
+use super::{Table, endpoint_key, tables, was_made};
 use crate::adapters::aws::classify::failed;
 use crate::domain::endpoint::Health;
 use crate::domain::ids::{CustomerId, EndpointId};
@@ -21,10 +20,6 @@ impl DynamoHealth {
     }
 }
 
-fn at(customer: &CustomerId, endpoint: &EndpointId) -> Option<Item> {
-    key(("customerId", customer), ("endpointId", endpoint))
-}
-
 #[async_trait]
 impl HealthStore for DynamoHealth {
     async fn get(
@@ -34,7 +29,7 @@ impl HealthStore for DynamoHealth {
         version: u64,
     ) -> Result<Health> {
         let get = self.0.client.get_item().table_name(&self.0.name).consistent_read(true);
-        let got = get.set_key(at(customer, endpoint)).send().await;
+        let got = get.set_key(endpoint_key(customer, endpoint)).send().await;
         let Some(item) = got.map_err(|e| failed("health.get", &e))?.item else {
             return Ok(Health::Active);
         };
@@ -67,7 +62,7 @@ impl HealthStore for DynamoHealth {
             "SET #version = :version, #health = :health REMOVE #disabled"
         };
         let sent = (self.0.client.update_item().table_name(&self.0.name))
-            .set_key(at(customer, endpoint))
+            .set_key(endpoint_key(customer, endpoint))
             .update_expression(update)
             .condition_expression(condition)
             .set_expression_attribute_names(names(&["version", "health", "disabled"]))
@@ -77,13 +72,7 @@ impl HealthStore for DynamoHealth {
             ]))
             .send()
             .await;
-        match sent {
-            Ok(_) => Ok(true),
-            Err(error) => match error.as_service_error() {
-                // Written again over itself, a record never fails, so this is another's.
-                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(false),
-                _ => Err(failed("health.set", &error)),
-            },
-        }
+        // Written again over itself, a record never fails, so a refusal is another's.
+        was_made("health.set", sent)
     }
 }

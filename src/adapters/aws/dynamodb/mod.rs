@@ -20,10 +20,13 @@ mod secrets;
 pub mod tables;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 
-use self::item::{Item, names, s, values};
+use self::item::{Item, key, names, s, values};
 use super::classify::failed;
-use crate::domain::ids::CustomerId;
+use crate::domain::ids::{CustomerId, EndpointId};
 use crate::ports::Result;
 
 pub use deliveries::DynamoDeliveries;
@@ -41,6 +44,25 @@ struct Table {
 impl Table {
     fn new(client: &Client, prefix: &str, name: &str) -> Self {
         Self { client: client.clone(), name: format!("{prefix}{name}") }
+    }
+}
+
+/// The key of what is kept of an endpoint, in either of its tables.
+fn endpoint_key(customer: &CustomerId, endpoint: &EndpointId) -> Option<Item> {
+    key(("customerId", customer), ("endpointId", endpoint))
+}
+
+/// Whether a conditional update was made; its condition not holding is no failure.
+fn was_made(
+    operation: &'static str,
+    sent: std::result::Result<UpdateItemOutput, SdkError<UpdateItemError, HttpResponse>>,
+) -> Result<bool> {
+    match sent {
+        Ok(_) => Ok(true),
+        Err(error) => match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(false),
+            _ => Err(failed(operation, &error)),
+        },
     }
 }
 

@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 
 use super::item::{Item, Reader, b, key, n, names, s};
-use super::{Table, tables};
+use super::{Table, tables, was_made};
 use crate::adapters::aws::classify::failed;
 use crate::adapters::system::SystemChance;
 use crate::domain::ids::{CustomerId, SecretId};
@@ -274,12 +274,6 @@ impl Secrets for DynamoSecrets {
             .set_expression_attribute_names(names(&removed))
             .send()
             .await;
-        match sent {
-            Ok(_) => Ok(true),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(false),
-                _ => Err(failed("secrets.delete", &error)),
-            },
-        }
+        was_made("secrets.delete", sent)
     }
 }
