@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::scheme::header_text;
 use super::{AuthError, Call, Part, Scheme, Step, read_settings};
 use crate::domain::field::FieldError;
 use crate::domain::header;
@@ -40,6 +41,14 @@ impl Scheme for ApiKey {
         "api_key"
     }
 
+    fn summary(&self) -> &'static str {
+        "a key in a header or a query parameter of any name"
+    }
+
+    fn example(&self) -> &'static str {
+        r#"{"scheme": "api_key", "in": "header", "name": "x-api-key", "secret": "key", "prefix": "Token "}"#
+    }
+
     fn compile(&self, settings: &Map<String, Value>) -> Result<Box<dyn Step>, FieldError> {
         let mut settings: Settings = read_settings(settings)?;
         match settings.place {
@@ -69,6 +78,10 @@ impl Step for Settings {
             Place::Header => vec![Part::Header(self.name.clone())],
             Place::Query => vec![Part::Query(self.name.clone())],
         }
+    }
+
+    fn check_secret(&self, secret: &SecretId, value: &SecretBytes) -> Result<(), AuthError> {
+        header_text(secret, value).map(drop)
     }
 
     fn apply(&self, request: &mut OutboundRequest, call: &Call<'_>) -> Result<(), AuthError> {

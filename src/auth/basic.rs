@@ -27,6 +27,14 @@ impl Scheme for Basic {
         "basic"
     }
 
+    fn summary(&self) -> &'static str {
+        "HTTP Basic authentication (RFC 7617)"
+    }
+
+    fn example(&self) -> &'static str {
+        r#"{"scheme": "basic", "username": "acme", "secret": "password"}"#
+    }
+
     fn compile(&self, settings: &Map<String, Value>) -> Result<Box<dyn Step>, FieldError> {
         let settings: Settings = read_settings(settings)?;
         if settings.username.contains(':') || settings.username.chars().any(char::is_control) {
@@ -46,14 +54,18 @@ impl Step for Settings {
         vec![Part::Header("authorization".to_owned())]
     }
 
+    fn check_secret(&self, secret: &SecretId, value: &SecretBytes) -> Result<(), AuthError> {
+        let has_control = |text: &str| text.chars().any(char::is_control);
+        if value.expose_str().is_none_or(has_control) {
+            let problem = "a password is UTF-8 without control characters (RFC 7617 section 2)";
+            return Err(AuthError::of_secret(secret, problem));
+        }
+        Ok(())
+    }
+
     fn apply(&self, request: &mut OutboundRequest, call: &Call<'_>) -> Result<(), AuthError> {
         let password = call.secret(&self.secret)?;
-        let has_control =
-            password.expose_str().is_none_or(|text| text.chars().any(char::is_control));
-        if has_control {
-            let problem = "a password is UTF-8 without control characters (RFC 7617 section 2)";
-            return Err(AuthError::new(format!("secret {}: {problem}", self.secret)));
-        }
+        self.check_secret(&self.secret, password)?;
         let pair = Zeroizing::new([self.username.as_bytes(), b":", password.expose()].concat());
         let value = format!("Basic {}", BASE64_STANDARD.encode(&*pair));
         let value = HeaderValue::Secret(SecretBytes::new(value.into_bytes()));

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::scheme::header_text;
 use super::{AuthError, Call, Part, Scheme, Step, read_settings};
 use crate::domain::field::FieldError;
 use crate::domain::ids::SecretId;
@@ -24,6 +25,14 @@ impl Scheme for Bearer {
         "bearer"
     }
 
+    fn summary(&self) -> &'static str {
+        "a bearer token in Authorization (RFC 6750)"
+    }
+
+    fn example(&self) -> &'static str {
+        r#"{"scheme": "bearer", "secret": "token"}"#
+    }
+
     fn compile(&self, settings: &Map<String, Value>) -> Result<Box<dyn Step>, FieldError> {
         Ok(Box::new(read_settings::<Settings>(settings)?))
     }
@@ -36,6 +45,10 @@ impl Step for Settings {
 
     fn sets(&self) -> Vec<Part> {
         vec![Part::Header("authorization".to_owned())]
+    }
+
+    fn check_secret(&self, secret: &SecretId, value: &SecretBytes) -> Result<(), AuthError> {
+        header_text(secret, value).map(drop)
     }
 
     fn apply(&self, request: &mut OutboundRequest, call: &Call<'_>) -> Result<(), AuthError> {

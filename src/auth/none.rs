@@ -7,6 +7,7 @@ use super::{AuthError, Call, Part, Scheme, Step, read_settings};
 use crate::domain::field::FieldError;
 use crate::domain::ids::SecretId;
 use crate::domain::request::OutboundRequest;
+use crate::domain::secret::SecretBytes;
 
 /// The scheme.
 pub struct None;
@@ -18,6 +19,14 @@ struct Settings {}
 impl Scheme for None {
     fn name(&self) -> &'static str {
         "none"
+    }
+
+    fn summary(&self) -> &'static str {
+        "no credentials"
+    }
+
+    fn example(&self) -> &'static str {
+        r#"{"scheme": "none"}"#
     }
 
     fn compile(&self, settings: &Map<String, Value>) -> Result<Box<dyn Step>, FieldError> {
@@ -32,6 +41,10 @@ impl Step for Settings {
 
     fn sets(&self) -> Vec<Part> {
         Vec::new()
+    }
+
+    fn check_secret(&self, _: &SecretId, _: &SecretBytes) -> Result<(), AuthError> {
+        Ok(())
     }
 
     fn apply(&self, _: &mut OutboundRequest, _: &Call<'_>) -> Result<(), AuthError> {

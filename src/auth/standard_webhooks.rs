@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use super::prepared::Prepared;
 use super::{AuthError, Call, Part, Scheme, Step, read_settings};
 use crate::domain::field::FieldError;
 use crate::domain::ids::SecretId;
@@ -33,11 +34,21 @@ pub struct StandardWebhooks;
 struct Settings {
     /// The signing secret: base64, with or without the prefix `whsec_`.
     secret: SecretId,
+    #[serde(skip)]
+    keys: Prepared<Zeroizing<Vec<u8>>>,
 }
 
 impl Scheme for StandardWebhooks {
     fn name(&self) -> &'static str {
         "standard_webhooks"
+    }
+
+    fn summary(&self) -> &'static str {
+        "signatures of Standard Webhooks over id, timestamp and body"
+    }
+
+    fn example(&self) -> &'static str {
+        r#"{"scheme": "standard_webhooks", "secret": "signing"}"#
     }
 
     fn compile(&self, settings: &Map<String, Value>) -> Result<Box<dyn Step>, FieldError> {
@@ -55,6 +66,10 @@ impl Step for Settings {
         names.map(|name| Part::Header(name.to_owned())).to_vec()
     }
 
+    fn check_secret(&self, secret: &SecretId, value: &SecretBytes) -> Result<(), AuthError> {
+        decode_key(value).map(drop).ok_or_else(|| AuthError::of_secret(secret, WANTED_KEY))
+    }
+
     fn apply(&self, request: &mut OutboundRequest, call: &Call<'_>) -> Result<(), AuthError> {
         let id = call.job_id.as_str();
         if id.contains('.') {
@@ -67,8 +82,7 @@ impl Step for Settings {
         let mut signatures = String::new();
         call.secret(&self.secret)?;
         for value in call.all(&self.secret) {
-            let key = decode_key(value)
-                .ok_or_else(|| AuthError::new(format!("secret {}: {WANTED_KEY}", self.secret)))?;
+            let key = self.keys.get(value, |value| self.key(value))?;
             if !signatures.is_empty() {
                 signatures.push(' ');
             }
@@ -84,6 +98,12 @@ impl Step for Settings {
         request.set_header("webhook-timestamp", HeaderValue::Plain(timestamp));
         request.set_header("webhook-signature", HeaderValue::Plain(signatures));
         Ok(())
+    }
+}
+
+impl Settings {
+    fn key(&self, value: &SecretBytes) -> Result<Zeroizing<Vec<u8>>, AuthError> {
+        decode_key(value).ok_or_else(|| AuthError::of_secret(&self.secret, WANTED_KEY))
     }
 }
 

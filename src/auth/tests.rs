@@ -1,15 +1,17 @@
+use std::collections::HashMap;
+
 use super::*;
+use crate::domain::endpoint::AuthStep;
 use crate::domain::endpoint::Method;
-use serde_json::json;
+use crate::domain::field::FieldError;
+use crate::domain::request::OutboundRequest;
+use crate::domain::secret::SecretBytes;
+use crate::domain::timestamp::Timestamp;
+use serde_json::{Value, json};
 
 fn request(body: &str) -> OutboundRequest {
-    OutboundRequest {
-        method: Method::Post,
-        url: "https://a.example/in".parse().unwrap(),
-        secret_query: Vec::new(),
-        headers: Vec::new(),
-        body: body.to_owned().into(),
-    }
+    let url = "https://a.example/in".parse().unwrap();
+    OutboundRequest::new(Method::Post, url, body.to_owned().into())
 }
 
 fn chain(steps: Value) -> Result<Chain, FieldError> {
@@ -25,11 +27,18 @@ fn apply(
 ) -> Result<OutboundRequest, AuthError> {
     let values = secret.iter().map(|v| SecretBytes::new(v.as_bytes().to_vec())).collect();
     let secrets = HashMap::from([("s".parse().unwrap(), values)]);
-    let job_id = id.parse().unwrap();
-    let call =
-        Call { job_id: &job_id, now: Timestamp::from_millis(1_614_265_330_000), secrets: &secrets };
+    let call = Call {
+        customer_id: &"c".parse().unwrap(),
+        endpoint_id: &"e".parse().unwrap(),
+        job_id: &id.parse().unwrap(),
+        job_type: None,
+        now: Timestamp::from_millis(1_614_265_330_000),
+        nonce: &|| "0".repeat(32),
+        secrets: &secrets,
+        grant: None,
+    };
     let mut request = request(body);
-    chain(steps).unwrap().apply(&mut request, &call)?;
+    chain(steps).unwrap().apply(&mut request, &call, &[])?;
     Ok(request)
 }
 

@@ -74,7 +74,7 @@ impl Pipeline {
         let resolved = Resolved { secrets, ..signed.resolved.clone() };
         // A new secret that cannot be applied leaves the refusal standing; a fault of ours does not
         // make the old secret the endpoint's fault.
-        match apply(&resolved, &signed.unsigned, self.clock.now()) {
+        match apply(&resolved, &signed.unsigned, &*self.chance, self.clock.now()) {
             Ok(request) => self.call(signed, &resolved.secrets, &request, stop).await,
             Err(_) => Ok(refused),
         }
@@ -84,9 +84,9 @@ impl Pipeline {
     /// past the cache, at most once in a while; another delivery may have read them just before.
     async fn changed_secrets(&self, signed: &Signed<'_>) -> Result<Option<OpenSecrets>, Halt> {
         let known = &signed.resolved.known;
-        for id in known.chain.secrets() {
+        for (id, _) in &known.secrets {
             // Our own trouble in finding out changes nothing about the refusal.
-            let _ = self.vault.reread(&known.endpoint.customer_id, &id).await;
+            let _ = self.vault.reread(&known.endpoint.customer_id, id).await;
         }
         match self.open_secrets(known, self.clock.now(), None).await {
             Ok(secrets) if !are_same(&secrets, &signed.resolved.secrets) => Ok(Some(secrets)),

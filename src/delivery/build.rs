@@ -7,6 +7,7 @@ use crate::domain::field::FieldError;
 use crate::domain::origin::Origin;
 use crate::domain::reason::Reason;
 use crate::domain::request::{HeaderValue, OutboundRequest};
+use crate::domain::target::secret_segments;
 use crate::egress::guard::Guard;
 
 const USER_AGENT: &str = concat!("sealpost/", env!("CARGO_PKG_VERSION"));
@@ -22,7 +23,7 @@ pub struct Built<'d> {
 /// Builds the request.
 pub fn build<'d>(Admitted(resolved): Admitted<'d>, guard: &Guard) -> Result<Built<'d>, Halt> {
     let refuse = |e: FieldError| Halt::DeadLetter(Reason::InvalidRequest, e.to_string());
-    let request = request(&resolved).map_err(refuse)?;
+    let mut request = request(&resolved).map_err(refuse)?;
     // The final URL, once more: a parameter may have changed what it means.
     let checked =
         guard.check_parsed(&request.url).map_err(|e| FieldError::new("url", e.to_string()));
@@ -31,8 +32,15 @@ pub fn build<'d>(Admitted(resolved): Admitted<'d>, guard: &Guard) -> Result<Buil
     if Origin::of(&request.url).as_ref() != Some(resolved.known.endpoint.url.origin()) {
         return Err(refuse(FieldError::new("url", "its origin is not the endpoint's")));
     }
-    if let Err(e) = request.url.as_str().parse::<http::Uri>() {
-        return Err(refuse(FieldError::new("url", format!("cannot be sent in a request: {e}"))));
+    for id in resolved.known.endpoint.url.secrets() {
+        let current = resolved.secrets.get(id).and_then(|values| values.first());
+        let segments = current.ok_or("no value in use").and_then(secret_segments);
+        let refuse =
+            |problem| Halt::DeadLetter(Reason::AuthFailed, format!("url: secret {id}: {problem}"));
+        request.secret_path.push(segments.map_err(refuse)?);
+    }
+    if request.full_url().as_str().parse::<http::Uri>().is_err() {
+        return Err(refuse(FieldError::new("url", "cannot be sent in a request")));
     }
     Ok(Built { resolved, request })
 }
@@ -53,13 +61,7 @@ fn request(resolved: &Resolved<'_>) -> Result<OutboundRequest, FieldError> {
             pairs.append_pair(name, value);
         }
     }
-    let mut request = OutboundRequest {
-        method: endpoint.method,
-        url,
-        secret_query: Vec::new(),
-        headers: Vec::new(),
-        body: job.payload.bytes.clone().into(),
-    };
+    let mut request = OutboundRequest::new(endpoint.method, url, job.payload.bytes.clone().into());
     let mut set =
         |name: &str, value: &str| request.set_header(name, HeaderValue::Plain(value.to_owned()));
     let id = resolved.decoded.state.job_id.as_str();

@@ -8,8 +8,10 @@ use crate::auth::Chain;
 use crate::cache::{Lifetimes, Passing, SoftCache};
 use crate::domain::endpoint::{Endpoint, Health};
 use crate::domain::field::FieldError;
-use crate::domain::ids::{CustomerId, EndpointId};
+use crate::domain::ids::{CustomerId, EndpointId, SecretId};
+use crate::domain::origin::Origin;
 use crate::egress::guard::Guard;
+use crate::ports::endpoints::StoredEndpoint;
 use crate::ports::{Endpoints, Error, HealthStore};
 
 /// An endpoint ready for use.
@@ -20,8 +22,29 @@ pub struct KnownEndpoint {
     pub endpoint: Endpoint,
     /// Its auth steps.
     pub chain: Chain,
+    /// Every secret that a call needs, each once, with the origins that it goes to.
+    pub secrets: Vec<(SecretId, Vec<Origin>)>,
     /// What was learnt of it.
     pub health: Health,
+}
+
+impl KnownEndpoint {
+    /// An endpoint with all that follows from its configuration.
+    pub fn new(stored: StoredEndpoint, chain: Chain, health: Health) -> Self {
+        let StoredEndpoint { version, endpoint, .. } = stored;
+        let target = endpoint.url.origin();
+        let mut ids = chain.secrets();
+        ids.extend(endpoint.url.secrets().cloned());
+        ids.sort();
+        ids.dedup();
+        let with_origins = |id: SecretId| {
+            let elsewhere = chain.places_of(&id).filter_map(Origin::of);
+            let origins = std::iter::once(target.clone()).chain(elsewhere).collect();
+            (id, origins)
+        };
+        let secrets = ids.into_iter().map(with_origins).collect();
+        Self { version, endpoint, chain, secrets, health }
+    }
 }
 
 /// Why an endpoint cannot be used.
@@ -56,7 +79,11 @@ pub fn compile(endpoint: &Endpoint, guard: &Guard) -> Result<Chain, FieldError> 
         return Err(FieldError::new("url", format!("cannot be sent in a request: {e}")));
     }
     let taken = endpoint.headers.keys().map(|name| name.to_ascii_lowercase());
-    Chain::compile(&endpoint.auth, taken)
+    let chain = Chain::compile(&endpoint.auth, taken)?;
+    for (path, url) in chain.places() {
+        guard.check_parsed(url).map_err(|e| FieldError::new(path, e.to_string()))?;
+    }
+    Ok(chain)
 }
 
 /// Looks endpoints up.
@@ -108,6 +135,6 @@ impl EndpointBook {
         let stored = self.endpoints.get(customer, endpoint).await?.ok_or(LookupError::Unknown)?;
         let chain = compile(&stored.endpoint, &self.guard).map_err(LookupError::Invalid)?;
         let health = self.health.get(customer, endpoint, stored.version).await?;
-        Ok(KnownEndpoint { version: stored.version, endpoint: stored.endpoint, chain, health })
+        Ok(KnownEndpoint::new(stored, chain, health))
     }
 }

@@ -157,6 +157,6 @@ impl Pipeline {
         let resolved = self.resolve(decoded, self.clock.now(), since).await?;
         let admitted = admit::admit(resolved, self.clock.now())?;
         let built = build::build(admitted, &self.guard)?;
-        sign::sign(built, self.clock.now())
+        sign::sign(built, &*self.chance, self.clock.now())
     }
 }

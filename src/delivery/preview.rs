@@ -52,7 +52,7 @@ impl Pipeline {
         let signed = async {
             let admitted =
                 admit::admit(self.resolve(&decoded, now, Some(Instant::now())).await?, now)?;
-            sign::sign(build::build(admitted, &self.guard)?, now)
+            sign::sign(build::build(admitted, &self.guard)?, &*self.chance, now)
         };
         match signed.await {
             Ok(signed) => Ok(signed.request),

@@ -62,11 +62,11 @@ impl Pipeline {
         now: Timestamp,
         since: Option<Instant>,
     ) -> Result<OpenSecrets, Halt> {
-        let (customer, origin) = (&known.endpoint.customer_id, known.endpoint.url.origin());
+        let customer = &known.endpoint.customer_id;
         let mut secrets = HashMap::new();
-        for id in known.chain.secrets() {
+        for (id, origins) in &known.secrets {
             let open =
-                self.vault.open_since(customer, &id, since).await.map_err(
+                self.vault.open_since(customer, id, since).await.map_err(
                     |error| match &*error {
                         VaultError::Unknown { .. } => {
                             Halt::DeadLetter(Reason::UnknownSecret, error.to_string())
@@ -80,13 +80,12 @@ impl Pipeline {
                         VaultError::Ours(error) => ours(error),
                     },
                 )?;
-            let values = open.values_for(origin, now);
-            if values.is_empty() {
+            let values = open.values_for(origins, now).map_err(|origin| {
                 let problem =
                     format!("secret {id} of customer {customer} may not be sent to {origin}");
-                return Err(Halt::DeadLetter(Reason::OriginNotAllowed, problem));
-            }
-            secrets.insert(id, values);
+                Halt::DeadLetter(Reason::OriginNotAllowed, problem)
+            })?;
+            secrets.insert(id.clone(), values);
         }
         Ok(secrets)
     }

@@ -7,6 +7,7 @@ use crate::auth::{AuthError, Call, Part};
 use crate::domain::reason::Reason;
 use crate::domain::request::OutboundRequest;
 use crate::domain::timestamp::Timestamp;
+use crate::ports::Chance;
 
 /// A job with its request, ready to be sent.
 pub struct Signed<'d> {
@@ -19,9 +20,9 @@ pub struct Signed<'d> {
 }
 
 /// Applies the auth steps.
-pub fn sign(built: Built<'_>, now: Timestamp) -> Result<Signed<'_>, Halt> {
+pub fn sign<'d>(built: Built<'d>, chance: &dyn Chance, now: Timestamp) -> Result<Signed<'d>, Halt> {
     let Built { resolved, request: unsigned } = built;
-    let request = apply(&resolved, &unsigned, now)?;
+    let request = apply(&resolved, &unsigned, chance, now)?;
     Ok(Signed { resolved, unsigned, request })
 }
 
@@ -29,6 +30,7 @@ pub fn sign(built: Built<'_>, now: Timestamp) -> Result<Signed<'_>, Halt> {
 pub fn apply(
     resolved: &Resolved<'_>,
     unsigned: &OutboundRequest,
+    chance: &dyn Chance,
     now: Timestamp,
 ) -> Result<OutboundRequest, Halt> {
     let refuse = |e: &str| Halt::DeadLetter(Reason::AuthFailed, e.to_owned());
@@ -36,14 +38,24 @@ pub fn apply(
     // What a step sets, a job may not: its credential would be replaced, or stand twice.
     for header in chain.sets().filter_map(|part| match part {
         Part::Header(name) => Some(name),
-        Part::Query(_) => None,
+        Part::Query(_) | Part::Identity | Part::Body(_) => None,
     }) {
         if resolved.decoded.job.headers.contains_key(&header) {
             return Err(refuse(&format!("headers.{header}: an auth step sets this header")));
         }
     }
     let mut request = unsigned.clone();
-    let call = Call { job_id: &resolved.decoded.state.job_id, now, secrets: &resolved.secrets };
-    chain.apply(&mut request, &call).map_err(|e: AuthError| refuse(&e.to_string()))?;
+    let (job, endpoint) = (&resolved.decoded.job, &resolved.known.endpoint);
+    let call = Call {
+        customer_id: &endpoint.customer_id,
+        endpoint_id: &endpoint.endpoint_id,
+        job_id: &resolved.decoded.state.job_id,
+        job_type: job.event_type.as_deref(),
+        now,
+        nonce: &|| chance.token(),
+        secrets: &resolved.secrets,
+        grant: None,
+    };
+    chain.apply(&mut request, &call, &[]).map_err(|e: AuthError| refuse(&e.to_string()))?;
     Ok(request)
 }

@@ -73,13 +73,8 @@ mod tests {
     fn withheld(said: &str) -> bool {
         let secret = SecretBytes::new(b"canary/+\"secret".to_vec());
         let secrets = OpenSecrets::from([("s".parse().unwrap(), vec![secret])]);
-        let request = OutboundRequest {
-            method: Method::Post,
-            url: "https://a.example/".parse().unwrap(),
-            secret_query: Vec::new(),
-            headers: Vec::new(),
-            body: Vec::new().into(),
-        };
+        let url = "https://a.example/".parse().unwrap();
+        let request = OutboundRequest::new(Method::Post, url, Vec::new().into());
         withhold_secrets(said.to_owned(), &secrets, &request) == WITHHELD
     }
 

@@ -3,7 +3,9 @@
 //! Whoever needs the time or chance is handed it as a parameter, so that every rule here can be
 //! tested as a table. `clippy.toml` and `tests/architecture.rs` keep it so.
 
+pub mod aws_role;
 pub mod backoff;
+pub mod client_identity;
 pub mod dead_letter;
 pub mod decide;
 pub mod delivery;

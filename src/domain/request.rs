@@ -1,25 +1,33 @@
 //! The call that is made: method, URL, headers and body, with secret parts kept apart so that they
 //! can be masked wherever the call is shown.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use url::Url;
 
+use crate::domain::client_identity::ClientIdentity;
 use crate::domain::endpoint::Method;
 use crate::domain::secret::SecretBytes;
+use crate::domain::target;
 
 /// An HTTP request as it leaves, before it is put on a connection.
 #[derive(Clone)]
 pub struct OutboundRequest {
     /// The method.
     pub method: Method,
-    /// The URL without secret query parameters.
+    /// The URL without secret query parameters, and with [`target::MASK`] for each secret of its path.
     pub url: Url,
+    /// The secrets of the path, in order, as they stand in it.
+    pub secret_path: Vec<SecretBytes>,
     /// Query parameters whose values are secret, appended when the request is sent.
     pub secret_query: Vec<(String, SecretBytes)>,
     /// Headers in order; names in lower case, each at most once.
     pub headers: Vec<Header>,
     /// The body. What is signed is what is sent.
     pub body: Bytes,
+    /// The certificate that is shown to the server; connections with one serve no other identity.
+    pub identity: Option<Arc<ClientIdentity>>,
 }
 
 /// One header.
@@ -51,6 +59,24 @@ impl HeaderValue {
 }
 
 impl OutboundRequest {
+    /// A request without headers, credentials and identity.
+    pub fn new(method: Method, url: Url, body: Bytes) -> Self {
+        Self {
+            method,
+            url,
+            secret_path: Vec::new(),
+            secret_query: Vec::new(),
+            headers: Vec::new(),
+            body,
+            identity: None,
+        }
+    }
+
+    /// The value of a header; `name` is in lower case.
+    pub fn header(&self, name: &str) -> Option<&HeaderValue> {
+        self.headers.iter().find(|header| header.name == name).map(|header| &header.value)
+    }
+
     /// Sets a header, in place of one of the same name. `name` is in lower case.
     pub fn set_header(&mut self, name: &str, value: HeaderValue) {
         match self.headers.iter_mut().find(|header| header.name == name) {
@@ -62,6 +88,9 @@ impl OutboundRequest {
     /// The URL that is sent, with its secret parts.
     pub fn full_url(&self) -> Url {
         let mut url = self.url.clone();
+        if !self.secret_path.is_empty() {
+            url.set_path(&target::unmask(url.path(), &self.secret_path));
+        }
         if !self.secret_query.is_empty() {
             let mut pairs = url.query_pairs_mut();
             for (name, value) in &self.secret_query {

@@ -1,6 +1,7 @@
 //! Secrets: bytes that a customer gave us, in types that cannot be printed.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -12,14 +13,21 @@ use crate::domain::timestamp::Timestamp;
 /// Largest secret value, in bytes: two sealed values have to fit a DynamoDB item of 400 KB.
 pub const MAX_VALUE: usize = 64 * 1024;
 
-/// Bytes of a secret. Has neither `Debug` nor `Display`, and is wiped from memory when dropped.
+/// Bytes of a secret. Has neither `Debug` nor `Display`, and is wiped from memory when the last clone
+/// is dropped.
 #[derive(Clone)]
-pub struct SecretBytes(Zeroizing<Vec<u8>>);
+pub struct SecretBytes(Arc<Zeroizing<Vec<u8>>>);
 
 impl SecretBytes {
     /// Takes the bytes over; the caller keeps no copy.
     pub fn new(bytes: Vec<u8>) -> Self {
-        Self(Zeroizing::new(bytes))
+        Self(Arc::new(Zeroizing::new(bytes)))
+    }
+
+    /// Whether these are the same bytes. Quick for clones; says by its time where others differ, so
+    /// it is for values that are both ours.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
     }
 
     /// The bytes. Whoever calls this answers for where they go.

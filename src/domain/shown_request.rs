@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::domain::request::{HeaderValue, OutboundRequest};
-
-const MASK: &str = "********";
+use crate::domain::target::MASK;
 
 /// A request to be looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,21 +1,37 @@
 //! The URL of an endpoint: a template whose path may hold `*` wildcards, filled from the job's
-//! path parameters, and the query that endpoint and job add to it.
+//! path parameters, and `{secret:ID}` for each secret, because some URLs are credentials.
 
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::domain::field::FieldError;
+use crate::domain::ids::SecretId;
 use crate::domain::origin::Origin;
+use crate::domain::secret::SecretBytes;
 
 /// Longest URL that is sent, in bytes, query included.
 pub const MAX_URL: usize = 8 * 1024;
+/// What stands for a secret wherever a request is shown. In a URL's path nothing else spells it so:
+/// what a job brings is percent-encoded, and a `*` of the template is a wildcard.
+pub const MASK: &str = "********";
+/// How a secret in a URL begins; `}` ends it.
+const SECRET: &str = "{secret:";
 
-/// An endpoint's URL, each `*` in its path standing for one path parameter.
+/// An endpoint's URL: each `*` in its path stands for one path parameter, each `{secret:ID}` for one
+/// secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct UrlTemplate {
     text: String,
+    pieces: Vec<Piece>,
     origin: Origin,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    Parameter,
+    Secret(SecretId),
 }
 
 impl UrlTemplate {
@@ -29,17 +45,25 @@ impl UrlTemplate {
         &self.text
     }
 
-    /// The template with every wildcard filled by a harmless letter: what the egress guard vets.
+    /// The template with everything open filled by a harmless letter: what the egress guard vets.
     pub fn example(&self) -> String {
-        self.text.replace('*', "x")
+        filled(&self.pieces, "x")
     }
 
     /// How many path parameters a job has to bring.
     pub fn wildcards(&self) -> usize {
-        self.text.matches('*').count()
+        self.pieces.iter().filter(|piece| matches!(piece, Piece::Parameter)).count()
     }
 
-    /// The URL for one call.
+    /// The secrets in the path, in order.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretId> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Secret(id) => Some(id),
+            Piece::Text(_) | Piece::Parameter => None,
+        })
+    }
+
+    /// The URL for one call, with [`MASK`] for each secret.
     ///
     /// # Errors
     /// If the number of parameters is not the number of wildcards, if a parameter would change the
@@ -53,15 +77,24 @@ impl UrlTemplate {
             );
             return Err(FieldError::new("pathParameters", problem));
         }
-        let mut pieces = self.text.split('*');
-        let mut filled = pieces.next().unwrap_or_default().to_owned();
-        for (index, (parameter, piece)) in parameters.iter().zip(pieces).enumerate() {
-            if matches!(parameter.as_str(), "" | "." | "..") {
-                let problem = "empty, '.' and '..' would change the path: expected a path segment";
-                return Err(FieldError::new(format!("pathParameters[{index}]"), problem));
+        let mut filled = String::with_capacity(self.text.len());
+        let mut brought = parameters.iter().enumerate();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) => filled.push_str(text),
+                Piece::Secret(_) => filled.push_str(MASK),
+                Piece::Parameter => {
+                    let (index, parameter) = brought.next().unwrap_or_else(|| {
+                        unreachable!("there are as many parameters as wildcards")
+                    });
+                    if matches!(parameter.as_str(), "" | "." | "..") {
+                        let problem =
+                            "empty, '.' and '..' would change the path: expected a path segment";
+                        return Err(FieldError::new(format!("pathParameters[{index}]"), problem));
+                    }
+                    push_encoded(&mut filled, parameter.as_bytes(), b"");
+                }
             }
-            push_encoded(&mut filled, parameter);
-            filled.push_str(piece);
         }
         let url = Url::parse(&filled).map_err(|e| {
             FieldError::new("pathParameters", format!("the URL does not parse: {e}"))
@@ -76,27 +109,107 @@ impl UrlTemplate {
     }
 }
 
-/// Appends `text` with all but unreserved characters percent-encoded (RFC 3986 section 2.3).
-fn push_encoded(to: &mut String, text: &str) {
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            to.push(char::from(byte));
+fn filled(pieces: &[Piece], with: &str) -> String {
+    let mut filled = String::new();
+    for piece in pieces {
+        filled.push_str(match piece {
+            Piece::Text(text) => text,
+            Piece::Parameter | Piece::Secret(_) => with,
+        });
+    }
+    filled
+}
+
+/// Appends `bytes`, all but unreserved characters and those in `kept` percent-encoded (RFC 3986
+/// section 2.3).
+fn push_encoded(to: &mut String, bytes: &[u8], kept: &[u8]) {
+    for byte in bytes {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(byte) || kept.contains(byte) {
+            to.push(char::from(*byte));
         } else {
             to.push_str(&format!("%{byte:02X}"));
         }
     }
 }
 
+/// A secret as it stands in a URL's path. It may be several segments, and may be spelled with percent
+/// signs, as it is when somebody copies it out of a URL.
+///
+/// # Errors
+/// If it is empty, or has a segment that would change the path (`.`, `..`) or begins or ends with `/`.
+pub fn secret_segments(value: &SecretBytes) -> Result<SecretBytes, &'static str> {
+    let text = value.expose_str().ok_or("not UTF-8: expected a part of a URL's path")?;
+    let changes = |segment: &str| {
+        let plain = segment.to_ascii_lowercase().replace("%2e", ".");
+        matches!(plain.as_str(), "" | "." | "..")
+    };
+    if text.split('/').any(changes) {
+        return Err(
+            "empty, or with an empty segment, '.' or '..': expected a part of a URL's path",
+        );
+    }
+    if text.bytes().any(|byte| byte.is_ascii_control() || b" ?#\\".contains(&byte)) {
+        return Err("with white space, '?', '#' or '\\': expected a part of a URL's path");
+    }
+    let mut encoded = String::with_capacity(text.len());
+    push_encoded(&mut encoded, text.as_bytes(), b"/%:@!$&'()*+,;=");
+    Ok(SecretBytes::new(encoded.into_bytes()))
+}
+
+/// `path` with its masks replaced by the secrets, in order.
+pub fn unmask(path: &str, secrets: &[SecretBytes]) -> String {
+    let mut pieces = path.split(MASK);
+    let mut whole = pieces.next().unwrap_or_default().to_owned();
+    for (piece, secret) in pieces.zip(secrets) {
+        whole.push_str(secret.expose_str().unwrap_or_default());
+        whole.push_str(piece);
+    }
+    whole
+}
+
+fn pieces(text: &str) -> Result<Vec<Piece>, FieldError> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(['*', '{']) {
+        if at > 0 {
+            pieces.push(Piece::Text(rest[..at].to_owned()));
+        }
+        rest = &rest[at..];
+        let end = match rest.strip_prefix(SECRET) {
+            Some(open) => {
+                let (id, _) = open
+                    .split_once('}')
+                    .ok_or_else(|| FieldError::new("", format!("{SECRET} has no closing '}}'")))?;
+                let id: SecretId = id.parse().map_err(|e| FieldError::new("", format!("{e}")))?;
+                pieces.push(Piece::Secret(id));
+                SECRET.len() + open.find('}').unwrap_or_default() + 1
+            }
+            None if rest.starts_with('*') => {
+                pieces.push(Piece::Parameter);
+                1
+            }
+            None => {
+                let problem = "'{' begins a secret, as in {secret:ID}; spell any other as %7B";
+                return Err(FieldError::new("", problem));
+            }
+        };
+        rest = &rest[end..];
+    }
+    pieces.push(Piece::Text(rest.to_owned()));
+    Ok(pieces)
+}
+
 impl TryFrom<String> for UrlTemplate {
     type Error = FieldError;
     fn try_from(text: String) -> Result<Self, FieldError> {
-        // Filled in two ways: what differs is what wildcards can change. The text alone does not say
-        // where its path begins: parsers take `https:///a.example/` for `https://a.example/`.
-        let filled = |with: &str| {
-            Url::parse(&text.replace('*', with))
+        let pieces = pieces(&text)?;
+        // Filled in two ways: what differs is what can change. The text alone does not say where its
+        // path begins: parsers take `https:///a.example/` for `https://a.example/`.
+        let parsed = |with: &str| {
+            Url::parse(&filled(&pieces, with))
                 .map_err(|e| FieldError::new("", format!("not an absolute URL ({e})")))
         };
-        let (url, other) = (filled("x")?, filled("yy")?);
+        let (url, other) = (parsed("x")?, parsed("yy")?);
         let origin = Origin::of(&url).ok_or_else(|| {
             FieldError::new("", "expected a URL with the scheme https and a host")
         })?;
@@ -104,14 +217,15 @@ impl TryFrom<String> for UrlTemplate {
             url.set_path("");
             url
         };
-        let in_path = url.path() != other.path() || !text.contains('*');
+        let in_path = url.path() != other.path() || pieces.len() == 1;
         if !in_path || but_the_path(url) != but_the_path(other) {
-            return Err(FieldError::new("", "a wildcard '*' may stand only in the path"));
+            let problem = "a wildcard '*' and a secret may stand only in the path";
+            return Err(FieldError::new("", problem));
         }
         if text.len() > MAX_URL {
             return Err(FieldError::new("", format!("longer than {MAX_URL} bytes")));
         }
-        Ok(Self { text, origin })
+        Ok(Self { text, pieces, origin })
     }
 }
 
@@ -161,6 +275,11 @@ mod tests {
             "https://a.example/#*",
             "*",
             "/x",
+            "https://a.example/{secret}",
+            "https://a.example/{secret:a",
+            "https://a.example/{secret:a b}",
+            "https://a.example/x?token={secret:a}",
+            "https://{secret:a}.example/x",
         ] {
             assert!(template(text).is_err(), "{text}");
         }
@@ -170,5 +289,27 @@ mod tests {
     fn dots_spelled_in_percent_stay_data() {
         let t = template("https://a.example/a/*/b").unwrap();
         assert_eq!(t.fill(&["%2e%2e".into()]).unwrap().path(), "/a/%252e%252e/b");
+    }
+
+    #[test]
+    fn a_secret_in_the_path_is_masked_until_it_is_sent() {
+        let t = template("https://hooks.example/services/{secret:slack}/*?x=1").unwrap();
+        assert_eq!(t.secrets().map(SecretId::as_str).collect::<Vec<_>>(), ["slack"]);
+        let url = t.fill(&["********".into()]).unwrap();
+        assert_eq!(
+            url.as_str(),
+            "https://hooks.example/services/********/%2A%2A%2A%2A%2A%2A%2A%2A?x=1"
+        );
+        let secret = |text: &str| secret_segments(&SecretBytes::new(text.as_bytes().to_vec()));
+        let value = secret("T00/B00:é%20x").unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(
+            unmask(url.path(), &[value]),
+            "/services/T00/B00:%C3%A9%20x/%2A%2A%2A%2A%2A%2A%2A%2A"
+        );
+        for bad in
+            ["", "/a", "a/", "a/../b", "a/%2E%2e/b", ".", "a?b", "a#b", "a b", "a\\b", "a\nb"]
+        {
+            assert!(secret(bad).is_err(), "{bad:?}");
+        }
     }
 }

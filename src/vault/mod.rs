@@ -77,17 +77,26 @@ impl OpenSecret {
         self.versions.first().map_or(0, |v| v.sealed.version)
     }
 
-    /// The values in use at `now` that may go to `origin`, the current one first. Empty if the
-    /// current value may not go there.
-    pub fn values_for(&self, origin: &Origin, now: Timestamp) -> Vec<SecretBytes> {
+    /// The values in use at `now` that may go to each of `origins`, the current one first.
+    ///
+    /// # Errors
+    /// With the origin that the current value may not go to.
+    pub fn values_for<'o>(
+        &self,
+        origins: &'o [Origin],
+        now: Timestamp,
+    ) -> Result<Vec<SecretBytes>, &'o Origin> {
         let overlap = self.previous_until.is_some_and(|until| now < until);
         let in_use = if overlap { self.versions.len() } else { 1 };
-        let mut versions = self.versions.iter().take(in_use);
-        let Some(current) = versions.next().filter(|v| v.sealed.may_go_to(origin)) else {
-            return Vec::new();
-        };
-        let previous = versions.filter(|v| v.sealed.may_go_to(origin));
-        std::iter::once(current).chain(previous).map(|v| v.value.clone()).collect()
+        let mut values = Vec::with_capacity(in_use);
+        for version in self.versions.iter().take(in_use) {
+            match origins.iter().find(|origin| !version.sealed.may_go_to(origin)) {
+                None => values.push(version.value.clone()),
+                Some(origin) if values.is_empty() => return Err(origin),
+                Some(_) => {}
+            }
+        }
+        Ok(values)
     }
 }
 

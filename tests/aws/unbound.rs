@@ -89,7 +89,8 @@ impl Bench {
     async fn values(&self, vault: &Vault, at: &str) -> Vec<String> {
         let (customer, secret) = ids();
         let open = vault.open(&customer, &secret).await.unwrap_or_else(|e| panic!("{e}"));
-        let values = open.values_for(&origin(at), self.clock.now());
+        let origins = [origin(at)];
+        let values = open.values_for(&origins, self.clock.now()).unwrap_or_default();
         values.iter().map(|value| value.expose_str().unwrap().to_owned()).collect()
     }
 

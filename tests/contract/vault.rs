@@ -35,7 +35,8 @@ async fn the_largest_value_opens_as_it_was_put_beside_the_one_before(backend: Ba
     }
     let (customer, secret) = ids("acme", "signing");
     let open = backend.app.vault.open(&customer, &secret).await.unwrap_or_else(|e| panic!("{e}"));
-    let opened = open.values_for(&"https://a.example".parse().unwrap(), backend.app.clock.now());
+    let origins = ["https://a.example".parse().unwrap()];
+    let opened = open.values_for(&origins, backend.app.clock.now()).unwrap();
     let opened: Vec<&[u8]> = opened.iter().map(SecretBytes::expose).collect();
     assert!(opened == [&values[1][..], &values[0][..]]);
 }

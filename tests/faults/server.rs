@@ -152,13 +152,7 @@ pub fn client(allow: &str, resolver: Arc<dyn Resolver>, roots: Option<&std::path
 }
 
 pub fn request(url: &str) -> OutboundRequest {
-    OutboundRequest {
-        method: Method::Post,
-        url: url.parse().unwrap(),
-        secret_query: Vec::new(),
-        headers: Vec::new(),
-        body: "{}".into(),
-    }
+    OutboundRequest::new(Method::Post, url.parse().unwrap(), "{}".into())
 }
 
 /// Calls a server once, with a deadline.

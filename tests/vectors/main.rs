@@ -6,5 +6,7 @@ mod data;
 mod egress;
 mod headers;
 mod jobs;
+mod scheme;
+mod schemes;
 mod secrets;
 mod signing;

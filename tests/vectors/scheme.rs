@@ -1,0 +1,107 @@
+//! Applies auth steps to a request as a case describes it.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use sealpost::auth::verify::{Captured, Check, Finding};
+use sealpost::auth::{Call, Chain};
+use sealpost::domain::endpoint::AuthStep;
+use sealpost::domain::ids::SecretId;
+use sealpost::domain::request::OutboundRequest;
+use sealpost::domain::secret::SecretBytes;
+use sealpost::domain::timestamp::Timestamp;
+use serde_json::Value;
+
+/// A request before its auth steps, the steps and their secrets.
+///
+/// Keys, all but `settings` optional: `settings` (of one step, with its `scheme`, or a list of steps),
+/// `secrets` (by name, each a text or a list, the current one first) or `secret` (of name `s`),
+/// `id`, `type`, `seconds`, `method`, `url`, `headers` (a map), `body` or `bodyBase64`.
+pub struct Case<'c>(pub &'c Value);
+
+impl Case<'_> {
+    fn text<'v>(&'v self, key: &str, default: &'v str) -> &'v str {
+        self.0[key].as_str().unwrap_or(default)
+    }
+
+    fn steps(&self) -> Vec<AuthStep> {
+        let settings = self.0["settings"].clone();
+        let list = if settings.is_array() { settings } else { Value::Array(vec![settings]) };
+        serde_json::from_value(list).unwrap()
+    }
+
+    fn secrets(&self) -> HashMap<SecretId, Vec<SecretBytes>> {
+        let value = |v: &Value| SecretBytes::new(v.as_str().unwrap().as_bytes().to_vec());
+        let values = |v: &Value| match v.as_array() {
+            Some(list) => list.iter().map(value).collect(),
+            None => vec![value(v)],
+        };
+        let named = self.0["secrets"].as_object().into_iter().flatten();
+        let mut secrets: HashMap<_, _> =
+            named.map(|(name, v)| (name.parse().unwrap(), values(v))).collect();
+        if !self.0["secret"].is_null() {
+            secrets.insert("s".parse().unwrap(), values(&self.0["secret"]));
+        }
+        secrets
+    }
+
+    fn with_call<T>(&self, run: impl FnOnce(&Call<'_>) -> T) -> T {
+        run(&Call {
+            customer_id: &"c".parse().unwrap(),
+            endpoint_id: &"e".parse().unwrap(),
+            job_id: &self.text("id", "j").parse().unwrap(),
+            job_type: self.0["type"].as_str(),
+            now: Timestamp::from_millis(self.0["seconds"].as_i64().unwrap_or(0) * 1000),
+            nonce: &|| "0123456789abcdef0123456789abcdef".to_owned(),
+            secrets: &self.secrets(),
+            grant: None,
+        })
+    }
+
+    /// The request with every step applied; an error where a setting or a secret is refused.
+    pub fn apply(&self) -> Result<OutboundRequest, String> {
+        let chain = Chain::compile(&self.steps(), std::iter::empty()).map_err(|e| e.to_string())?;
+        let body = match self.0["bodyBase64"].as_str() {
+            Some(encoded) => BASE64_STANDARD.decode(encoded).unwrap(),
+            None => self.text("body", "").as_bytes().to_vec(),
+        };
+        let url = self.text("url", "https://a.example/").parse().unwrap();
+        let method = self.text("method", "POST").parse().unwrap();
+        let mut request = OutboundRequest::new(method, url, body.into());
+        for (name, value) in self.0["headers"].as_object().into_iter().flatten() {
+            let value = value.as_str().unwrap().to_owned();
+            request.set_header(name, sealpost::domain::request::HeaderValue::Plain(value));
+        }
+        self.with_call(|call| chain.apply(&mut request, call, &[]))
+            .map_err(|e| e.to_string())
+            .map(|()| request)
+    }
+
+    /// A header of the request with every step applied; `None` where it is refused.
+    pub fn header(&self, name: &str) -> Option<String> {
+        let request = self.apply().ok()?;
+        let value = request.header(&name.to_ascii_lowercase())?;
+        Some(String::from_utf8(value.expose().to_vec()).unwrap())
+    }
+
+    /// What every step finds in a request.
+    pub fn verify(&self, captured: &Captured, tolerance: Duration) -> Vec<Finding> {
+        let chain = Chain::compile(&self.steps(), std::iter::empty()).unwrap();
+        self.with_call(|call| {
+            let check = Check { captured, call: *call, tolerance };
+            chain.steps().iter().flat_map(|step| step.verify(&check)).collect()
+        })
+    }
+}
+
+/// A request as its receiver gets it.
+pub fn captured(request: &OutboundRequest) -> Captured {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    Captured {
+        method: request.method,
+        url: request.full_url(),
+        headers: request.headers.iter().map(|h| (h.name.clone(), text(h.value.expose()))).collect(),
+        body: request.body.clone(),
+    }
+}
