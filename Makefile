@@ -19,6 +19,7 @@ test: fmt lint emulator producers
 
 bench: emulator
 	cargo bench --locked --bench delivery
+	cargo bench --locked --bench auth
 
 fmt:
 	cargo fmt --all --check

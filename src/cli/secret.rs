@@ -11,8 +11,8 @@ use clap::Subcommand;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::{Global, duration, input, output};
-use crate::auth;
+use super::{Global, auth, duration, input, output};
+use crate::auth::Chain;
 use crate::domain::certificate;
 use crate::domain::endpoint::AuthStep;
 use crate::domain::ids::{CustomerId, SecretId};
@@ -79,7 +79,8 @@ pub async fn run(global: &Global, verb: Secret) -> anyhow::Result<ExitCode> {
             if let Some(scheme) = scheme {
                 check_form(&scheme, &new)?;
             }
-            warn_of_end(certificate::facts(new.value.expose()), app.clock.now());
+            let facts = certificate::facts(new.value.expose());
+            warn_of_end(&name, facts.as_ref(), app.clock.now());
             match put_secret(&app, new).await.context("the value is refused")? {
                 PutResult::Put(version) if global.json => {
                     output::json(&json!({"version": version}))?
@@ -92,7 +93,14 @@ pub async fn run(global: &Global, verb: Secret) -> anyhow::Result<ExitCode> {
                 }
             }
         }
-        Secret::List { customer } => list(global, &app.secrets.list(customer.as_ref()).await?)?,
+        Secret::List { customer } => {
+            let secrets = app.secrets.list(customer.as_ref()).await?;
+            list(global, &secrets)?;
+            for (customer, id, secret) in &secrets {
+                let name = format!("{customer}/{id}");
+                warn_of_end(&name, secret.current.facts.as_ref(), app.clock.now());
+            }
+        }
         Secret::Delete { customer, secret } => {
             if !app.secrets.delete(&customer, &secret).await? {
                 bail!("customer {customer} has no secret {secret}");
@@ -109,32 +117,31 @@ pub async fn run(global: &Global, verb: Secret) -> anyhow::Result<ExitCode> {
 
 /// Whether the value could be the secret of a step with the scheme's usual settings.
 fn check_form(scheme: &str, new: &NewSecret) -> anyhow::Result<()> {
-    let known = || {
-        let names: Vec<_> = auth::REGISTRY.iter().map(|scheme| scheme.name()).collect();
-        format!("{scheme:?} is not a scheme: expected one of {}", names.join(", "))
-    };
-    let scheme = auth::scheme(scheme).with_context(known)?;
-    let mut step: AuthStep = serde_json::from_str(scheme.example())?;
+    let mut step: AuthStep = serde_json::from_str(auth::find(scheme)?.example())?;
     if step.settings.contains_key("secret") {
         step.settings.insert("secret".to_owned(), json!(new.secret));
     }
-    let chain = auth::Chain::compile(&[step], std::iter::empty())?;
+    let chain = Chain::compile(&[step], std::iter::empty())?;
     chain.check_secret(&new.secret, &new.value).map_err(|e| anyhow::anyhow!(e.problem))
 }
 
 /// How long before its end a certificate is warned about.
 const SOON: Duration = Duration::from_secs(30 * 24 * 3600);
 
-fn warn_of_end(facts: Option<Facts>, now: Timestamp) {
+fn warn_of_end(name: &str, facts: Option<&Facts>, now: Timestamp) {
     let Some(end) = facts.and_then(|facts| facts.not_after) else { return };
     if end <= now {
-        eprintln!("warning: the certificate ended at {end}");
+        output::note(&format!("warning: the certificate in {name} ended at {end}"));
     } else if end <= now.plus(SOON) {
-        eprintln!("warning: the certificate ends at {end}: get a new one and put it before then");
+        output::note(&format!("warning: the certificate in {name} ends at {end}: put a new one"));
     }
 }
 
-fn read_value(file: Option<&Path>, raw: bool) -> anyhow::Result<SecretBytes> {
+/// The value from a file, standard input or a prompt.
+///
+/// # Errors
+/// If it is empty or too long.
+pub fn read_value(file: Option<&Path>, raw: bool) -> anyhow::Result<SecretBytes> {
     let mut bytes = Zeroizing::new(Vec::new());
     match file {
         None if std::io::stdin().is_terminal() => {

@@ -38,7 +38,7 @@ use crate::vault::Vault;
 
 use decode::Decoded;
 pub use endpoint_book::{EndpointBook, compile, destinations};
-pub use grants::{Challenges, Tokens};
+pub use grants::{Challenges, Egress, Tokens};
 use sign::Signed;
 
 /// Why a message goes no further.

@@ -207,6 +207,7 @@ impl Pipeline {
     /// Records the health of an endpoint. Failing to harms no delivery: the next one learns it again.
     pub(super) async fn set_health(&self, known: &KnownEndpoint, health: &Health) {
         let (customer, endpoint) = (&known.endpoint.customer_id, &known.endpoint.endpoint_id);
+        self.tally.health(customer, endpoint, health);
         if let Err(error) = self.health.set(customer, endpoint, known.version, health).await {
             self.tally.fault(&error, endpoint.as_str());
         }

@@ -7,8 +7,8 @@ mod challenges;
 mod tokens;
 
 pub use challenges::Challenges;
-pub use tokens::Tokens;
-use tokens::{Egress, TokenError};
+use tokens::TokenError;
+pub use tokens::{Egress, Tokens};
 
 use super::resolve::{Resolved, ours};
 use super::sign::call_of;
@@ -103,9 +103,9 @@ impl Pipeline {
             TokenError::Unavailable { until, why } => {
                 (until, why, Reason::TokenUnavailable, "no access token")
             }
-            TokenError::Refused { until, why } => {
-                let health = Health::Deauthorized { why: why.clone(), probe_at: until };
-                if resolved.known.health != health {
+            TokenError::Refused { until, why, is_news } => {
+                if is_news {
+                    let health = Health::Deauthorized { why: why.clone(), probe_at: until };
                     self.set_health(&resolved.known, &health).await;
                 }
                 (until, why, Reason::EndpointDeauthorized, "endpoint deauthorized")

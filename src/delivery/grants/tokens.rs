@@ -61,9 +61,21 @@ pub enum TokenError {
         until: Timestamp,
         /// What it said.
         why: String,
+        /// Whether it was asked just now, by this caller.
+        is_news: bool,
     },
     /// Our own fault.
     Ours(Arc<Error>),
+}
+
+impl TokenError {
+    /// The same for a caller who did not ask.
+    fn remembered(&self) -> Self {
+        match self.clone() {
+            Self::Refused { until, why, .. } => Self::Refused { until, why, is_news: false },
+            other @ (Self::Invalid(_) | Self::Unavailable { .. } | Self::Ours(_)) => other,
+        }
+    }
 }
 
 /// The way to a token server.
@@ -93,12 +105,17 @@ struct Slot {
 
 #[derive(Default)]
 struct State {
-    /// What the token was asked for with; another one is asked for with other settings or secrets.
-    basis: Option<(Arc<TokenRequest>, Vec<(SecretId, SecretBytes)>)>,
+    basis: Option<Basis>,
     token: Option<Token>,
     fetched_at: Option<Timestamp>,
     failures: u32,
     failed: Option<TokenError>,
+}
+
+/// What a token was asked for with; with other settings or secrets, another one is asked for.
+struct Basis {
+    request: Arc<TokenRequest>,
+    secrets: Vec<(SecretId, SecretBytes)>,
 }
 
 /// What a slot has.
@@ -207,7 +224,7 @@ impl Tokens {
                         TokenError::Unavailable { until: until(WAIT_FOR_SERVER), why }
                     }
                     TokenFailure::Refused(why) => {
-                        TokenError::Refused { until: until(WAIT_FOR_PEOPLE), why }
+                        TokenError::Refused { until: until(WAIT_FOR_PEOPLE), why, is_news: true }
                     }
                 };
                 state.failed = Some(error.clone());
@@ -293,8 +310,9 @@ impl Slot {
         if !state.is_for(request, call) {
             let secrets = request.secrets().into_iter();
             let value = |id: &SecretId| Some((id.clone(), call.all(id).first()?.clone()));
-            let basis = Some((Arc::clone(request), secrets.filter_map(value).collect()));
-            *state = State { basis, ..State::default() };
+            let secrets = secrets.filter_map(value).collect();
+            let basis = Basis { request: Arc::clone(request), secrets };
+            *state = State { basis: Some(basis), ..State::default() };
         }
         let blocked = state.failed.as_ref().filter(|error| match error {
             TokenError::Unavailable { until, .. } | TokenError::Refused { until, .. } => {
@@ -308,17 +326,20 @@ impl Slot {
                 Found::Fresh(token.clone())
             }
             Some(token) if now < token.use_until => Found::Ending(token.clone()),
-            Some(_) | None => blocked.map_or(Found::Nothing, |error| Found::Failed(error.clone())),
+            Some(_) | None => {
+                blocked.map_or(Found::Nothing, |error| Found::Failed(error.remembered()))
+            }
         }
     }
 }
 
 impl State {
     fn is_for(&self, request: &Arc<TokenRequest>, call: &Call<'_>) -> bool {
-        let Some((basis, secrets)) = &self.basis else { return false };
+        let Some(basis) = &self.basis else { return false };
         let is_current = |(id, value): &(SecretId, SecretBytes)| {
             call.all(id).first().is_some_and(|current| current.is_same(value))
         };
-        (Arc::ptr_eq(basis, request) || basis == request) && secrets.iter().all(is_current)
+        let same_request = Arc::ptr_eq(&basis.request, request) || basis.request == *request;
+        same_request && basis.secrets.iter().all(is_current)
     }
 }
