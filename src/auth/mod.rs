@@ -12,6 +12,8 @@ pub mod api_key;
 pub mod basic;
 pub mod bearer;
 mod chain;
+pub mod jws;
+pub mod key;
 pub mod mtls;
 pub mod need;
 pub mod none;

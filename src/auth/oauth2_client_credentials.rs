@@ -4,6 +4,7 @@
 //! The token is fetched and kept by the pipeline; here is what is asked for, how the answer is read,
 //! and where the token goes.
 
+mod client;
 mod request;
 mod response;
 

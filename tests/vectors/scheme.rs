@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use sealpost::auth::need::Grant;
+use sealpost::auth::need::{Grant, Need};
 use sealpost::auth::oauth2_client_credentials::Token;
 use sealpost::auth::verify::{Captured, Check, Finding};
 use sealpost::auth::{Call, Chain};
@@ -94,6 +94,15 @@ impl Case<'_> {
         let request = self.apply().ok()?;
         let value = request.header(&name.to_ascii_lowercase())?;
         Some(String::from_utf8(value.expose().to_vec()).unwrap())
+    }
+
+    /// What the first step asks a token server for; an error where a secret is refused.
+    pub fn token_request(&self) -> Result<OutboundRequest, String> {
+        let chain = Chain::compile(&self.steps(), std::iter::empty()).map_err(|e| e.to_string())?;
+        let Some(Some(Need::Token(request))) = chain.needs().next() else {
+            return Err("no token is needed".to_owned());
+        };
+        self.with_call(|call| request.build(call)).map_err(|e| e.to_string())
     }
 
     /// What every step finds in a request.

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use url::Url;
-use url::form_urlencoded::{Serializer, byte_serialize};
-use zeroize::Zeroizing;
+use url::form_urlencoded::Serializer;
 
+use super::client::{Client, ClientAuthentication};
+use crate::auth::key::Algorithm;
 use crate::auth::{AuthError, Call, read_settings};
 use crate::domain::endpoint::Method;
 use crate::domain::field::FieldError;
@@ -17,20 +17,8 @@ use crate::domain::ids::SecretId;
 use crate::domain::request::{HeaderValue, OutboundRequest};
 use crate::domain::secret::SecretBytes;
 
-/// How the client proves who it is (OpenID Connect Core section 9).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum ClientAuthentication {
-    /// Basic authentication, both parts form-encoded first (RFC 6749 section 2.3.1).
-    #[default]
-    ClientSecretBasic,
-    /// Basic authentication as it is, for servers that do not decode.
-    ClientSecretBasicUnencoded,
-    /// `client_id` and `client_secret` among the parameters.
-    ClientSecretPost,
-    /// Nothing but `client_id`: the extra parameters prove who it is.
-    None,
-}
+/// The parameters of a request, in order.
+pub type Form<'f> = Vec<(&'f str, SecretBytes)>;
 
 /// A parameter's value.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -65,15 +53,21 @@ impl Texts {
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Settings {
+pub struct Settings {
     token_url: String,
     #[serde(default)]
     method: Method,
-    client_id: String,
+    pub client_id: String,
     #[serde(default)]
-    client_authentication: ClientAuthentication,
+    pub client_authentication: ClientAuthentication,
     #[serde(default)]
-    secret: Option<SecretId>,
+    pub secret: Option<SecretId>,
+    #[serde(default)]
+    pub algorithm: Option<Algorithm>,
+    #[serde(default)]
+    pub kid: Option<String>,
+    #[serde(default)]
+    pub assertion_audience: Option<String>,
     #[serde(default)]
     scope: Option<String>,
     #[serde(default)]
@@ -94,6 +88,7 @@ struct Settings {
 pub struct TokenRequest {
     settings: Settings,
     token_url: Url,
+    client: Client,
 }
 
 impl TokenRequest {
@@ -120,20 +115,12 @@ impl TokenRequest {
                 return Err(FieldError::new("method", "expected POST, PUT or GET"));
             }
         }
-        let needs_secret = settings.client_authentication != ClientAuthentication::None;
-        if needs_secret && settings.secret.is_none() {
-            let problem = "missing: expected the id of the secret with the client secret or key";
-            return Err(FieldError::new("secret", problem));
-        }
-        if !needs_secret && settings.secret.is_some() {
-            let problem = "client_authentication is none, so nothing would use it";
-            return Err(FieldError::new("secret", problem));
-        }
+        let client = Client::compile(&settings, &token_url)?;
         for (name, value) in &settings.headers {
             let path = format!("headers.{name}");
             check_header(name, value).map_err(|problem| FieldError::new(path, problem))?;
         }
-        Ok(Self { settings, token_url })
+        Ok(Self { settings, token_url, client })
     }
 
     /// Where the token is asked for.
@@ -164,6 +151,7 @@ impl TokenRequest {
         if self.settings.headers.values().any(in_header) {
             crate::auth::scheme::header_text(secret, value)?;
         }
+        self.client.check_secret(secret, value)?;
         text(secret, value).map(drop)
     }
 
@@ -178,7 +166,7 @@ impl TokenRequest {
         form.extend(s.scope.iter().map(|scope| ("scope", plain(scope))));
         form.extend(s.audience.as_slice().iter().map(|text| ("audience", plain(text))));
         form.extend(s.resource.as_slice().iter().map(|text| ("resource", plain(text))));
-        self.authenticate(&mut request, &mut form, call)?;
+        self.client.authenticate(&mut request, &mut form, call)?;
         for (name, parameter) in &s.body {
             form.push((name, value(parameter, call)?));
         }
@@ -211,43 +199,13 @@ impl TokenRequest {
         }
         Ok(request)
     }
-
-    fn authenticate<'f>(
-        &'f self,
-        request: &mut OutboundRequest,
-        form: &mut Vec<(&'f str, SecretBytes)>,
-        call: &Call<'_>,
-    ) -> Result<(), AuthError> {
-        let (s, client_id) = (&self.settings, &self.settings.client_id);
-        let secret = |id: &Option<SecretId>| {
-            let id = id.as_ref().ok_or_else(|| AuthError::new("the step names no secret"))?;
-            text(id, call.secret(id)?)
-        };
-        match s.client_authentication {
-            ClientAuthentication::None => form.push(("client_id", plain(client_id))),
-            ClientAuthentication::ClientSecretPost => {
-                form.push(("client_id", plain(client_id)));
-                form.push(("client_secret", plain(secret(&s.secret)?)));
-            }
-            ClientAuthentication::ClientSecretBasic => {
-                let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
-                let (id, secret) =
-                    (encoded(client_id), Zeroizing::new(encoded(secret(&s.secret)?)));
-                request.set_header("authorization", basic(&id, &secret));
-            }
-            ClientAuthentication::ClientSecretBasicUnencoded => {
-                request.set_header("authorization", basic(client_id, secret(&s.secret)?));
-            }
-        }
-        Ok(())
-    }
 }
 
-fn plain(text: &str) -> SecretBytes {
+pub fn plain(text: &str) -> SecretBytes {
     SecretBytes::new(text.as_bytes().to_vec())
 }
 
-fn text<'v>(id: &SecretId, value: &'v SecretBytes) -> Result<&'v str, AuthError> {
+pub fn text<'v>(id: &SecretId, value: &'v SecretBytes) -> Result<&'v str, AuthError> {
     let problem = "not UTF-8 text, which a parameter of a token request is";
     value.expose_str().ok_or_else(|| AuthError::of_secret(id, problem))
 }
@@ -263,24 +221,17 @@ fn value(parameter: &Parameter, call: &Call<'_>) -> Result<SecretBytes, AuthErro
     }
 }
 
-fn owned(form: Vec<(&str, SecretBytes)>) -> impl Iterator<Item = (String, SecretBytes)> {
+fn owned(form: Form<'_>) -> impl Iterator<Item = (String, SecretBytes)> {
     form.into_iter().map(|(name, value)| (name.to_owned(), value))
 }
 
-fn encode(form: Vec<(&str, SecretBytes)>) -> Result<bytes::Bytes, AuthError> {
+fn encode(form: Form<'_>) -> Result<bytes::Bytes, AuthError> {
     let mut serializer = Serializer::new(String::new());
     for (name, value) in &form {
         let text = value.expose_str().ok_or_else(|| AuthError::new("a parameter is not UTF-8"))?;
         serializer.append_pair(name, text);
     }
     Ok(serializer.finish().into())
-}
-
-fn basic(user: &str, password: &str) -> HeaderValue {
-    let pair = Zeroizing::new([user.as_bytes(), b":", password.as_bytes()].concat());
-    HeaderValue::Secret(SecretBytes::new(
-        format!("Basic {}", BASE64_STANDARD.encode(&*pair)).into_bytes(),
-    ))
 }
 
 fn check_header(name: &str, value: &Parameter) -> Result<(), String> {
