@@ -9,9 +9,12 @@
 //! it and hands it back as a [`need::Grant`].
 
 pub mod api_key;
+pub mod aws_sigv4;
 pub mod basic;
 pub mod bearer;
 mod chain;
+pub mod digest;
+mod hex;
 pub mod need;
 pub mod none;
 mod prepared;
@@ -30,6 +33,8 @@ pub static REGISTRY: &[&dyn Scheme] = &[
     &bearer::Bearer,
     &api_key::ApiKey,
     &standard_webhooks::StandardWebhooks,
+    &aws_sigv4::AwsSigV4,
+    &digest::Digest,
 ];
 
 /// The scheme of this name.
