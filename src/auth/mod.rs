@@ -9,9 +9,12 @@
 //! it and hands it back as a [`need::Grant`].
 
 pub mod api_key;
+pub mod aws_sigv4;
 pub mod basic;
 pub mod bearer;
 mod chain;
+pub mod digest;
+mod hex;
 pub mod jws;
 pub mod key;
 pub mod mtls;
@@ -36,6 +39,8 @@ pub static REGISTRY: &[&dyn Scheme] = &[
     &standard_webhooks::StandardWebhooks,
     &mtls::Mtls,
     &oauth2_client_credentials::OAuth2ClientCredentials,
+    &aws_sigv4::AwsSigV4,
+    &digest::Digest,
 ];
 
 /// The scheme of this name.

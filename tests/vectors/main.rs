@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod aws_sigv4;
 mod data;
+mod digest;
 mod egress;
 mod headers;
 mod jobs;
