@@ -185,7 +185,7 @@ mod tests {
             r#"Digest realm="a\"#,
             r#"Digest realm="a" nonce="b""#,
             "Digest nonce=n, realm=",
-            "Digest =x",
+            "=x",
             "Digest realm=\"a\"b",
         ];
         for rest in wrong {
