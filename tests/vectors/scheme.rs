@@ -7,7 +7,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use sealpost::auth::need::{Challenge, Grant, Need};
 use sealpost::auth::oauth2_client_credentials::Token;
 use sealpost::auth::verify::{Captured, Check, Finding};
-use sealpost::auth::{Call, Chain, Step};
+use sealpost::auth::{Call, Chain};
 use sealpost::domain::aws_role::AwsCredentials;
 use sealpost::domain::endpoint::AuthStep;
 use sealpost::domain::ids::SecretId;
@@ -135,11 +135,12 @@ impl Case<'_> {
         let chain = Chain::compile(&self.steps(), std::iter::empty()).unwrap();
         let grants = self.grants(&chain);
         self.with_call(|call| {
-            let of_step = |(step, grant): (&Box<dyn Step>, &Option<Grant>)| {
+            let mut found = Vec::new();
+            for (step, grant) in chain.steps().iter().zip(&grants) {
                 let call = Call { grant: grant.as_ref(), ..*call };
-                step.verify(&Check { captured, call, tolerance })
-            };
-            chain.steps().iter().zip(&grants).flat_map(of_step).collect()
+                found.extend(step.verify(&Check { captured, call, tolerance }));
+            }
+            found
         })
     }
 }
