@@ -12,6 +12,7 @@ pub mod api_key;
 pub mod basic;
 pub mod bearer;
 mod chain;
+pub mod hmac;
 pub mod need;
 pub mod none;
 mod prepared;
@@ -30,6 +31,7 @@ pub static REGISTRY: &[&dyn Scheme] = &[
     &bearer::Bearer,
     &api_key::ApiKey,
     &standard_webhooks::StandardWebhooks,
+    &hmac::Hmac,
 ];
 
 /// The scheme of this name.

@@ -5,8 +5,12 @@
 mod data;
 mod egress;
 mod headers;
+mod hmac;
+mod hmac_findings;
 mod jobs;
 mod scheme;
 mod schemes;
 mod secrets;
 mod signing;
+mod standard_webhooks;
+mod verification;
