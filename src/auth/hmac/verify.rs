@@ -43,6 +43,10 @@ fn examine(signer: &Signer, check: &Check<'_>, why: Why) -> Vec<Finding> {
     let headers = |name: &str| check.captured.one(name).map(|value| value.as_bytes().to_vec());
     let message = told.message(check.captured, &headers);
     let mut findings = told.faults(format, check, &message);
+    // What cannot be read need not be compared.
+    if findings.iter().any(|finding| finding.code == Code::Malformed) {
+        return findings;
+    }
     match told.fits(format, &message, &keys) {
         Ok(true) => {}
         Ok(false) => findings.push(why(&told, signer, check, &message, &keys)),
