@@ -26,6 +26,8 @@ impl Chain {
     ) -> Result<Self, FieldError> {
         let mut set: Vec<Part> = taken.map(Part::Header).collect();
         let mut covers_url = None;
+        // The first step that sets something but the body: what it sets may be made of the body.
+        let mut sets_else = None;
         let mut chain = Vec::with_capacity(steps.len());
         for (index, step) in steps.iter().enumerate() {
             let path = format!("auth[{index}]");
@@ -51,8 +53,16 @@ impl Chain {
                     );
                     return Err(FieldError::new(path, problem));
                 }
+                if let (Part::Body(_), Some(earlier)) = (&part, sets_else) {
+                    let problem = format!(
+                        "changes the body, which auth[{earlier}] may sign: put it before that step"
+                    );
+                    return Err(FieldError::new(path, problem));
+                }
                 set.push(part);
             }
+            let is_else = compiled.sets().iter().any(|part| !matches!(part, Part::Body(_)));
+            sets_else = sets_else.or(is_else.then_some(index));
             covers_url = covers_url.or(compiled.covers_url().then_some(index));
             chain.push(compiled);
         }

@@ -15,6 +15,7 @@ pub mod bearer;
 mod chain;
 pub mod digest;
 mod hex;
+pub mod hmac;
 pub mod jws;
 pub mod key;
 pub mod mtls;
@@ -41,6 +42,7 @@ pub static REGISTRY: &[&dyn Scheme] = &[
     &oauth2_client_credentials::OAuth2ClientCredentials,
     &aws_sigv4::AwsSigV4,
     &digest::Digest,
+    &hmac::Hmac,
 ];
 
 /// The scheme of this name.
