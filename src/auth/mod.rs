@@ -13,6 +13,7 @@ pub mod basic;
 pub mod bearer;
 mod chain;
 pub mod jws;
+pub mod jwt;
 pub mod key;
 pub mod need;
 pub mod none;
@@ -32,6 +33,7 @@ pub static REGISTRY: &[&dyn Scheme] = &[
     &bearer::Bearer,
     &api_key::ApiKey,
     &standard_webhooks::StandardWebhooks,
+    &jwt::Jwt,
 ];
 
 /// The scheme of this name.
