@@ -143,6 +143,10 @@ impl JwtStep {
         let bearer = if settings.header == "authorization" { "Bearer " } else { "" };
         let prefix = settings.prefix.clone().unwrap_or_else(|| bearer.to_owned());
         header::check_value(&prefix).map_err(|e| FieldError::new("prefix", e.to_string()))?;
+        if prefix.starts_with([' ', '\t']) {
+            let problem = "begins with white space, which receivers cut off";
+            return Err(FieldError::new("prefix", problem));
+        }
         if settings.kid.as_deref() == Some("") {
             return Err(FieldError::new("kid", "empty; expected the key's id, or leave it out"));
         }

@@ -12,6 +12,7 @@ pub mod api_key;
 pub mod basic;
 pub mod bearer;
 mod chain;
+pub mod http_message_signatures;
 pub mod jws;
 pub mod jwt;
 pub mod key;
@@ -34,6 +35,7 @@ pub static REGISTRY: &[&dyn Scheme] = &[
     &api_key::ApiKey,
     &standard_webhooks::StandardWebhooks,
     &jwt::Jwt,
+    &http_message_signatures::HttpMessageSignatures,
 ];
 
 /// The scheme of this name.
