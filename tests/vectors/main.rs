@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod content_digest;
 mod data;
 mod egress;
 mod headers;
 mod jobs;
+mod jwt;
+mod message_signatures;
 mod scheme;
 mod schemes;
 mod secrets;
