@@ -16,7 +16,9 @@ mod chain;
 pub mod digest;
 mod hex;
 pub mod hmac;
+pub mod http_message_signatures;
 pub mod jws;
+pub mod jwt;
 pub mod key;
 pub mod mtls;
 pub mod need;
@@ -43,6 +45,8 @@ pub static REGISTRY: &[&dyn Scheme] = &[
     &aws_sigv4::AwsSigV4,
     &digest::Digest,
     &hmac::Hmac,
+    &jwt::Jwt,
+    &http_message_signatures::HttpMessageSignatures,
 ];
 
 /// The scheme of this name.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod aws_sigv4;
+mod content_digest;
 mod data;
 mod digest;
 mod egress;
@@ -10,7 +11,9 @@ mod headers;
 mod hmac;
 mod hmac_findings;
 mod jobs;
+mod jwt;
 mod laws;
+mod message_signatures;
 mod oauth2;
 mod scheme;
 mod schemes;
