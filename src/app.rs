@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 #[cfg(feature = "aws")]
 use crate::adapters::aws::{
-    Clients, KmsKeys,
+    Clients, KmsKeys, StsRoles,
     dynamodb::{DynamoDeliveries, DynamoEndpoints, DynamoHealth, DynamoSecrets, tables},
     sqs::SqsQueue,
 };
@@ -17,12 +17,14 @@ use crate::adapters::system::{SystemChance, SystemClock};
 #[cfg(feature = "aws")]
 use crate::config::TablePrefix;
 use crate::config::{AwsConfig, Config};
-use crate::delivery::{Challenges, EndpointBook, Pipeline, Tokens};
+use crate::delivery::{Challenges, EndpointBook, Pipeline, Roles, Tokens};
+#[cfg(feature = "aws")]
+use crate::domain::aws_role::RolePolicy;
 use crate::egress::client::Client;
 use crate::egress::guard::Guard;
 use crate::egress::resolver::SystemResolver;
 use crate::ports::{
-    Chance, Clock, Deliveries, Endpoints, HealthStore, Keys, Queue, Result, Secrets,
+    AwsRoles, Chance, Clock, Deliveries, Endpoints, HealthStore, Keys, Queue, Result, Secrets,
 };
 use crate::telemetry::Tally;
 use crate::vault::Vault;
@@ -56,6 +58,8 @@ pub struct App {
     pub deliveries: Arc<dyn Deliveries>,
     /// The vault.
     pub vault: Vault,
+    /// Who gives the credentials of AWS roles.
+    pub roles: Option<Arc<dyn AwsRoles>>,
     /// What may be called.
     pub guard: Arc<Guard>,
     /// The time.
@@ -83,6 +87,7 @@ struct Parts {
     health: Arc<dyn HealthStore>,
     deliveries: Arc<dyn Deliveries>,
     keys: Arc<dyn Keys>,
+    roles: Option<Arc<dyn AwsRoles>>,
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
 }
@@ -149,6 +154,7 @@ impl App {
             health: Arc::new(DynamoHealth::new(dynamodb, prefix)),
             deliveries: Arc::new(DynamoDeliveries::new(dynamodb, prefix)),
             keys: Arc::new(KmsKeys::new(&clients.kms, aws.kms_key_id.as_str())),
+            roles: Some(Arc::new(StsRoles::new(clients, Arc::clone(&clock)))),
             clock,
             chance,
         };
@@ -195,14 +201,31 @@ impl App {
             health: Arc::new(SqliteHealth(database)),
             deliveries: Arc::new(deliveries),
             keys: Arc::new(KeyFile::open_or_create(&data.key_file())?),
+            roles: Self::roles(&config, &clock).await?,
             clock,
             chance,
         };
         Ok(Self::assemble(parts, config))
     }
 
+    /// Who gives the credentials of AWS roles, where the settings allow any.
+    #[cfg(feature = "aws")]
+    async fn roles(config: &Config, clock: &Arc<dyn Clock>) -> Result<Option<Arc<dyn AwsRoles>>> {
+        if config.auth.role_policy() == RolePolicy::default() {
+            return Ok(None);
+        }
+        let clients = Clients::load().await?;
+        Ok(Some(Arc::new(StsRoles::new(&clients, Arc::clone(clock)))))
+    }
+
+    #[cfg(not(feature = "aws"))]
+    async fn roles(_: &Config, _: &Arc<dyn Clock>) -> Result<Option<Arc<dyn AwsRoles>>> {
+        Ok(None)
+    }
+
     fn assemble(parts: Parts, config: Config) -> Self {
-        let Parts { queue, endpoints, secrets, health, deliveries, keys, clock, chance } = parts;
+        let Parts { queue, endpoints, secrets, health, deliveries, keys, roles, clock, chance } =
+            parts;
         let vault = Vault::new(
             Arc::clone(&secrets),
             keys,
@@ -220,6 +243,7 @@ impl App {
             health,
             deliveries,
             vault,
+            roles,
             guard,
             clock,
             chance,
@@ -248,6 +272,7 @@ impl App {
             health: Arc::clone(&self.health),
             deliveries: Arc::clone(&self.deliveries),
             tokens: Tokens::default(),
+            roles: Roles { policy: self.config.auth.role_policy(), aws: self.roles.clone() },
             challenges: Challenges::default(),
             client,
             guard: Arc::clone(&self.guard),

@@ -1,6 +1,5 @@
 //! The auth steps of one endpoint, in order.
 
-use bytes::Bytes;
 use url::Url;
 
 use super::need::{Grant, Need};
@@ -137,8 +136,8 @@ impl Chain {
         Ok(())
     }
 
-    /// Applies every step but those that wait for the server's challenge, to a request that is to
-    /// bring it by being refused. The message is taken out: it is not authenticated as configured.
+    /// Applies to a request that carries no message those steps alone that a server needs before it
+    /// can ask for anything: the certificate.
     ///
     /// # Errors
     /// As [`Chain::apply`].
@@ -146,15 +145,8 @@ impl Chain {
         &self,
         request: &mut OutboundRequest,
         call: &Call<'_>,
-        grants: &[Option<Grant>],
     ) -> Result<(), AuthError> {
-        request.body = Bytes::new();
-        for (index, step) in self.0.iter().enumerate() {
-            let grant = grants.get(index).and_then(Option::as_ref);
-            if grant.is_some() || !matches!(step.need(), Some(Need::Challenge)) {
-                step.apply(request, &Call { grant, ..*call })?;
-            }
-        }
-        Ok(())
+        let mut steps = self.0.iter().filter(|step| step.sets().contains(&Part::Identity));
+        steps.try_for_each(|step| step.apply(request, call))
     }
 }

@@ -74,6 +74,11 @@ impl Step for Settings {
     }
 
     fn apply(&self, request: &mut OutboundRequest, call: &Call<'_>) -> Result<(), AuthError> {
+        if request.url.scheme() != "https" {
+            let problem =
+                "a client certificate is shown in a TLS handshake, and the URL is not https";
+            return Err(AuthError::new(problem));
+        }
         let value = call.secret(&self.secret)?;
         let identity = self.identities.get(value, |value| {
             self.check_secret(&self.secret, value)?;
@@ -114,7 +119,8 @@ fn check(pem: &[u8]) -> Result<(), String> {
     let key = match (keys.next(), keys.next()) {
         (Some(Ok(key)), None) => key,
         (Some(_), Some(_)) => return Err("there is more than one private key in it".to_owned()),
-        (Some(Err(e)), None) => return Err(format!("its private key does not parse: {e}")),
+        // The parser's words repeat what it could not read.
+        (Some(Err(_)), None) => return Err(certificate::NOT_PEM.to_owned()),
         (None, _) if contains(pem, b"ENCRYPTED PRIVATE KEY") => {
             return Err("its private key is encrypted: decrypt it first, for instance with \
                         `openssl pkey`"
@@ -133,7 +139,10 @@ fn check(pem: &[u8]) -> Result<(), String> {
         rustls::Error::InconsistentKeys(_) => {
             "its private key is not that of the first certificate".to_owned()
         }
-        other => format!("its private key cannot be used: {other}"),
+        _ => {
+            "its private key cannot be used: expected RSA, ECDSA P-256, P-384 or P-521, or Ed25519"
+                .to_owned()
+        }
     })
 }
 

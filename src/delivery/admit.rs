@@ -1,5 +1,7 @@
 //! Resolved → admitted: an attempt may be made now.
 
+use std::time::Duration;
+
 use super::Halt;
 use super::resolve::Resolved;
 use crate::domain::decide::{Standing, too_late};
@@ -29,7 +31,33 @@ impl Resolved<'_> {
             None => Ok(Halt::Park(until, why)),
         }
     }
+
+    /// A wait for others until `until`, or until shortly before the job's last moment if that is
+    /// sooner, because they may be ready before; then the job is given up for `reason`.
+    pub fn wait_within(
+        &self,
+        now: Timestamp,
+        until: Timestamp,
+        what: &'static str,
+        reason: Reason,
+        why: &str,
+    ) -> Halt {
+        let standing = self.standing();
+        let oldest = standing.accepted_at.plus(self.known.endpoint.retry.max_age);
+        let end = standing.expires_at.map_or(oldest, |expiry| expiry.min(oldest));
+        let last_chance = end.minus(LAST_CHANCE);
+        if until <= last_chance {
+            return Halt::Park(until, what);
+        }
+        if now < last_chance {
+            return Halt::Park(last_chance, what);
+        }
+        Halt::DeadLetter(reason, format!("{why}; the job may wait no longer"))
+    }
 }
+
+/// How long before a job's last moment it is tried for the last time: queues count in seconds.
+const LAST_CHANCE: Duration = Duration::from_secs(5);
 
 /// Admits a job, or says when it may come back.
 pub fn admit(resolved: Resolved<'_>, now: Timestamp) -> Result<Admitted<'_>, Halt> {
@@ -43,11 +71,9 @@ pub fn admit(resolved: Resolved<'_>, now: Timestamp) -> Result<Admitted<'_>, Hal
         Health::Active => None,
         Health::Paused { until } => Some(*until),
         Health::Deauthorized { why, probe_at } if *probe_at > now => {
-            let wait = resolved.wait(*probe_at, "endpoint deauthorized");
-            return Err(wait.unwrap_or_else(|too_late| {
-                let why = format!("{why}; {too_late} before it is asked again");
-                Halt::DeadLetter(Reason::EndpointDeauthorized, why)
-            }));
+            let reason = Reason::EndpointDeauthorized;
+            let what = "endpoint deauthorized";
+            return Err(resolved.wait_within(now, *probe_at, what, reason, why));
         }
         Health::Deauthorized { .. } => None,
         Health::Disabled { why } => {

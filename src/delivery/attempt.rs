@@ -7,12 +7,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::claim::Claimed;
 use super::resolve::{OpenSecrets, Resolved};
-use super::sign::{Signed, apply};
+use super::sign::{Signed, apply, lacks_challenge};
 use super::withhold::withhold_secrets;
 use super::{Halt, Pipeline};
 use crate::domain::decide::{Disposition, decide};
 use crate::domain::delivery::DeliveryKey;
-use crate::domain::outcome::{Attempt, AttemptOutcome};
+use crate::domain::outcome::{Attempt, AttemptOutcome, Phase};
 use crate::domain::reason::Reason;
 use crate::domain::request::OutboundRequest;
 use crate::domain::retry_after;
@@ -68,8 +68,9 @@ impl Pipeline {
         signed: &Signed<'_>,
         stop: &CancellationToken,
     ) -> Result<Attempt, Halt> {
-        let (refused, challenges) =
-            self.call(signed, &signed.resolved.secrets, &signed.request, stop).await?;
+        let (refused, challenges) = self
+            .call(signed, &signed.resolved.secrets, &signed.request, signed.opens, stop)
+            .await?;
         if signed.opens && refused.outcome.is_success() {
             // It carried no message, and what is not authenticated as configured is not sent.
             let why = format!(
@@ -86,16 +87,21 @@ impl Pipeline {
         let is_new = secrets.is_some();
         let secrets = secrets.unwrap_or_else(|| signed.resolved.secrets.clone());
         let resolved = Resolved { secrets, ..signed.resolved.clone() };
-        let grants = self.renewed_grants(&resolved, &signed.grants, &challenges).await;
+        let grants = self.renewed_grants(&resolved, &signed.grants, &challenges).await?;
         if !is_new && grants.is_none() {
             return Ok(refused);
         }
         let grants = grants.unwrap_or_else(|| signed.grants.clone());
+        if lacks_challenge(&resolved, &grants) {
+            // The refusal brought none, and another call without the message would bring no other.
+            return Ok(refused);
+        }
         // What cannot be applied leaves the refusal standing; a fault of ours does not make the old
         // secret the endpoint's fault.
         match apply(&resolved, &signed.unsigned, &grants, &*self.chance, self.clock.now()) {
             Ok(request) => {
-                let (attempt, _) = self.call(signed, &resolved.secrets, &request, stop).await?;
+                let (attempt, _) =
+                    self.call(signed, &resolved.secrets, &request, false, stop).await?;
                 Ok(attempt)
             }
             Err(_) => Ok(refused),
@@ -149,6 +155,7 @@ impl Pipeline {
         signed: &Signed<'_>,
         secrets: &OpenSecrets,
         request: &OutboundRequest,
+        opens: bool,
         stop: &CancellationToken,
     ) -> Result<(Attempt, Vec<String>), Halt> {
         let endpoint = &signed.resolved.known.endpoint;
@@ -159,7 +166,14 @@ impl Pipeline {
         let challenges =
             reply.result.as_ref().map_or(&[][..], |answer| &answer.challenges).to_vec();
         let address = reply.address.map(|address| address.to_string());
-        let (outcome, said) = outcome(reply, self.clock.now(), endpoint.retry.max_delay);
+        let (mut outcome, said) = outcome(reply, self.clock.now(), endpoint.retry.max_delay);
+        if let AttemptOutcome::Failed { phase } = &mut outcome
+            && opens
+            && phase.is_ambiguous()
+        {
+            // Whatever became of it, it carried no message.
+            *phase = Phase::BeforeWrite;
+        }
         let detail = withhold_secrets(said, secrets, request);
         Ok((Attempt { number, at, duration_ms, address, outcome, detail }, challenges))
     }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use super::grants::LONGEST_RENEWAL;
 use super::sign::Signed;
 use super::{Fencing, Halt, Pipeline};
+use crate::auth::need::Need;
 use crate::domain::reason::Reason;
 use crate::ports::deliveries::{Claim, ClaimRequest};
 
@@ -34,15 +36,18 @@ impl Pipeline {
         if self.fencing == Fencing::Retries && !seen_before && !careful {
             return Ok(Claimed { signed, token: None });
         }
+        let needs = signed.resolved.known.chain.needs();
+        let tokens = needs.filter(|need| matches!(need, Some(Need::Token(_)))).count();
+        let tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
         let token = self.chance.token();
         let request = ClaimRequest {
             key: decoded.key.clone(),
             attempt,
             token: token.clone(),
             now: self.clock.now(),
-            // The call, once more after a refusal with a new secret, and what lies between: the
-            // claim itself, reading the secret, recording the outcome.
-            lease: endpoint.timeout * 2 + MARGIN,
+            // The call, once more after a refusal with a new secret or token, and what lies between:
+            // the claim itself, reading the secret, fetching the tokens, recording the outcome.
+            lease: endpoint.timeout * 2 + LONGEST_RENEWAL * tokens + MARGIN,
         };
         match self.deliveries.claim(request).await? {
             Claim::Granted { after_lost_claimer: true } if careful => {

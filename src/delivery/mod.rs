@@ -38,7 +38,8 @@ use crate::vault::Vault;
 
 use decode::Decoded;
 pub use endpoint_book::{EndpointBook, compile, destinations};
-pub use grants::{Challenges, Egress, Tokens};
+use grants::Learning;
+pub use grants::{Challenges, Egress, Roles, Tokens};
 use sign::Signed;
 
 /// Why a message goes no further.
@@ -86,6 +87,8 @@ pub struct Pipeline {
     pub deliveries: Arc<dyn Deliveries>,
     /// The access tokens of endpoints that need one.
     pub tokens: Tokens,
+    /// The AWS roles that requests may be signed as.
+    pub roles: Roles,
     /// The challenges of servers that want an answer to one.
     pub challenges: Challenges,
     /// The way out.
@@ -163,7 +166,7 @@ impl Pipeline {
         let resolved = self.resolve(decoded, self.clock.now(), since).await?;
         let admitted = admit::admit(resolved, self.clock.now())?;
         let built = build::build(admitted, &self.guard)?;
-        let grants = self.grants(&built.resolved).await?;
+        let grants = self.grants(&built.resolved, Learning::Yes).await?;
         sign::sign(built, grants, &*self.chance, self.clock.now())
     }
 }

@@ -3,6 +3,7 @@
 use tokio::time::Instant;
 
 use super::decode::decode;
+use super::grants::Learning;
 use super::{Halt, Pipeline, admit, build, sign};
 use crate::domain::field::FieldError;
 use crate::domain::request::OutboundRequest;
@@ -53,7 +54,8 @@ impl Pipeline {
             let admitted =
                 admit::admit(self.resolve(&decoded, now, Some(Instant::now())).await?, now)?;
             let built = build::build(admitted, &self.guard)?;
-            let grants = self.grants(&built.resolved).await?;
+            // What a look at a request shows is no reason to stop the deliveries, or to begin them.
+            let grants = self.grants(&built.resolved, Learning::No).await?;
             sign::sign(built, grants, &*self.chance, now)
         };
         match signed.await {

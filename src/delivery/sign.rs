@@ -4,8 +4,11 @@ use super::Halt;
 use super::build::Built;
 use super::grants::Grants;
 use super::resolve::Resolved;
+use bytes::Bytes;
+
 use crate::auth::need::Need;
 use crate::auth::{AuthError, Call, Part};
+use crate::domain::endpoint::Method;
 use crate::domain::reason::Reason;
 use crate::domain::request::OutboundRequest;
 use crate::domain::timestamp::Timestamp;
@@ -39,7 +42,7 @@ pub fn sign<'d>(
 }
 
 /// Whether a step waits for the server's challenge.
-fn lacks_challenge(resolved: &Resolved<'_>, grants: &Grants) -> bool {
+pub fn lacks_challenge(resolved: &Resolved<'_>, grants: &Grants) -> bool {
     let mut needs = resolved.known.chain.needs().zip(grants);
     needs.any(|(need, grant)| matches!(need, Some(Need::Challenge)) && grant.is_none())
 }
@@ -64,11 +67,12 @@ pub fn apply(
             return Err(refuse(&format!("headers.{header}: an auth step sets this header")));
         }
     }
-    let mut request = unsigned.clone();
     let nonce = || chance.token();
     let call = call_of(resolved, &nonce, now);
-    let applied = if lacks_challenge(resolved, grants) {
-        chain.apply_to_opening(&mut request, &call, grants)
+    let opens = lacks_challenge(resolved, grants);
+    let mut request = if opens { opening(unsigned) } else { unsigned.clone() };
+    let applied = if opens {
+        chain.apply_to_opening(&mut request, &call)
     } else {
         chain.apply(&mut request, &call, grants)
     };
@@ -93,4 +97,24 @@ pub fn call_of<'c>(
         secrets: &resolved.secrets,
         grant: None,
     }
+}
+
+/// The request that brings the server's challenge by being refused. It carries nothing of the message,
+/// not even its id: a server that remembers ids must not take it for the message. Where the method
+/// alone would do something, it is a HEAD.
+fn opening(unsigned: &OutboundRequest) -> OutboundRequest {
+    let method = match unsigned.method {
+        Method::Post => Method::Post,
+        Method::Put
+        | Method::Patch
+        | Method::Delete
+        | Method::Get
+        | Method::Head
+        | Method::Options => Method::Head,
+    };
+    let mut request = OutboundRequest::new(method, unsigned.url.clone(), Bytes::new());
+    request.secret_path.clone_from(&unsigned.secret_path);
+    let is_kept = |name: &str| matches!(name, "user-agent" | "content-type");
+    request.headers = unsigned.headers.iter().filter(|h| is_kept(&h.name)).cloned().collect();
+    request
 }

@@ -7,6 +7,10 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use crate::domain::secret::Facts;
 use crate::domain::timestamp::Timestamp;
 
+/// What is said of a text that is cut short, or has lost its line breaks.
+pub const NOT_PEM: &str = "it is not PEM: expected lines that begin with -----BEGIN and end with -----END, \
+                           each on a line of its own";
+
 /// The certificates of a PEM text in DER, in order.
 ///
 /// # Errors
@@ -14,10 +18,11 @@ use crate::domain::timestamp::Timestamp;
 pub fn chain(pem: &[u8]) -> Result<Vec<Vec<u8>>, String> {
     let mut chain = Vec::new();
     for certificate in CertificateDer::pem_slice_iter(pem) {
-        let certificate = certificate.map_err(|e| format!("it is not PEM: {e}"))?;
+        // The parser's words repeat the line that it could not read, which may hold a key.
+        let certificate = certificate.map_err(|_| NOT_PEM.to_owned())?;
         let number = chain.len() + 1;
         X509Certificate::from_der(&certificate)
-            .map_err(|e| format!("certificate {number} in it does not parse: {e}"))?;
+            .map_err(|_| format!("certificate {number} in it does not parse"))?;
         chain.push(certificate.to_vec());
     }
     if chain.is_empty() {

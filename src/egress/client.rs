@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -53,6 +54,18 @@ pub struct Failure {
     pub detail: String,
 }
 
+/// How much of a response's body is kept, and how long it may take once the status is there.
+#[derive(Debug, Clone, Copy)]
+pub struct Keep {
+    /// At most so many bytes.
+    pub bytes: usize,
+    /// At most so long.
+    pub time: Duration,
+}
+
+/// What is kept of an endpoint's answer: enough to see what it was.
+const EXCERPT: Keep = Keep { bytes: MAX_EXCERPT, time: Duration::from_secs(2) };
+
 /// The client.
 pub struct Client {
     pools: Pools,
@@ -79,17 +92,17 @@ impl Client {
         deadline: Instant,
         stop: &CancellationToken,
     ) -> Result<Reply> {
-        self.send_keeping(request, MAX_EXCERPT, deadline, stop).await
+        self.send_keeping(request, EXCERPT, deadline, stop).await
     }
 
-    /// As [`Client::send`], keeping up to `keep` bytes of the response's body.
+    /// As [`Client::send`], keeping more or less of the response's body.
     ///
     /// # Errors
     /// As [`Client::send`].
     pub async fn send_keeping(
         &self,
         request: &OutboundRequest,
-        keep: usize,
+        keep: Keep,
         deadline: Instant,
         stop: &CancellationToken,
     ) -> Result<Reply> {
@@ -120,7 +133,7 @@ impl Client {
 
 async fn read(
     response: http::Response<hyper::body::Incoming>,
-    keep: usize,
+    keep: Keep,
     capture: &CaptureConnection,
     deadline: Instant,
 ) -> Answer {

@@ -10,6 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
+use crate::domain::certificate::NOT_PEM;
 use crate::domain::client_identity::ClientIdentity;
 use crate::ports::{Error, Result};
 
@@ -69,8 +70,10 @@ impl Trust {
                 let pem = identity.certificate.expose();
                 let chain: std::result::Result<Vec<_>, _> =
                     CertificateDer::pem_slice_iter(pem).collect();
-                let chain = chain.map_err(|e| failed(e.to_string()))?;
-                let key = PrivateKeyDer::from_pem_slice(pem).map_err(|e| failed(e.to_string()))?;
+                // The parser's words repeat what it could not read.
+                let chain = chain.map_err(|_| failed(NOT_PEM.to_owned()))?;
+                let key =
+                    PrivateKeyDer::from_pem_slice(pem).map_err(|_| failed(NOT_PEM.to_owned()))?;
                 builder.with_client_auth_cert(chain, key).map_err(|e| failed(e.to_string()))?
             }
         };

@@ -73,17 +73,25 @@ pub struct Bench {
     pub app: App,
     pub pipeline: Pipeline,
     pub clock: Arc<TestClock>,
-    _directory: tempfile::TempDir,
+    config: Config,
+    directory: tempfile::TempDir,
 }
 
 impl Bench {
     pub async fn open(config: Config) -> Self {
         let (directory, clock) = (tempfile::tempdir().unwrap(), TestClock::start());
         let shared: Arc<dyn Clock> = Arc::clone(&clock) as _;
-        let app = App::embedded_with_clock(directory.path(), config, Role::Worker, shared);
+        let app = App::embedded_with_clock(directory.path(), config.clone(), Role::Worker, shared);
         let app = app.await.unwrap();
         let pipeline = app.pipeline().unwrap();
-        Self { app, pipeline, clock, _directory: directory }
+        Self { app, pipeline, clock, config, directory }
+    }
+
+    /// Another process on the same data.
+    pub async fn elsewhere(&self) -> App {
+        let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as _;
+        let (root, config) = (self.directory.path(), self.config.clone());
+        App::embedded_with_clock(root, config, Role::Command, clock).await.unwrap()
     }
 
     /// Delivers every message that is due, all at once; how many there were.

@@ -8,6 +8,7 @@ use sealpost::domain::reason::Reason;
 use serde_json::json;
 
 use crate::bench::{Bench, enqueue, loopback, put, put_secret};
+use crate::server::{Then, listen};
 use crate::web::Web;
 
 /// A server that takes answers to its present nonce, and says so.
@@ -76,6 +77,66 @@ async fn a_server_that_asks_for_nothing_gets_nothing() {
     assert_eq!((dead.len(), dead[0].reason), (1, Reason::AuthFailed));
     assert!(web.all().iter().all(|call| call.ends_with("\r\n\r\n")), "the message stayed here");
     assert_eq!(bench.app.tally.counts().delivered, 0);
+}
+
+#[tokio::test]
+async fn what_asks_for_the_challenge_tells_nothing_of_the_message() {
+    for (method, asks_with) in
+        [("POST", "POST"), ("PUT", "HEAD"), ("DELETE", "HEAD"), ("GET", "HEAD")]
+    {
+        let web = server(Arc::new(Mutex::new("n1"))).await;
+        let bench = Bench::open(loopback()).await;
+        let auth = json!([{"scheme": "api_key", "in": "header", "name": "x-key", "secret": "s"},
+                          {"scheme": "digest", "username": "u", "secret": "s"}]);
+        put(
+            &bench.app,
+            json!({"customerId": "c", "endpointId": "e", "url": web.origin,
+                               "method": method, "auth": auth, "headers": {"x-own": "1"}}),
+        )
+        .await;
+        put_secret(&bench.app, "password", &[&web.origin]).await;
+        deliver(&bench).await;
+        let calls = web.all();
+        assert!(calls[0].starts_with(&format!("{asks_with} /")), "{}", calls[0]);
+        for absent in ["webhook-id", "idempotency-key", "x-key", "x-own"] {
+            assert!(!calls[0].contains(absent), "{absent}: {}", calls[0]);
+            assert!(calls[1].contains(absent) || absent == "x-own", "{}", calls[1]);
+        }
+        assert!(calls[1].starts_with(&format!("{method} /")) && calls[1].contains("x-own: 1"));
+        assert_eq!(bench.app.tally.counts().delivered, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_without_a_challenge_never_lets_the_message_out() {
+    for refusal in ["403 Forbidden", "401 Unauthorized\r\nwww-authenticate: Bearer"] {
+        let web = Web::start(move |_| (refusal.to_owned(), String::new())).await;
+        let bench = bench(&web).await;
+        // The worker knows the old value; a new one is stored elsewhere.
+        let (customer, secret) = ("c".parse().unwrap(), "s".parse().unwrap());
+        bench.pipeline.vault.open(&customer, &secret).await.unwrap();
+        let elsewhere = bench.elsewhere().await;
+        put_secret(&elsewhere, "new", &[&web.origin]).await;
+        deliver(&bench).await;
+        assert_eq!((bench.app.tally.counts().retried, web.count()), (1, 1), "{refusal}");
+        assert!(web.all()[0].ends_with("\r\n\r\n"), "{}", web.all()[0]);
+    }
+}
+
+#[tokio::test]
+async fn a_call_without_the_message_is_never_ambiguous() {
+    let (address, _seen) = listen(Then::Reset(Vec::new())).await;
+    let bench = Bench::open(loopback()).await;
+    let origin = format!("http://{address}");
+    let auth = json!([{"scheme": "digest", "username": "u", "secret": "s"}]);
+    let retry = json!({"retryAmbiguous": false});
+    let endpoint =
+        json!({"customerId": "c", "endpointId": "e", "url": origin, "auth": auth, "retry": retry});
+    put(&bench.app, endpoint).await;
+    put_secret(&bench.app, "password", &[&origin]).await;
+    deliver(&bench).await;
+    assert_eq!(bench.app.tally.counts().retried, 1);
+    assert!(bench.dead_letters().await.is_empty());
 }
 
 #[tokio::test]

@@ -18,6 +18,8 @@ const REFRESH_BEFORE: Duration = Duration::from_secs(5 * 60);
 /// A token is not sent any more this long before its end, or a tenth of its lifetime if that is less:
 /// it has to be valid still when it arrives.
 const MARGIN: Duration = Duration::from_secs(10);
+/// Tokens that end sooner have ended before they arrive.
+const SHORTEST_LIFETIME: f64 = 5.0;
 /// Longest piece of a server's words that is repeated, in bytes.
 const MAX_WORDS: usize = 300;
 
@@ -116,9 +118,9 @@ fn granted(body: &[u8], now: Timestamp) -> Result<Token, TokenFailure> {
         Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     };
     let lifetime = seconds
-        .filter(|seconds| seconds.is_finite() && *seconds > 0.0)
+        .filter(|seconds| seconds.is_finite() && *seconds >= SHORTEST_LIFETIME)
         .map(|seconds| Duration::from_secs_f64(seconds.min(LONGEST_LIFETIME.as_secs_f64())))
-        .ok_or_else(|| strange("expires_in is not a number of seconds above 0"))?;
+        .ok_or_else(|| strange("expires_in is not a number of seconds from 5 up"))?;
     let before_end = |margin| now.plus(lifetime.saturating_sub(margin));
     Ok(Token {
         value: token,

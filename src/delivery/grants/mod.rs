@@ -6,78 +6,136 @@
 mod challenges;
 mod tokens;
 
+use std::sync::Arc;
+use std::time::Duration;
+
 pub use challenges::Challenges;
 use tokens::TokenError;
-pub use tokens::{Egress, Tokens};
+pub use tokens::{Egress, LONGEST_RENEWAL, Tokens};
 
+use super::endpoint_book::KnownEndpoint;
 use super::resolve::{Resolved, ours};
 use super::sign::call_of;
 use super::{Halt, Pipeline};
 use crate::auth::need::{Grant, Need};
+use crate::auth::oauth2_client_credentials::TokenRequest;
+use crate::domain::aws_role::{AwsRole, RolePolicy};
 use crate::domain::endpoint::Health;
 use crate::domain::ids::{CustomerId, EndpointId};
 use crate::domain::reason::Reason;
 use crate::domain::timestamp::Timestamp;
+use crate::ports::AwsRoles;
 
 /// One auth step of one endpoint: what a grant is kept under.
 pub type StepKey = (CustomerId, EndpointId, usize);
 
+/// The AWS roles that endpoints may be called with, and who gives their credentials.
+pub struct Roles {
+    /// Which may be used where.
+    pub policy: RolePolicy,
+    /// Gives credentials; `None` where there is nobody to ask.
+    pub aws: Option<Arc<dyn AwsRoles>>,
+}
+
 /// What each step was granted, in order.
 pub type Grants = Vec<Option<Grant>>;
+
+/// Whether what is seen changes what is known of the endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Learning {
+    /// It does.
+    Yes,
+    /// It does not.
+    No,
+}
+
+/// The first and the longest wait after failures in a row.
+type Bounds = (Duration, Duration);
 
 impl Pipeline {
     /// Obtains what the endpoint's steps need. A step that needs the server's challenge is granted
     /// none until there is one: the first call asks for it.
-    pub(super) async fn grants(&self, resolved: &Resolved<'_>) -> Result<Grants, Halt> {
+    pub(super) async fn grants(
+        &self,
+        resolved: &Resolved<'_>,
+        learning: Learning,
+    ) -> Result<Grants, Halt> {
         let known = &resolved.known;
-        let nonce = || self.chance.token();
         let mut grants = Vec::new();
-        for (index, need) in known.chain.needs().enumerate() {
-            let grant = match need {
+        for (index, need) in resolved.known.chain.needs().enumerate() {
+            let key = step_key(resolved, index);
+            grants.push(match need {
                 None => None,
                 Some(Need::Token(request)) => {
-                    let key = self.step_key(resolved, index);
-                    let call = call_of(resolved, &nonce, self.clock.now());
-                    let token = self.tokens.get(&key, request, &call, self.egress()).await;
-                    let token = match token {
-                        Ok(token) => token,
-                        Err(error) => return Err(self.without_token(resolved, error).await),
-                    };
-                    Some(Grant::Token(token))
+                    Some(self.token(&key, request, resolved, learning).await?)
                 }
-                Some(Need::Challenge) => {
-                    let key = self.step_key(resolved, index);
-                    self.challenges.next(&key).await.map(Grant::Challenge)
-                }
-                Some(Need::AwsCredentials(_)) => None,
-            };
-            grants.push(grant);
+                Some(Need::AwsCredentials(role)) => Some(self.credentials(role, resolved).await?),
+                Some(Need::Challenge) => self.challenges.next(&key).await.map(Grant::Challenge),
+            });
         }
-        if matches!(known.health, Health::Deauthorized { .. }) {
+        let deauthorized = matches!(known.health, Health::Deauthorized { .. });
+        if deauthorized && learning == Learning::Yes && self.is_still(known).await {
             self.set_health(known, &Health::Active).await;
         }
         Ok(grants)
     }
 
+    async fn token(
+        &self,
+        key: &StepKey,
+        request: &Arc<TokenRequest>,
+        resolved: &Resolved<'_>,
+        learning: Learning,
+    ) -> Result<Grant, Halt> {
+        let nonce = || self.chance.token();
+        let call = call_of(resolved, &nonce, self.clock.now());
+        match self.tokens.get(key, request, &call, self.egress()).await {
+            Ok(token) => Ok(Grant::Token(token)),
+            Err(error) => Err(self.without_token(resolved, error, learning).await),
+        }
+    }
+
+    /// The credentials of a role, if the operator allows it here.
+    async fn credentials(&self, role: &AwsRole, resolved: &Resolved<'_>) -> Result<Grant, Halt> {
+        let endpoint = &resolved.known.endpoint;
+        let refuse = |why: &str| Halt::DeadLetter(Reason::AuthFailed, why.to_owned());
+        let allowed = self.roles.policy.check(role, endpoint.url.origin());
+        allowed.map_err(|e| refuse(&e.to_string()))?;
+        let aws = self.roles.aws.as_ref().ok_or_else(|| {
+            refuse("AWS roles can be used only by a program built with the cargo feature `aws`")
+        })?;
+        match aws.credentials(role, &endpoint.customer_id).await? {
+            Ok(credentials) => Ok(Grant::AwsCredentials(credentials)),
+            Err(refused) => Err(refuse(&refused.to_string())),
+        }
+    }
+
     /// Renews what the endpoint has refused; `None` if nothing is new. `challenges` came with the
     /// refusal.
+    ///
+    /// # Errors
+    /// If a token cannot be renewed: the endpoint is not to blame for that.
     pub(super) async fn renewed_grants(
         &self,
         resolved: &Resolved<'_>,
         refused: &Grants,
         challenges: &[String],
-    ) -> Option<Grants> {
+    ) -> Result<Option<Grants>, Halt> {
         let nonce = || self.chance.token();
         let mut grants = refused.clone();
         let mut is_new = false;
         for (index, need) in resolved.known.chain.needs().enumerate() {
-            let key = self.step_key(resolved, index);
+            let key = step_key(resolved, index);
             let renewed = match (need, refused.get(index).and_then(Option::as_ref)) {
                 (Some(Need::Token(request)), Some(Grant::Token(token))) => {
                     let call = call_of(resolved, &nonce, self.clock.now());
-                    // Our own trouble, or the token server's, changes nothing about the refusal.
                     let renewed = self.tokens.renew(&key, request, token, &call, self.egress());
-                    renewed.await.map(Grant::Token)
+                    match renewed.await {
+                        Ok(renewed) => renewed.map(Grant::Token),
+                        Err(error) => {
+                            return Err(self.without_token(resolved, error, Learning::Yes).await);
+                        }
+                    }
                 }
                 (Some(Need::Challenge), _) => {
                     let renewed = self.challenges.renew(&key, challenges).await;
@@ -90,51 +148,56 @@ impl Pipeline {
                 is_new = true;
             }
         }
-        is_new.then_some(grants)
+        Ok(is_new.then_some(grants))
     }
 
     /// What follows from having no token.
-    async fn without_token(&self, resolved: &Resolved<'_>, error: TokenError) -> Halt {
-        let (until, why, reason, what) = match error {
-            TokenError::Ours(error) => return ours(&error),
-            TokenError::Invalid(error) => {
-                return Halt::DeadLetter(Reason::AuthFailed, error.to_string());
-            }
+    async fn without_token(
+        &self,
+        resolved: &Resolved<'_>,
+        error: TokenError,
+        learning: Learning,
+    ) -> Halt {
+        let now = self.clock.now();
+        match error {
+            TokenError::Ours(error) => ours(&error),
+            TokenError::Invalid(error) => Halt::DeadLetter(Reason::AuthFailed, error.to_string()),
             TokenError::Unavailable { until, why } => {
-                (until, why, Reason::TokenUnavailable, "no access token")
+                let (what, reason) = ("no access token", Reason::TokenUnavailable);
+                resolved.wait_within(now, until, what, reason, &why)
             }
             TokenError::Refused { until, why, is_news } => {
-                if is_news {
+                if is_news && learning == Learning::Yes {
                     let health = Health::Deauthorized { why: why.clone(), probe_at: until };
                     self.set_health(&resolved.known, &health).await;
                 }
-                (until, why, Reason::EndpointDeauthorized, "endpoint deauthorized")
+                let (what, reason) = ("endpoint deauthorized", Reason::EndpointDeauthorized);
+                resolved.wait_within(now, until, what, reason, &why)
             }
-        };
-        resolved.wait(until, what).unwrap_or_else(|too_late| {
-            Halt::DeadLetter(reason, format!("{why}; {too_late} before it is asked again"))
-        })
+        }
+    }
+
+    /// Whether the endpoint's health is what was read of it: others may have learnt more since.
+    async fn is_still(&self, known: &KnownEndpoint) -> bool {
+        let (customer, endpoint) = (&known.endpoint.customer_id, &known.endpoint.endpoint_id);
+        let now = self.health.get(customer, endpoint, known.version).await;
+        now.is_ok_and(|now| now == known.health)
     }
 
     fn egress(&self) -> Egress<'_> {
         Egress { client: &self.client, clock: &*self.clock, chance: &*self.chance }
     }
-
-    fn step_key(&self, resolved: &Resolved<'_>, index: usize) -> StepKey {
-        let endpoint = &resolved.known.endpoint;
-        (endpoint.customer_id.clone(), endpoint.endpoint_id.clone(), index)
-    }
 }
 
-/// When something that failed `failures` times in a row is tried again: `first` after the first, twice
-/// as long with each further one up to `longest`, and by chance up to half as much less or more, so
-/// that not all come at once. `chance` is in `0.0..1.0`.
-fn again_at(
-    now: Timestamp,
-    failures: u32,
-    (first, longest): (std::time::Duration, std::time::Duration),
-    chance: f64,
-) -> Timestamp {
-    let doubled = first.saturating_mul(1 << failures.saturating_sub(1).min(20));
-    now.plus(doubled.min(longest).mul_f64(0.5 + chance))
+fn step_key(resolved: &Resolved<'_>, index: usize) -> StepKey {
+    let endpoint = &resolved.known.endpoint;
+    (endpoint.customer_id.clone(), endpoint.endpoint_id.clone(), index)
+}
+
+/// When something that failed `failures` times in a row is tried again: twice as long after each
+/// further failure, within the bounds, and by chance up to half as much less or more, so that not all
+/// come at once. `chance` is in `0.0..1.0`.
+fn again_at(now: Timestamp, failures: u32, (first, longest): Bounds, chance: f64) -> Timestamp {
+    let doubled = first.saturating_mul(1 << failures.saturating_sub(1).min(20)).min(longest);
+    now.plus(doubled.mul_f64(0.5 + chance).clamp(first, longest))
 }
