@@ -5,6 +5,7 @@ use std::time::Duration;
 use sealpost::auth::{Call, Chain};
 use sealpost::config::Config;
 use sealpost::domain::outcome::Phase;
+use sealpost::domain::reason::Reason;
 use sealpost::domain::request::OutboundRequest;
 use sealpost::domain::secret::SecretBytes;
 use sealpost::domain::timestamp::Timestamp;
@@ -15,7 +16,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::bench::{Bench, enqueue, loopback, put, put_secret, secret};
-use crate::server::{client, no_resolver, request};
+use crate::server::{Then, client, listen, no_resolver, request};
 use crate::tls_server::{Authority, listen_for_clients};
 
 /// A request of a customer with a certificate.
@@ -100,6 +101,46 @@ async fn authorities_of_the_step_stand_in_place_of_the_machine_s() {
     let (address, _) = listen_for_clients(&public, &private).await;
     let request = request_as(&format!("https://{address}/"), "a", &certificate, trusting);
     assert_eq!(send(&client, &request).await.result.unwrap_err().phase, Phase::Tls);
+}
+
+#[tokio::test]
+async fn without_tls_nothing_is_sent_that_should_show_a_certificate() {
+    let (address, seen) = listen(Then::Hang).await;
+    let bench = Bench::open(loopback()).await;
+    let origin = format!("http://{address}");
+    let auth = json!([{"scheme": "mtls", "secret": "s"}]);
+    put(&bench.app, json!({"customerId": "c", "endpointId": "e", "url": origin, "auth": auth}))
+        .await;
+    put_secret(&bench.app, &Authority::new().client("acme"), &[&origin]).await;
+    enqueue(&bench.app, 1).await;
+    bench.deliver_due().await;
+    assert_eq!(bench.dead_letters().await[0].reason, Reason::AuthFailed);
+    assert_eq!(seen.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_certificate_that_lost_its_line_breaks_is_refused_without_its_key() {
+    let pem = Authority::new().client("acme");
+    let cut = pem.find("-----END").unwrap();
+    let broken = [
+        pem.replace('\n', " "),
+        pem.replace('\n', ""),
+        pem.replacen("-----BEGIN CERTIFICATE-----", "-----BEGIN CERTIFICATE---", 1),
+        pem[..cut].to_owned() + &pem[cut + 30..],
+        pem.replace("PRIVATE KEY", "PRIVATE"),
+    ];
+    let key = pem.split("PRIVATE KEY-----\n").nth(1).unwrap();
+    for value in broken {
+        let step = json!([{"scheme": "mtls", "secret": "s"}]);
+        let steps: Vec<_> = serde_json::from_value(step).unwrap();
+        let chain = Chain::compile(&steps, std::iter::empty()).unwrap();
+        let bytes = SecretBytes::new(value.into_bytes());
+        let refused = chain.check_secret(&"s".parse().unwrap(), &bytes).unwrap_err().to_string();
+        let in_decimal = format!("{:?}", &key.as_bytes()[..8]);
+        assert!(!refused.contains(&key[..8]), "{refused}");
+        assert!(!refused.contains(in_decimal.trim_matches(['[', ']'])), "{refused}");
+        assert!(refused.len() < 300, "{refused}");
+    }
 }
 
 #[tokio::test]

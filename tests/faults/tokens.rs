@@ -11,7 +11,10 @@ use serde_json::{Value, json};
 
 use tokio_util::sync::CancellationToken;
 
+use hickory_resolver::proto::op::ResponseCode;
+
 use crate::bench::{Bench, enqueue, loopback, put, put_secret, secret};
+use crate::dns_server::{self, Answer};
 use crate::web::Web;
 
 /// A token server that does as it is told, and counts its tokens.
@@ -305,6 +308,156 @@ async fn a_client_secret_goes_to_no_token_url_that_its_origins_do_not_name() {
     bench.deliver_due().await;
     assert_eq!(bench.dead_letters().await[0].reason, Reason::OriginNotAllowed);
     assert_eq!((tokens.web.count(), target.count()), (0, 0));
+}
+
+#[tokio::test]
+async fn an_endpoint_that_refuses_while_the_token_server_fails_is_charged_nothing() {
+    let invalid = r#"{"error":"invalid_client"}"#;
+    for (head, body, is_deauthorized) in
+        [("503 Service Unavailable", "", false), ("401 Unauthorized", invalid, true)]
+    {
+        let (tokens, target) = (TokenServer::start().await, target("token-1\r").await);
+        let bench = bench(&tokens, &target, json!({"maxAttempts": 1, "retryOn": []})).await;
+        let good = tokens.answer.lock().unwrap().clone();
+        // A token that the endpoint takes no more, fetched long enough ago.
+        let call = Call { tokens: &tokens, bench: &bench };
+        call.fetch_without_delivery().await;
+        bench.clock.advance(Duration::from_secs(60));
+        tokens.answers(head, body);
+        enqueue(&bench.app, 2).await;
+        bench.deliver_due().await;
+        let counts = bench.app.tally.counts();
+        assert_eq!((counts.parked, counts.retried, counts.dead_lettered), (2, 0, 0), "{head}");
+        let deauthorized = matches!(bench.health().await, Health::Deauthorized { .. });
+        assert_eq!(deauthorized, is_deauthorized, "{head}");
+        *tokens.answer.lock().unwrap() = good;
+        bench.clock.advance(Duration::from_secs(120));
+        bench.deliver_due().await;
+        assert_eq!(bench.app.tally.counts().delivered, 2, "{head}");
+    }
+}
+
+/// Fetches a token as a delivery would.
+struct Call<'a> {
+    tokens: &'a TokenServer,
+    bench: &'a Bench,
+}
+
+impl Call<'_> {
+    async fn fetch_without_delivery(&self) {
+        let job = br#"{"customerId":"c","endpointId":"e","data":1}"#;
+        self.bench.pipeline.preview(job, self.bench.app.clock.now()).await.unwrap();
+        assert_eq!(self.tokens.web.count(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_answer_to_a_request_with_the_old_secret_is_not_kept_for_the_new_one() {
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    let web = Web::start(move |request| {
+        // Basic authentication with `client-secret`, the old one.
+        let old = request.contains("Basic bWU6Y2xpZW50LXNlY3JldA==");
+        if old {
+            held.lock().unwrap().recv().unwrap();
+        }
+        let token = if old { "token-old" } else { "token-new" };
+        ("200 OK".to_owned(), format!(r#"{{"access_token":"{token}","expires_in":600}}"#))
+    });
+    let tokens = TokenServer { web: web.await, answer: Arc::default() };
+    let target = target("").await;
+    let bench = bench(&tokens, &target, json!({})).await;
+    enqueue(&bench.app, 2).await;
+    let messages = bench.app.queue.receive(2, Duration::ZERO).await.unwrap();
+    let stop = CancellationToken::new();
+    let old = bench.pipeline.deliver(&messages[0], &stop);
+    let new = async {
+        while tokens.web.count() < 1 {
+            tokio::task::yield_now().await;
+        }
+        put_secret(&bench.app, "new", &[&target.origin, &tokens.web.origin]).await;
+        let waiting = bench.pipeline.deliver(&messages[1], &stop);
+        let releasing = async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            release.send(()).unwrap();
+        };
+        tokio::join!(waiting, releasing);
+    };
+    tokio::join!(old, new);
+    enqueue(&bench.app, 1).await;
+    bench.deliver_due().await;
+    let used: Vec<bool> = target.all().iter().map(|call| call.contains("token-new")).collect();
+    assert_eq!(used.iter().filter(|new| **new).count(), 2, "{used:?}");
+    assert!(used[2], "what comes later has the new one");
+    assert_eq!(tokens.web.count(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn all_who_wait_for_a_failing_token_server_share_one_answer() {
+    let slow = Web::start(|_| {
+        // Longer than the others take to come.
+        let (_keep, never) = std::sync::mpsc::channel::<()>();
+        let _ = never.recv_timeout(Duration::from_millis(300));
+        ("200 OK".to_owned(), r#"{"access_token":"token-1","expires_in":0.0001}"#.to_owned())
+    });
+    let tokens = TokenServer { web: slow.await, answer: Arc::default() };
+    let target = target("").await;
+    let bench = bench(&tokens, &target, json!({})).await;
+    enqueue(&bench.app, 20).await;
+    bench.deliver_due().await;
+    assert_eq!((tokens.web.count(), target.count()), (1, 0));
+    assert_eq!(bench.app.tally.counts().parked, 20);
+}
+
+#[tokio::test]
+async fn a_resolver_out_of_order_is_asked_once_for_all_who_wait_for_a_token() {
+    let (nameserver, asked) = dns_server::serve(vec![Answer::Code(ResponseCode::ServFail)]).await;
+    let mut config = loopback();
+    config.egress.nameservers = vec![nameserver];
+    let (tokens, target) = (TokenServer::start().await, target("").await);
+    let bench = Bench::open(config).await;
+    let mut endpoint = endpoint(&tokens, &target, json!({}));
+    endpoint["auth"][0]["token_url"] = "http://h.test-a.com/token".into();
+    put(&bench.app, endpoint).await;
+    put_secret(&bench.app, "x", &[&target.origin, "http://h.test-a.com"]).await;
+    enqueue(&bench.app, 20).await;
+    bench.deliver_due().await;
+    let counts = bench.app.tally.counts();
+    assert_eq!((counts.faults, counts.retried, target.count()), (20, 0, 0));
+    let one_lookup = asked.lock().unwrap().len();
+    enqueue(&bench.app, 1).await;
+    bench.deliver_due().await;
+    assert_eq!(asked.lock().unwrap().len(), one_lookup, "a moment later nobody asks");
+}
+
+#[tokio::test]
+async fn a_pause_that_came_after_a_refusal_is_not_forgotten() {
+    let (tokens, target) = (TokenServer::start().await, target("").await);
+    let bench = bench(&tokens, &target, json!({})).await;
+    let good = tokens.answer.lock().unwrap().clone();
+    tokens.answers("401 Unauthorized", r#"{"error":"invalid_client"}"#);
+    enqueue(&bench.app, 1).await;
+    bench.deliver_due().await;
+    *tokens.answer.lock().unwrap() = good;
+    bench.clock.advance(Duration::from_secs(120));
+    // This worker remembers the refusal, and another has learnt of a pause since.
+    let (customer, id) = ("c".parse().unwrap(), "e".parse().unwrap());
+    bench.pipeline.endpoints.find(&customer, &id, None).await.unwrap();
+    let until = bench.app.clock.now().plus(Duration::from_secs(3600));
+    let paused = Health::Paused { until };
+    assert!(bench.app.health.set(&customer, &id, 1, &paused).await.unwrap());
+    bench.deliver_due().await;
+    assert_eq!(bench.health().await, paused);
+}
+
+#[tokio::test]
+async fn a_preview_changes_nothing_of_what_is_known_of_an_endpoint() {
+    let (tokens, target) = (TokenServer::start().await, target("").await);
+    let bench = bench(&tokens, &target, json!({})).await;
+    tokens.answers("401 Unauthorized", r#"{"error":"invalid_client"}"#);
+    let job = br#"{"customerId":"c","endpointId":"e","data":1}"#;
+    assert!(bench.pipeline.preview(job, bench.app.clock.now()).await.is_err());
+    assert_eq!(bench.health().await, Health::Active);
 }
 
 #[tokio::test]
