@@ -1,6 +1,7 @@
 //! `jwt`: a JSON Web Token (RFC 7519) that is made and signed for each call, in a header.
 
 mod claims;
+mod verify;
 
 use std::time::Duration;
 
@@ -9,10 +10,10 @@ use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine as _};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::jws::{self, Token};
-use super::key::{Algorithm, SigningKey, VerifyingKey};
+use super::jws;
+use super::key::{Algorithm, SigningKey};
 use super::prepared::Prepared;
-use super::verify::{Check, Code, Finding};
+use super::verify::{Check, Finding};
 use super::{AuthError, Call, Part, Scheme, Step, read_settings};
 use crate::domain::field::FieldError;
 use crate::domain::header;
@@ -258,10 +259,7 @@ impl Step for JwtStep {
     }
 
     fn verify(&self, check: &Check<'_>) -> Vec<Finding> {
-        match self.authentic(check) {
-            Ok(claims) => self.check_claims(check, &claims),
-            Err(finding) => vec![finding],
-        }
+        self.findings(check)
     }
 }
 
@@ -292,105 +290,5 @@ impl JwtStep {
             filled.insert(name.clone(), claim.fill(&facts)?);
         }
         Ok(filled)
-    }
-
-    /// The claims of the request's token, if the key signed them.
-    fn authentic(&self, check: &Check<'_>) -> Result<Map<String, Value>, Finding> {
-        let settings = &self.settings;
-        let name = &settings.header;
-        let malformed = |problem: &str| {
-            Finding::new(Code::Malformed, format!("the token in the header {name}: {problem}"))
-        };
-        let value = check.captured.one(name)?;
-        // A header is read without surrounding white space, a prefix may end with it.
-        let text = value.strip_prefix(self.prefix.as_str()).ok_or_else(|| {
-            malformed(&format!("it does not begin with the prefix {:?}", self.prefix))
-        })?;
-        let token = Token::parse(text).map_err(malformed)?;
-        if token.header.alg != settings.algorithm.name() {
-            // Shown without quoting it: it is any text.
-            let problem = format!("its alg is another than {}", settings.algorithm);
-            return Err(Finding::new(Code::Mismatch, problem));
-        }
-        self.check_signature(check, &token)?;
-        if settings.kid.is_some() && token.header.kid != settings.kid {
-            return Err(Finding::new(Code::Mismatch, "the token's kid is another than configured"));
-        }
-        token.claims().map_err(malformed)
-    }
-
-    fn check_signature(&self, check: &Check<'_>, token: &Token<'_>) -> Result<(), Finding> {
-        let (algorithm, id) = (self.settings.algorithm, &self.settings.secret);
-        let unusable = |e: AuthError| Finding::new(Code::Secret, e.to_string());
-        check.call.secret(id).map_err(unusable)?;
-        for value in check.call.all(id) {
-            if token.is_signed_by(&VerifyingKey::parse(algorithm, id, value).map_err(unusable)?) {
-                return Ok(());
-            }
-        }
-        let mut others =
-            check.call.all(id).iter().flat_map(|v| VerifyingKey::other_readings(algorithm, v));
-        Err(match others.find(|(_, key)| token.is_signed_by(key)) {
-            Some((reading, _)) => Finding::new(
-                Code::KeyDecoding,
-                format!("the token's signature fits if the secret is read as {reading}"),
-            ),
-            None => Finding::new(
-                Code::Mismatch,
-                "the token's signature is not one of this token under this secret",
-            ),
-        })
-    }
-
-    fn check_claims(&self, check: &Check<'_>, claims: &Map<String, Value>) -> Vec<Finding> {
-        let mut findings = Vec::new();
-        let mut found = |code, problem: String| findings.push(Finding::new(code, problem));
-        // Seconds since the epoch are far below 2^53.
-        #[allow(clippy::cast_precision_loss, reason = "exact until the year 285 million")]
-        let now = check.call.now.as_secs() as f64;
-        let tolerance = check.tolerance.as_secs_f64();
-        for (name, is_required) in [("exp", true), ("iat", true), ("nbf", self.settings.nbf)] {
-            match claims.get(name).map(Value::as_f64) {
-                Some(Some(exp)) if name == "exp" && now > exp + tolerance => found(
-                    Code::OutsideTolerance,
-                    "the token has expired: exp is too long ago".to_owned(),
-                ),
-                Some(Some(from)) if name != "exp" && from > now + tolerance => {
-                    found(Code::OutsideTolerance, format!("the token's {name} is in the future"));
-                }
-                Some(None) => {
-                    found(Code::Malformed, format!("the token's {name} is not a number"));
-                }
-                None if is_required => {
-                    found(Code::Malformed, format!("the token has no {name}"));
-                }
-                Some(Some(_)) | None => {}
-            }
-        }
-        if self.settings.jti && !claims.get("jti").is_some_and(Value::is_string) {
-            found(Code::Malformed, "the token has no jti that is a text".to_owned());
-        }
-        let captured = check.captured;
-        if let Some(hash) = &self.settings.body_hash {
-            let expected = hash.of(&captured.body);
-            if claims.get(&hash.claim).and_then(Value::as_str) != Some(&expected) {
-                let problem = format!(
-                    "the claim {} is not the digest of the body: the body was changed after the \
-                     token was signed, or the digest is another",
-                    hash.claim
-                );
-                found(Code::BodyChanged, problem);
-            }
-        }
-        let request =
-            OutboundRequest::new(captured.method, captured.url.clone(), captured.body.clone());
-        let facts = Facts { request: &request, call: &check.call };
-        for (name, claim) in &self.claims {
-            if !claims.get(name).is_some_and(|value| claim.fits(value, &facts)) {
-                let problem = format!("the token's claim {name} is another than expected");
-                found(Code::Mismatch, problem);
-            }
-        }
-        findings
     }
 }

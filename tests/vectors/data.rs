@@ -35,9 +35,3 @@ pub fn cases(own_name: &str, shared_name: &str) -> Vec<Value> {
     cases.extend(shared(shared_name).map(list).unwrap_or_default());
     cases
 }
-
-/// A key for tests of `fixtures/keys`.
-pub fn key(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/keys").join(name);
-    std::fs::read_to_string(path).unwrap()
-}

@@ -11,8 +11,8 @@ use sealpost::auth::verify::{Captured, Code};
 use sealpost::domain::secret::SecretBytes;
 use serde_json::{Value, json};
 
-use crate::data::{key, shared};
-use crate::scheme::{Case, captured};
+use crate::data::shared;
+use crate::scheme::{Case, captured, key};
 
 const TOLERANCE: Duration = Duration::from_secs(300);
 

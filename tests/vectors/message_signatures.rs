@@ -13,8 +13,8 @@ use sealpost::auth::http_message_signatures::fields::{
 use sealpost::auth::verify::{Captured, Code};
 use serde_json::{Value, json};
 
-use crate::data::{key, shared};
-use crate::scheme::{Case, captured};
+use crate::data::shared;
+use crate::scheme::{Case, captured, key};
 
 const TOLERANCE: Duration = Duration::from_secs(300);
 

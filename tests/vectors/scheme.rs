@@ -155,3 +155,9 @@ pub fn captured(request: &OutboundRequest) -> Captured {
         body: request.body.clone(),
     }
 }
+
+/// A key for tests of `fixtures/keys`.
+pub fn key(name: &str) -> String {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/keys").join(name);
+    std::fs::read_to_string(path).unwrap()
+}

@@ -199,3 +199,17 @@ fn no_refusal_holds_a_part_of_the_key() {
         }
     }
 }
+
+#[test]
+fn a_public_key_of_another_kind_checks_nothing() {
+    for (algorithm, public, said) in [
+        (Algorithm::EdDsa, key!("x25519.pub.pem"), "X25519"),
+        (Algorithm::EdDsa, key!("p256.pub.pem"), "P-256"),
+        (Algorithm::Rs256, key!("rsa-pss.pub.pem"), "RSA-PSS"),
+        (Algorithm::Es384, key!("p256.pub.pem"), "P-256"),
+        (Algorithm::Hs256, key!("p256.pub.pem"), "PUBLIC KEY"),
+    ] {
+        let problem = verifying(algorithm, public).err().unwrap();
+        assert!(problem.contains("found") && problem.contains(said), "{problem}");
+    }
+}
