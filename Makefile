@@ -23,6 +23,7 @@ test: fmt lint emulator producers receivers
 
 bench: emulator
 	cargo bench --locked --bench delivery
+	cargo bench --locked --bench auth
 
 fmt:
 	cargo fmt --all --check

@@ -17,7 +17,7 @@ use crate::adapters::system::{SystemChance, SystemClock};
 #[cfg(feature = "aws")]
 use crate::config::TablePrefix;
 use crate::config::{AwsConfig, Config};
-use crate::delivery::{EndpointBook, Pipeline};
+use crate::delivery::{Challenges, EndpointBook, Pipeline, Tokens};
 use crate::egress::client::Client;
 use crate::egress::guard::Guard;
 use crate::egress::resolver::SystemResolver;
@@ -247,6 +247,8 @@ impl App {
             vault: self.vault.clone(),
             health: Arc::clone(&self.health),
             deliveries: Arc::clone(&self.deliveries),
+            tokens: Tokens::default(),
+            challenges: Challenges::default(),
             client,
             guard: Arc::clone(&self.guard),
             clock: Arc::clone(&self.clock),

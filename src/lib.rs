@@ -13,6 +13,7 @@ pub mod delivery;
 pub mod domain;
 pub mod egress;
 pub mod ports;
+pub mod registration;
 pub mod telemetry;
 pub mod vault;
 pub mod worker;

@@ -110,6 +110,8 @@ impl Chain {
     }
 
     /// Applies every step, in order. `grants` are what their needs gave, as many as there are steps.
+    /// A step that needs the server's challenge is left out while there is none: the request then
+    /// carries no message, and its refusal brings the challenge.
     ///
     /// # Errors
     /// If one cannot be applied; then nothing may be sent.
@@ -121,7 +123,10 @@ impl Chain {
     ) -> Result<(), AuthError> {
         for (index, step) in self.0.iter().enumerate() {
             let grant = grants.get(index).and_then(Option::as_ref);
-            step.apply(request, &Call { grant, ..*call })?;
+            let waits = grant.is_none() && matches!(step.need(), Some(Need::Challenge));
+            if !waits {
+                step.apply(request, &Call { grant, ..*call })?;
+            }
         }
         Ok(())
     }

@@ -12,8 +12,12 @@ pub mod api_key;
 pub mod basic;
 pub mod bearer;
 mod chain;
+pub mod jws;
+pub mod key;
+pub mod mtls;
 pub mod need;
 pub mod none;
+pub mod oauth2_client_credentials;
 mod prepared;
 mod scheme;
 pub mod standard_webhooks;
@@ -30,6 +34,8 @@ pub static REGISTRY: &[&dyn Scheme] = &[
     &bearer::Bearer,
     &api_key::ApiKey,
     &standard_webhooks::StandardWebhooks,
+    &mtls::Mtls,
+    &oauth2_client_credentials::OAuth2ClientCredentials,
 ];
 
 /// The scheme of this name.

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::verify::{Check, Code, Finding};
 use super::{AuthError, Call, Part, Scheme, Step, read_settings};
 use crate::domain::field::FieldError;
 use crate::domain::ids::SecretId;
@@ -45,6 +46,10 @@ impl Step for Settings {
 
     fn check_secret(&self, _: &SecretId, _: &SecretBytes) -> Result<(), AuthError> {
         Ok(())
+    }
+
+    fn verify(&self, _: &Check<'_>) -> Vec<Finding> {
+        vec![Finding::new(Code::NotVisible, "nothing authenticates a request without credentials")]
     }
 
     fn apply(&self, _: &mut OutboundRequest, _: &Call<'_>) -> Result<(), AuthError> {

@@ -9,11 +9,10 @@ use serde_json::json;
 
 use super::{Global, input, output};
 use crate::app::App;
-use crate::delivery::compile;
 use crate::domain::endpoint::Endpoint as Configuration;
-use crate::domain::field::FieldError;
 use crate::domain::ids::{CustomerId, EndpointId};
 use crate::ports::endpoints::{PutResult, StoredEndpoint};
+use crate::registration::put_endpoint;
 
 /// Register, show and remove endpoints.
 #[derive(Debug, Subcommand)]
@@ -88,28 +87,6 @@ pub async fn run(global: &Global, verb: &Endpoint) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Checks an endpoint as a whole and stores it.
-pub async fn register(
-    app: &App,
-    endpoint: Configuration,
-    expected: Option<u64>,
-) -> anyhow::Result<PutResult> {
-    let chain = compile(&endpoint, &app.guard).context("the endpoint is refused")?;
-    for id in chain.secrets() {
-        // A secret may be stored later; one that is there must be allowed to go to the URL.
-        let stored = app.secrets.get(&endpoint.customer_id, &id).await?;
-        if stored.is_some_and(|s| !s.current.may_go_to(endpoint.url.origin())) {
-            let problem = format!(
-                "secret {id} may not be sent to {}: put it again with --origin {}",
-                endpoint.url.origin(),
-                endpoint.url.origin()
-            );
-            return Err(FieldError::new("url", problem)).context("the endpoint is refused");
-        }
-    }
-    Ok(app.endpoints.put(endpoint, expected, app.clock.now()).await?)
-}
-
 async fn put(
     global: &Global,
     app: &App,
@@ -117,7 +94,8 @@ async fn put(
     expected: Option<u64>,
 ) -> anyhow::Result<()> {
     let name = format!("{}/{}", endpoint.customer_id, endpoint.endpoint_id);
-    match register(app, endpoint, expected).await? {
+    let put = put_endpoint(app, endpoint, expected).await;
+    match put.context("the endpoint is refused")? {
         PutResult::Put(version) if global.json => output::json(&json!({"version": version})),
         PutResult::Put(version) => output::line(&format!("{name} is at version {version}")),
         PutResult::Conflict(version) => {

@@ -1,5 +1,7 @@
 //! The command line, one file a verb.
 
+mod auth;
+mod captured;
 mod demo;
 mod dlq;
 mod egress;
@@ -13,6 +15,7 @@ mod secret;
 mod serve;
 #[cfg(feature = "aws")]
 mod tables;
+mod verify;
 #[cfg(feature = "aws")]
 mod worker;
 
@@ -80,6 +83,11 @@ enum Verb {
     Dlq(dlq::Dlq),
     /// Show the exact request that a job would send
     Preview(preview::Preview),
+    /// List and explain the ways to authenticate
+    #[command(subcommand)]
+    Auth(auth::Auth),
+    /// Check a captured request as its receiver would
+    Verify(verify::Verify),
     /// Ask the egress guard
     #[command(subcommand)]
     Egress(egress::Egress),
@@ -130,6 +138,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Enqueue(verb) => enqueue::run(&global, &verb).await,
         Verb::Dlq(verb) => dlq::run(&global, &verb).await,
         Verb::Preview(verb) => preview::run(&global, &verb).await,
+        Verb::Auth(verb) => auth::run(&global, &verb),
+        Verb::Verify(verb) => verify::run(&global, &verb).await,
         Verb::Egress(verb) => egress::run(&global, &verb).await,
         Verb::Schema(verb) => schema::run(&global, &verb),
         #[cfg(feature = "aws")]

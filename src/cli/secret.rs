@@ -11,11 +11,16 @@ use clap::Subcommand;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::{Global, duration, input, output};
+use super::{Global, auth, duration, input, output};
+use crate::auth::Chain;
+use crate::domain::certificate;
+use crate::domain::endpoint::AuthStep;
 use crate::domain::ids::{CustomerId, SecretId};
 use crate::domain::origin::Origin;
-use crate::domain::secret::{MAX_VALUE, SealedSecret, SecretBytes};
+use crate::domain::secret::{Facts, MAX_VALUE, SealedSecret, SecretBytes};
+use crate::domain::timestamp::Timestamp;
 use crate::ports::endpoints::PutResult;
+use crate::registration::put_secret;
 use crate::vault::NewSecret;
 
 /// Store, list and remove secrets.
@@ -42,6 +47,9 @@ pub enum Secret {
         /// Keep a line break at the end of the value
         #[arg(long)]
         raw: bool,
+        /// Refuse a value that this scheme could not use with its settings left as they are, as in mtls
+        #[arg(long, value_name = "SCHEME")]
+        scheme: Option<String>,
     },
     /// List secrets; values are never shown
     #[command(after_help = "Example:\n  sealpost secret list --customer acme")]
@@ -63,12 +71,17 @@ pub enum Secret {
 pub async fn run(global: &Global, verb: Secret) -> anyhow::Result<ExitCode> {
     let app = global.open().await?;
     match verb {
-        Secret::Put { customer, secret, origins, file, overlap, raw } => {
+        Secret::Put { customer, secret, origins, file, overlap, raw, scheme } => {
             let value = read_value(file.as_deref(), raw)?;
             let name = format!("{customer}/{secret}");
             let origins = origins.into_iter().collect();
             let new = NewSecret { customer, secret, value, origins, overlap };
-            match app.vault.put(new).await? {
+            if let Some(scheme) = scheme {
+                check_form(&scheme, &new)?;
+            }
+            let facts = certificate::facts(new.value.expose());
+            warn_of_end(&name, facts.as_ref(), app.clock.now());
+            match put_secret(&app, new).await.context("the value is refused")? {
                 PutResult::Put(version) if global.json => {
                     output::json(&json!({"version": version}))?
                 }
@@ -80,7 +93,14 @@ pub async fn run(global: &Global, verb: Secret) -> anyhow::Result<ExitCode> {
                 }
             }
         }
-        Secret::List { customer } => list(global, &app.secrets.list(customer.as_ref()).await?)?,
+        Secret::List { customer } => {
+            let secrets = app.secrets.list(customer.as_ref()).await?;
+            list(global, &secrets)?;
+            for (customer, id, secret) in &secrets {
+                let name = format!("{customer}/{id}");
+                warn_of_end(&name, secret.current.facts.as_ref(), app.clock.now());
+            }
+        }
         Secret::Delete { customer, secret } => {
             if !app.secrets.delete(&customer, &secret).await? {
                 bail!("customer {customer} has no secret {secret}");
@@ -95,7 +115,33 @@ pub async fn run(global: &Global, verb: Secret) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn read_value(file: Option<&Path>, raw: bool) -> anyhow::Result<SecretBytes> {
+/// Whether the value could be the secret of a step with the scheme's usual settings.
+fn check_form(scheme: &str, new: &NewSecret) -> anyhow::Result<()> {
+    let mut step: AuthStep = serde_json::from_str(auth::find(scheme)?.example())?;
+    if step.settings.contains_key("secret") {
+        step.settings.insert("secret".to_owned(), json!(new.secret));
+    }
+    let chain = Chain::compile(&[step], std::iter::empty())?;
+    chain.check_secret(&new.secret, &new.value).map_err(|e| anyhow::anyhow!(e.problem))
+}
+
+/// How long before its end a certificate is warned about.
+const SOON: Duration = Duration::from_secs(30 * 24 * 3600);
+
+fn warn_of_end(name: &str, facts: Option<&Facts>, now: Timestamp) {
+    let Some(end) = facts.and_then(|facts| facts.not_after) else { return };
+    if end <= now {
+        output::note(&format!("warning: the certificate in {name} ended at {end}"));
+    } else if end <= now.plus(SOON) {
+        output::note(&format!("warning: the certificate in {name} ends at {end}: put a new one"));
+    }
+}
+
+/// The value from a file, standard input or a prompt.
+///
+/// # Errors
+/// If it is empty or too long.
+pub fn read_value(file: Option<&Path>, raw: bool) -> anyhow::Result<SecretBytes> {
     let mut bytes = Zeroizing::new(Vec::new());
     match file {
         None if std::io::stdin().is_terminal() => {
@@ -122,6 +168,10 @@ fn read_value(file: Option<&Path>, raw: bool) -> anyhow::Result<SecretBytes> {
     }
 }
 
+fn fact(facts: &Option<Facts>, which: impl Fn(&Facts) -> Option<String>) -> Option<String> {
+    facts.as_ref().and_then(which)
+}
+
 /// Never a value: what is kept beside it.
 fn list(global: &Global, secrets: &[(CustomerId, SecretId, SealedSecret)]) -> anyhow::Result<()> {
     let rows = secrets.iter().map(|(customer, id, secret)| {
@@ -132,7 +182,9 @@ fn list(global: &Global, secrets: &[(CustomerId, SecretId, SealedSecret)]) -> an
         }
         json!({"customerId": customer, "secretId": id, "version": secret.current.version,
                "createdAt": secret.current.created_at, "origins": origins,
-               "previousUntil": secret.previous_until})
+               "previousUntil": secret.previous_until,
+               "certificateSubject": fact(&secret.current.facts, |f| f.certificate_subject.clone()),
+               "notAfter": fact(&secret.current.facts, |f| f.not_after.map(|t| t.to_string()))})
     });
     if global.json {
         rows.into_iter().try_for_each(|row| output::json(&row))?;
@@ -142,10 +194,26 @@ fn list(global: &Global, secrets: &[(CustomerId, SecretId, SealedSecret)]) -> an
             serde_json::Value::Null => "-".to_owned(),
             other => other.to_string(),
         };
-        let keys = ["customerId", "secretId", "version", "createdAt", "origins", "previousUntil"];
+        let keys = [
+            "customerId",
+            "secretId",
+            "version",
+            "createdAt",
+            "origins",
+            "previousUntil",
+            "notAfter",
+        ];
         let rows = rows.map(|row| keys.iter().map(|key| cell(&row, key)).collect());
         output::table(
-            &["customer", "secret", "version", "created", "origins", "previous until"],
+            &[
+                "customer",
+                "secret",
+                "version",
+                "created",
+                "origins",
+                "previous until",
+                "valid until",
+            ],
             rows,
         )?;
     }

@@ -20,6 +20,15 @@ impl Resolved<'_> {
             expires_at: job.expires_at,
         }
     }
+
+    /// A wait without an attempt; the reason against it if it would end too late, for such a wait is
+    /// not begun.
+    pub fn wait(&self, until: Timestamp, why: &'static str) -> Result<Halt, Reason> {
+        match too_late(self.standing(), &self.known.endpoint.retry, until) {
+            Some(reason) => Err(reason),
+            None => Ok(Halt::Park(until, why)),
+        }
+    }
 }
 
 /// Admits a job, or says when it may come back.
@@ -33,6 +42,14 @@ pub fn admit(resolved: Resolved<'_>, now: Timestamp) -> Result<Admitted<'_>, Hal
     let paused_until = match &resolved.known.health {
         Health::Active => None,
         Health::Paused { until } => Some(*until),
+        Health::Deauthorized { why, probe_at } if *probe_at > now => {
+            let wait = resolved.wait(*probe_at, "endpoint deauthorized");
+            return Err(wait.unwrap_or_else(|too_late| {
+                let why = format!("{why}; {too_late} before it is asked again");
+                Halt::DeadLetter(Reason::EndpointDeauthorized, why)
+            }));
+        }
+        Health::Deauthorized { .. } => None,
         Health::Disabled { why } => {
             return Err(Halt::DeadLetter(Reason::EndpointDisabled, why.clone()));
         }
@@ -41,11 +58,7 @@ pub fn admit(resolved: Resolved<'_>, now: Timestamp) -> Result<Admitted<'_>, Hal
         [(resolved.decoded.job.not_before, "not before"), (paused_until, "endpoint paused")];
     let latest = waits.into_iter().filter_map(|(at, why)| Some((at?, why))).max();
     match latest.filter(|(at, _)| *at > now) {
-        // A wait that ends too late is not begun.
-        Some((at, why)) => match too_late(standing, policy, at) {
-            Some(reason) => Err(give_up(reason)),
-            None => Err(Halt::Park(at, why)),
-        },
+        Some((at, why)) => Err(resolved.wait(at, why).unwrap_or_else(give_up)),
         None => Ok(Admitted(resolved)),
     }
 }

@@ -13,6 +13,7 @@ use super::{Halt, Pipeline};
 use crate::domain::decide::{Disposition, decide};
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::outcome::{Attempt, AttemptOutcome};
+use crate::domain::reason::Reason;
 use crate::domain::request::OutboundRequest;
 use crate::domain::retry_after;
 use crate::domain::secret::SecretBytes;
@@ -60,22 +61,43 @@ impl Pipeline {
         Ok(record)
     }
 
-    /// Makes the call; and once more, at once, if it was refused and a secret has changed since.
+    /// Makes the call; and once more, at once, if it was refused and a secret has changed since, or
+    /// what was granted can be renewed.
     async fn make_calls(
         &self,
         signed: &Signed<'_>,
         stop: &CancellationToken,
     ) -> Result<Attempt, Halt> {
-        let refused = self.call(signed, &signed.resolved.secrets, &signed.request, stop).await?;
+        let (refused, challenges) =
+            self.call(signed, &signed.resolved.secrets, &signed.request, stop).await?;
+        if signed.opens && refused.outcome.is_success() {
+            // It carried no message, and what is not authenticated as configured is not sent.
+            let why = format!(
+                "the server asked for no authentication ({}), and the endpoint has a step that answers \
+                 its challenge",
+                refused.outcome
+            );
+            return Err(Halt::DeadLetter(Reason::AuthFailed, why));
+        }
         if !is_refusal(&refused.outcome) {
             return Ok(refused);
         }
-        let Some(secrets) = self.changed_secrets(signed).await? else { return Ok(refused) };
+        let secrets = self.changed_secrets(signed).await?;
+        let is_new = secrets.is_some();
+        let secrets = secrets.unwrap_or_else(|| signed.resolved.secrets.clone());
         let resolved = Resolved { secrets, ..signed.resolved.clone() };
-        // A new secret that cannot be applied leaves the refusal standing; a fault of ours does not
-        // make the old secret the endpoint's fault.
-        match apply(&resolved, &signed.unsigned, &*self.chance, self.clock.now()) {
-            Ok(request) => self.call(signed, &resolved.secrets, &request, stop).await,
+        let grants = self.renewed_grants(&resolved, &signed.grants, &challenges).await;
+        if !is_new && grants.is_none() {
+            return Ok(refused);
+        }
+        let grants = grants.unwrap_or_else(|| signed.grants.clone());
+        // What cannot be applied leaves the refusal standing; a fault of ours does not make the old
+        // secret the endpoint's fault.
+        match apply(&resolved, &signed.unsigned, &grants, &*self.chance, self.clock.now()) {
+            Ok(request) => {
+                let (attempt, _) = self.call(signed, &resolved.secrets, &request, stop).await?;
+                Ok(attempt)
+            }
             Err(_) => Ok(refused),
         }
     }
@@ -128,16 +150,18 @@ impl Pipeline {
         secrets: &OpenSecrets,
         request: &OutboundRequest,
         stop: &CancellationToken,
-    ) -> Result<Attempt, Halt> {
+    ) -> Result<(Attempt, Vec<String>), Halt> {
         let endpoint = &signed.resolved.known.endpoint;
         let (at, started) = (self.clock.now(), Instant::now());
         let reply = self.client.send(request, started + endpoint.timeout, stop).await?;
         let number = signed.resolved.standing().attempt;
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let challenges =
+            reply.result.as_ref().map_or(&[][..], |answer| &answer.challenges).to_vec();
         let address = reply.address.map(|address| address.to_string());
         let (outcome, said) = outcome(reply, self.clock.now(), endpoint.retry.max_delay);
         let detail = withhold_secrets(said, secrets, request);
-        Ok(Attempt { number, at, duration_ms, address, outcome, detail })
+        Ok((Attempt { number, at, duration_ms, address, outcome, detail }, challenges))
     }
 }
 

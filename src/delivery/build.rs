@@ -10,7 +10,7 @@ use crate::domain::request::{HeaderValue, OutboundRequest};
 use crate::domain::target::secret_segments;
 use crate::egress::guard::Guard;
 
-const USER_AGENT: &str = concat!("sealpost/", env!("CARGO_PKG_VERSION"));
+pub const USER_AGENT: &str = concat!("sealpost/", env!("CARGO_PKG_VERSION"));
 
 /// A job with its request.
 pub struct Built<'d> {

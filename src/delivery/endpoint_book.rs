@@ -22,7 +22,7 @@ pub struct KnownEndpoint {
     pub endpoint: Endpoint,
     /// Its auth steps.
     pub chain: Chain,
-    /// Every secret that a call needs, each once, with the origins that it goes to.
+    /// As [`destinations`] gives them.
     pub secrets: Vec<(SecretId, Vec<Origin>)>,
     /// What was learnt of it.
     pub health: Health,
@@ -32,17 +32,7 @@ impl KnownEndpoint {
     /// An endpoint with all that follows from its configuration.
     pub fn new(stored: StoredEndpoint, chain: Chain, health: Health) -> Self {
         let StoredEndpoint { version, endpoint, .. } = stored;
-        let target = endpoint.url.origin();
-        let mut ids = chain.secrets();
-        ids.extend(endpoint.url.secrets().cloned());
-        ids.sort();
-        ids.dedup();
-        let with_origins = |id: SecretId| {
-            let elsewhere = chain.places_of(&id).filter_map(Origin::of);
-            let origins = std::iter::once(target.clone()).chain(elsewhere).collect();
-            (id, origins)
-        };
-        let secrets = ids.into_iter().map(with_origins).collect();
+        let secrets = destinations(&endpoint, &chain);
         Self { version, endpoint, chain, secrets, health }
     }
 }
@@ -84,6 +74,20 @@ pub fn compile(endpoint: &Endpoint, guard: &Guard) -> Result<Chain, FieldError> 
         guard.check_parsed(url).map_err(|e| FieldError::new(path, e.to_string()))?;
     }
     Ok(chain)
+}
+
+/// Every secret that a call needs, each once, with the origins that it goes to.
+pub fn destinations(endpoint: &Endpoint, chain: &Chain) -> Vec<(SecretId, Vec<Origin>)> {
+    let mut ids = chain.secrets();
+    ids.extend(endpoint.url.secrets().cloned());
+    ids.sort();
+    ids.dedup();
+    let with_origins = |id: SecretId| {
+        let elsewhere = chain.places_of(&id).filter_map(Origin::of);
+        let origins = std::iter::once(endpoint.url.origin().clone()).chain(elsewhere).collect();
+        (id, origins)
+    };
+    ids.into_iter().map(with_origins).collect()
 }
 
 /// Looks endpoints up.

@@ -12,6 +12,7 @@ mod claim;
 mod decode;
 mod dry_run;
 mod endpoint_book;
+mod grants;
 pub mod preview;
 mod resolve;
 mod settle;
@@ -36,7 +37,8 @@ use crate::telemetry::Tally;
 use crate::vault::Vault;
 
 use decode::Decoded;
-pub use endpoint_book::{EndpointBook, compile};
+pub use endpoint_book::{EndpointBook, compile, destinations};
+pub use grants::{Challenges, Egress, Tokens};
 use sign::Signed;
 
 /// Why a message goes no further.
@@ -82,6 +84,10 @@ pub struct Pipeline {
     pub health: Arc<dyn HealthStore>,
     /// Fences and dead letters.
     pub deliveries: Arc<dyn Deliveries>,
+    /// The access tokens of endpoints that need one.
+    pub tokens: Tokens,
+    /// The challenges of servers that want an answer to one.
+    pub challenges: Challenges,
     /// The way out.
     pub client: Client,
     /// What may be called.
@@ -157,6 +163,7 @@ impl Pipeline {
         let resolved = self.resolve(decoded, self.clock.now(), since).await?;
         let admitted = admit::admit(resolved, self.clock.now())?;
         let built = build::build(admitted, &self.guard)?;
-        sign::sign(built, &*self.chance, self.clock.now())
+        let grants = self.grants(&built.resolved).await?;
+        sign::sign(built, grants, &*self.chance, self.clock.now())
     }
 }

@@ -52,7 +52,9 @@ impl Pipeline {
         let signed = async {
             let admitted =
                 admit::admit(self.resolve(&decoded, now, Some(Instant::now())).await?, now)?;
-            sign::sign(build::build(admitted, &self.guard)?, &*self.chance, now)
+            let built = build::build(admitted, &self.guard)?;
+            let grants = self.grants(&built.resolved).await?;
+            sign::sign(built, grants, &*self.chance, now)
         };
         match signed.await {
             Ok(signed) => Ok(signed.request),

@@ -92,6 +92,6 @@ impl Pipeline {
 }
 
 /// Several callers share one failed reading, so its error is described anew for each.
-fn ours(error: &Error) -> Halt {
+pub fn ours(error: &Error) -> Halt {
     Halt::Ours(Error::new(error.operation, error.source.to_string()))
 }

@@ -192,8 +192,7 @@ impl Pipeline {
         }
     }
 
-    /// Keeps what an outcome says about the endpoint itself. Failing to keep it harms no delivery:
-    /// the next one learns it again.
+    /// Keeps what an outcome says about the endpoint itself.
     pub(super) async fn learn(&self, known: &KnownEndpoint, outcome: &AttemptOutcome) {
         let health = match consequence(outcome) {
             Consequence::None => return,
@@ -202,8 +201,14 @@ impl Pipeline {
                 Health::Disabled { why: "the endpoint answered 410 Gone".to_owned() }
             }
         };
+        self.set_health(known, &health).await;
+    }
+
+    /// Records the health of an endpoint. Failing to harms no delivery: the next one learns it again.
+    pub(super) async fn set_health(&self, known: &KnownEndpoint, health: &Health) {
         let (customer, endpoint) = (&known.endpoint.customer_id, &known.endpoint.endpoint_id);
-        if let Err(error) = self.health.set(customer, endpoint, known.version, &health).await {
+        self.tally.health(customer, endpoint, health);
+        if let Err(error) = self.health.set(customer, endpoint, known.version, health).await {
             self.tally.fault(&error, endpoint.as_str());
         }
         self.endpoints.forget(customer, endpoint).await;

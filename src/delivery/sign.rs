@@ -2,7 +2,9 @@
 
 use super::Halt;
 use super::build::Built;
+use super::grants::Grants;
 use super::resolve::Resolved;
+use crate::auth::need::Need;
 use crate::auth::{AuthError, Call, Part};
 use crate::domain::reason::Reason;
 use crate::domain::request::OutboundRequest;
@@ -15,21 +17,45 @@ pub struct Signed<'d> {
     pub resolved: Resolved<'d>,
     /// The request as it was before the auth steps, to be signed anew.
     pub unsigned: OutboundRequest,
+    /// What the auth steps were granted.
+    pub grants: Grants,
     /// The request that is sent.
     pub request: OutboundRequest,
+    /// Whether it carries no message, and only asks for the server's challenge.
+    pub opens: bool,
 }
 
 /// Applies the auth steps.
-pub fn sign<'d>(built: Built<'d>, chance: &dyn Chance, now: Timestamp) -> Result<Signed<'d>, Halt> {
+pub fn sign<'d>(
+    built: Built<'d>,
+    grants: Grants,
+    chance: &dyn Chance,
+    now: Timestamp,
+) -> Result<Signed<'d>, Halt> {
     let Built { resolved, request: unsigned } = built;
-    let request = apply(&resolved, &unsigned, chance, now)?;
-    Ok(Signed { resolved, unsigned, request })
+    let opens = lacks_challenge(&resolved, &grants);
+    let request = if opens {
+        // Without the message: the server has yet to say how it wants to be convinced.
+        let opening = OutboundRequest { body: Vec::new().into(), ..unsigned.clone() };
+        apply(&resolved, &opening, &grants, chance, now)?
+    } else {
+        apply(&resolved, &unsigned, &grants, chance, now)?
+    };
+    Ok(Signed { resolved, unsigned, grants, request, opens })
 }
 
-/// The request with every auth step applied, at `now`.
+/// Whether a step waits for the server's challenge.
+fn lacks_challenge(resolved: &Resolved<'_>, grants: &Grants) -> bool {
+    let mut needs = resolved.known.chain.needs().zip(grants);
+    needs.any(|(need, grant)| matches!(need, Some(Need::Challenge)) && grant.is_none())
+}
+
+/// The request with every auth step applied, at `now`; a step that waits for the server's challenge is
+/// left out.
 pub fn apply(
     resolved: &Resolved<'_>,
     unsigned: &OutboundRequest,
+    grants: &Grants,
     chance: &dyn Chance,
     now: Timestamp,
 ) -> Result<OutboundRequest, Halt> {
@@ -45,17 +71,27 @@ pub fn apply(
         }
     }
     let mut request = unsigned.clone();
-    let (job, endpoint) = (&resolved.decoded.job, &resolved.known.endpoint);
-    let call = Call {
+    let nonce = || chance.token();
+    let call = call_of(resolved, &nonce, now);
+    chain.apply(&mut request, &call, grants).map_err(|e: AuthError| refuse(&e.to_string()))?;
+    Ok(request)
+}
+
+/// What the steps may know of a call.
+pub fn call_of<'c>(
+    resolved: &'c Resolved<'_>,
+    nonce: &'c (dyn Fn() -> String + Sync),
+    now: Timestamp,
+) -> Call<'c> {
+    let endpoint = &resolved.known.endpoint;
+    Call {
         customer_id: &endpoint.customer_id,
         endpoint_id: &endpoint.endpoint_id,
         job_id: &resolved.decoded.state.job_id,
-        job_type: job.event_type.as_deref(),
+        job_type: resolved.decoded.job.event_type.as_deref(),
         now,
-        nonce: &|| chance.token(),
+        nonce,
         secrets: &resolved.secrets,
         grant: None,
-    };
-    chain.apply(&mut request, &call, &[]).map_err(|e: AuthError| refuse(&e.to_string()))?;
-    Ok(request)
+    }
 }

@@ -184,6 +184,14 @@ pub enum Health {
         /// When deliveries go on.
         until: crate::domain::timestamp::Timestamp,
     },
+    /// Deliveries wait: whoever gives out access tokens for it refuses to. From `probe_at` on, one
+    /// delivery after another asks again.
+    Deauthorized {
+        /// Why, in words.
+        why: String,
+        /// When it is asked again.
+        probe_at: crate::domain::timestamp::Timestamp,
+    },
     /// Deliveries are dead-lettered until the endpoint is put again.
     Disabled {
         /// Why, in words.

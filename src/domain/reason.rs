@@ -52,6 +52,10 @@ reasons! {
     OriginNotAllowed = "origin_not_allowed", "put the secret again with `--origin` naming the endpoint's origin, then replay";
     /// An auth step could not be applied, so nothing was sent.
     AuthFailed = "auth_failed", "correct the auth step or the secret's value, then replay";
+    /// Whoever gives out access tokens for the endpoint refused to, for as long as the job may wait.
+    EndpointDeauthorized = "endpoint_deauthorized", "correct the client's credentials or the auth step, then replay";
+    /// No access token could be had for as long as the job may wait.
+    TokenUnavailable = "token_unavailable", "see whether the token URL answers as RFC 6749 asks, then replay";
     /// The request cannot be built from this job and endpoint.
     InvalidRequest = "invalid_request", "correct the job or the endpoint as the message says, then replay";
     /// The endpoint's status is not among those tried again.

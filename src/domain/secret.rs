@@ -108,13 +108,29 @@ pub struct SealedVersion {
     pub origins: BTreeSet<Origin>,
     /// When it was put.
     pub created_at: Timestamp,
+    /// What is known of the value that is no secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<Facts>,
+}
+
+/// What a value says that is no secret: kept beside the sealed value when it is put, so that it can be
+/// shown where nobody may decrypt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Facts {
+    /// Whom a certificate is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_subject: Option<String>,
+    /// The end of a certificate's validity; of the chain's shortest, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<Timestamp>,
 }
 
 impl SealedVersion {
     /// A value that another program had sealed by the key service, bound to nothing.
     pub fn unbound(ciphertext: &[u8], created_at: Timestamp) -> Self {
         let sealed = [&[SealedKind::Unbound.byte()], ciphertext].concat();
-        Self { version: 0, sealed, origins: BTreeSet::new(), created_at }
+        Self { version: 0, sealed, origins: BTreeSet::new(), created_at, facts: None }
     }
 
     /// Whether the value is bound to no customer, no name and no origins.

@@ -2,38 +2,25 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::ClientConfig;
+use rustls::AlertDescription;
 use tokio::time::{Instant, timeout_at};
-use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 
-use super::connector::{ConnectError, GuardedConnector};
+use super::connector::ConnectError;
 use super::guard::Guard;
+use super::pools::Pools;
 use super::progress::{PROGRESS, Progress, Stage};
 use super::resolver::Resolver;
 use super::response;
 use super::stream::ConnectionInfo;
-use super::tls;
-use crate::domain::outcome::Phase;
+use super::tls::Trust;
+use crate::domain::outcome::{MAX_EXCERPT, Phase};
 use crate::domain::request::{HeaderValue, OutboundRequest};
 use crate::ports::{Error, Result};
-
-/// Longest time for each of lookup, connection and TLS handshake; the call's own deadline, if it is
-/// sooner, cuts them shorter.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long an unused connection is kept.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-/// Unused connections kept for one host.
-const MAX_IDLE_PER_HOST: usize = 64;
-/// Largest head of a response.
-const MAX_HEAD: usize = 64 * 1024;
 
 /// What one call gave.
 #[derive(Debug)]
@@ -51,6 +38,8 @@ pub struct Answer {
     pub status: u16,
     /// Its `Retry-After`, as it came.
     pub retry_after: Option<String>,
+    /// Its values of `WWW-Authenticate`, as they came.
+    pub challenges: Vec<String>,
     /// The beginning of its body; empty where it is encoded.
     pub excerpt: Vec<u8>,
 }
@@ -64,33 +53,19 @@ pub struct Failure {
     pub detail: String,
 }
 
-/// The client. One pool of connections, because none of them carries an identity of its own.
+/// The client.
 pub struct Client {
-    http: HyperClient<GuardedConnector, Full<Bytes>>,
+    pools: Pools,
 }
 
 impl Client {
-    /// A client that calls what `guard` allows.
-    pub fn new(guard: Arc<Guard>, resolver: Arc<dyn Resolver>, tls: Arc<ClientConfig>) -> Self {
-        let tls = TlsConnector::from(tls);
-        let connector = GuardedConnector { guard, resolver, tls, timeout: CONNECT_TIMEOUT };
-        let http = HyperClient::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
-            .http1_max_buf_size(MAX_HEAD)
-            .http1_ignore_invalid_headers_in_responses(true)
-            .build(connector);
-        Self { http }
-    }
-
-    /// A client that trusts the machine's authorities and those in `extra_roots`.
+    /// A client that calls what `guard` allows and trusts the machine's authorities and those in `extra_roots`.
     pub fn with_roots(
         guard: Arc<Guard>,
         resolver: Arc<dyn Resolver>,
         extra_roots: Option<&std::path::Path>,
     ) -> Result<Self> {
-        Ok(Self::new(guard, resolver, tls::client_config(extra_roots)?))
+        Ok(Self { pools: Pools::new(guard, resolver, Trust::system(extra_roots)?)? })
     }
 
     /// Makes the call; returns by `deadline`, or soon after `stop`.
@@ -104,10 +79,25 @@ impl Client {
         deadline: Instant,
         stop: &CancellationToken,
     ) -> Result<Reply> {
+        self.send_keeping(request, MAX_EXCERPT, deadline, stop).await
+    }
+
+    /// As [`Client::send`], keeping up to `keep` bytes of the response's body.
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub async fn send_keeping(
+        &self,
+        request: &OutboundRequest,
+        keep: usize,
+        deadline: Instant,
+        stop: &CancellationToken,
+    ) -> Result<Reply> {
+        let pool = self.pools.of(request.identity.as_deref()).await?;
         let mut request = to_http(request)?;
         let capture = capture_connection(&mut request);
         let progress = Arc::new(Progress::new());
-        let call = PROGRESS.scope(Arc::clone(&progress), self.http.request(request));
+        let call = PROGRESS.scope(Arc::clone(&progress), pool.request(request));
         let answered = tokio::select! {
             biased;
             answered = timeout_at(deadline, call) => Some(answered),
@@ -116,7 +106,7 @@ impl Client {
         let info = connection_info(&capture);
         let address = info.as_ref().map(|i| i.address).or(progress.read().1);
         let result = match answered {
-            Some(Ok(Ok(response))) => Ok(read(response, &capture, deadline).await),
+            Some(Ok(Ok(response))) => Ok(read(response, keep, &capture, deadline).await),
             Some(Ok(Err(error))) => Err(classify(&error, info.as_ref())?),
             Some(Err(_)) => Err(timed_out(&progress, info.as_ref())?),
             None => Err(stopped(info.as_ref())?),
@@ -130,6 +120,7 @@ impl Client {
 
 async fn read(
     response: http::Response<hyper::body::Incoming>,
+    keep: usize,
     capture: &CaptureConnection,
     deadline: Instant,
 ) -> Answer {
@@ -142,10 +133,13 @@ async fn read(
     }
     let text = |name| headers.get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
     let retry_after = text(http::header::RETRY_AFTER);
+    let challenges = headers.get_all(http::header::WWW_AUTHENTICATE).into_iter();
+    let challenges = challenges.filter_map(|v| v.to_str().ok()).map(str::to_owned).collect();
     let encoded = headers.contains_key(http::header::CONTENT_ENCODING);
     let status = response.status().as_u16();
-    let excerpt = response::excerpt(response.into_body(), deadline).await;
-    Answer { status, retry_after, excerpt: if encoded { Vec::new() } else { excerpt } }
+    let excerpt = response::excerpt(response.into_body(), keep, deadline).await;
+    let excerpt = if encoded { Vec::new() } else { excerpt };
+    Answer { status, retry_after, challenges, excerpt }
 }
 
 fn connection_info(capture: &CaptureConnection) -> Option<ConnectionInfo> {
@@ -159,7 +153,7 @@ fn classify(
     info: Option<&ConnectionInfo>,
 ) -> Result<Failure> {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    let mut parsing = false;
+    let (mut parsing, mut refused) = (false, false);
     let mut detail = error.to_string();
     while let Some(current) = cause {
         match current.downcast_ref() {
@@ -172,15 +166,38 @@ fn classify(
             None => {}
         }
         parsing |= current.downcast_ref().is_some_and(hyper::Error::is_parse);
+        refused |= current.downcast_ref().is_some_and(is_refused_handshake);
         detail = current.to_string();
         cause = current.source();
     }
     let phase = match info {
         _ if parsing => Phase::Response,
+        _ if refused => Phase::Tls,
         Some(info) if info.wrote() => Phase::AfterWrite,
         Some(_) | None => Phase::BeforeWrite,
     };
     Ok(Failure { phase, detail })
+}
+
+/// In TLS 1.3 the server judges the client's certificate after the handshake is over for the client;
+/// it says so instead of reading the request (RFC 8446 sections 4.4.2 and 6.2).
+fn is_refused_handshake(error: &std::io::Error) -> bool {
+    let inner = error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>());
+    matches!(
+        inner,
+        Some(rustls::Error::AlertReceived(
+            AlertDescription::CertificateRequired
+                | AlertDescription::BadCertificate
+                | AlertDescription::UnsupportedCertificate
+                | AlertDescription::CertificateRevoked
+                | AlertDescription::CertificateExpired
+                | AlertDescription::CertificateUnknown
+                | AlertDescription::UnknownCA
+                | AlertDescription::AccessDenied
+                | AlertDescription::HandshakeFailure
+                | AlertDescription::DecryptError
+        ))
+    )
 }
 
 fn timed_out(progress: &Progress, info: Option<&ConnectionInfo>) -> Result<Failure> {

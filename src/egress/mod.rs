@@ -8,6 +8,7 @@
 pub mod client;
 mod connector;
 pub mod guard;
+mod pools;
 mod progress;
 pub mod resolver;
 mod response;

@@ -1,36 +1,88 @@
-//! How servers are authenticated: the machine's certificate authorities and the operator's own.
+//! How servers are authenticated, and how we are: the machine's certificate authorities and the
+//! operator's own, and the certificate of one customer.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::pki_types::CertificateDer;
+use rustls::client::WebPkiServerVerifier;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
+use crate::domain::client_identity::ClientIdentity;
 use crate::ports::{Error, Result};
 
-/// A client configuration without client certificate. TLS 1.2 and 1.3, HTTP/1.1.
-///
-/// # Errors
-/// If `extra_roots` is not a PEM file of certificates.
-pub fn client_config(extra_roots: Option<&Path>) -> Result<Arc<ClientConfig>> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if let Some(path) = extra_roots {
-        let failed = |e: String| Error::new("tls.roots", format!("{}: {e}", path.display()));
-        let certificates =
-            CertificateDer::pem_file_iter(path).map_err(|e| failed(e.to_string()))?;
-        for certificate in certificates {
-            let certificate = certificate.map_err(|e| failed(e.to_string()))?;
-            roots.add(certificate).map_err(|e| failed(e.to_string()))?;
+/// Whom servers are vouched for by. Shared by all connections: reading the machine's authorities
+/// takes longer than a call.
+#[derive(Debug, Clone)]
+pub struct Trust {
+    provider: Arc<CryptoProvider>,
+    verifier: Arc<WebPkiServerVerifier>,
+}
+
+impl Trust {
+    /// The machine's authorities, and those in a PEM file.
+    ///
+    /// # Errors
+    /// If `extra_roots` is not a PEM file of certificates.
+    pub fn system(extra_roots: Option<&Path>) -> Result<Self> {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if let Some(path) = extra_roots {
+            let failed = |e: String| Error::new("tls.roots", format!("{}: {e}", path.display()));
+            let pem = std::fs::read(path).map_err(|e| failed(e.to_string()))?;
+            add(&mut roots, &pem).map_err(failed)?;
         }
+        Self::of(roots, Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
     }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|e| Error::new("tls.config", e))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+
+    fn of(roots: RootCertStore, provider: Arc<CryptoProvider>) -> Result<Self> {
+        let builder =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+        let verifier = builder.build().map_err(|e| Error::new("tls.roots", e))?;
+        Ok(Self { provider, verifier })
+    }
+
+    /// A configuration for connections that show `identity`, or none. TLS 1.2 and 1.3, HTTP/1.1.
+    ///
+    /// # Errors
+    /// If the identity's PEM cannot be used; the auth step has checked it before.
+    pub fn client_config(&self, identity: Option<&ClientIdentity>) -> Result<Arc<ClientConfig>> {
+        let failed = |e: String| Error::new("tls.identity", e);
+        let private = match identity.and_then(|identity| identity.authorities.as_deref()) {
+            Some(pem) => {
+                let mut roots = RootCertStore::empty();
+                add(&mut roots, pem.as_bytes()).map_err(failed)?;
+                Some(Self::of(roots, Arc::clone(&self.provider))?)
+            }
+            None => None,
+        };
+        let verifier = &private.as_ref().unwrap_or(self).verifier;
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|e| Error::new("tls.config", e))?
+            .with_webpki_verifier(Arc::clone(verifier));
+        let mut config = match identity {
+            None => builder.with_no_client_auth(),
+            Some(identity) => {
+                let pem = identity.certificate.expose();
+                let chain: std::result::Result<Vec<_>, _> =
+                    CertificateDer::pem_slice_iter(pem).collect();
+                let chain = chain.map_err(|e| failed(e.to_string()))?;
+                let key = PrivateKeyDer::from_pem_slice(pem).map_err(|e| failed(e.to_string()))?;
+                builder.with_client_auth_cert(chain, key).map_err(|e| failed(e.to_string()))?
+            }
+        };
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Arc::new(config))
+    }
+}
+
+fn add(roots: &mut RootCertStore, pem: &[u8]) -> std::result::Result<(), String> {
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let certificate = certificate.map_err(|e| e.to_string())?;
+        roots.add(certificate).map_err(|e| e.to_string())?;
+    }
+    Ok(())
 }

@@ -8,6 +8,8 @@ use tracing::{debug, info, warn};
 use crate::domain::dead_letter::DeadLetter;
 use crate::domain::decide::Disposition;
 use crate::domain::delivery::DeliveryKey;
+use crate::domain::endpoint::Health;
+use crate::domain::ids::{CustomerId, EndpointId};
 use crate::domain::outcome::Attempt;
 use crate::domain::timestamp::Timestamp;
 use crate::ports::Error;
@@ -83,6 +85,22 @@ impl Tally {
         self.parked.fetch_add(1, Ordering::Relaxed);
         let DeliveryKey { customer_id, endpoint_id, job_id, .. } = key;
         debug!(event = "parked", %customer_id, %endpoint_id, %job_id, %until, why);
+    }
+
+    /// Something was learnt of an endpoint.
+    pub fn health(&self, customer_id: &CustomerId, endpoint_id: &EndpointId, health: &Health) {
+        match health {
+            Health::Active => info!(event = "health", %customer_id, %endpoint_id, "active"),
+            Health::Paused { until } => {
+                info!(event = "health", %customer_id, %endpoint_id, %until, "paused");
+            }
+            Health::Deauthorized { why, probe_at } => {
+                warn!(event = "health", %customer_id, %endpoint_id, %probe_at, "deauthorized: {why}");
+            }
+            Health::Disabled { why } => {
+                warn!(event = "health", %customer_id, %endpoint_id, "disabled: {why}");
+            }
+        }
     }
 
     /// A message was removed because its delivery has gone on without it.

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use crate::cache::{Lifetimes, SoftCache};
+use crate::domain::certificate;
 use crate::domain::ids::{CustomerId, SecretId};
 use crate::domain::origin::Origin;
 use crate::domain::secret::{Binding, SealedKind, SealedVersion, SecretBytes};
@@ -157,7 +158,8 @@ impl Vault {
         let sealed = self.seal(&new.value, &context).await?;
         let now = self.clock.now();
         let Binding { customer_id, secret_id, origins, .. } = binding;
-        let sealed = SealedVersion { version, sealed, origins, created_at: now };
+        let facts = certificate::facts(new.value.expose());
+        let sealed = SealedVersion { version, sealed, origins, created_at: now, facts };
         let previous_until = new.overlap.map(|overlap| now.plus(overlap));
         let result = self.secrets.put(&customer_id, &secret_id, sealed, previous_until).await?;
         self.open.forget(&(customer_id, secret_id)).await;

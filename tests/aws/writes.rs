@@ -37,7 +37,7 @@ async fn a_secret_that_was_written_is_no_conflict_with_itself_and_keeps_the_one_
     let until = NOW.plus(Duration::from_secs(60));
     for version in [1, 2, 3] {
         let (sealed, origins) = (vec![1], [].into());
-        let next = SealedVersion { version, sealed, origins, created_at: NOW };
+        let next = SealedVersion { version, sealed, origins, created_at: NOW, facts: None };
         emulated.emulator.lose_answer("UpdateItem");
         let put = secrets.put(&customer, &secret, next.clone(), Some(until)).await.unwrap();
         assert_eq!(put, PutResult::Put(version));
@@ -55,7 +55,7 @@ async fn after_a_delete_the_next_version_has_none_before_it() {
     let (customer, secret) = ("c".parse().unwrap(), "s".parse().unwrap());
     let next = |version| {
         let (sealed, origins) = (vec![1], [].into());
-        SealedVersion { version, sealed, origins, created_at: NOW }
+        SealedVersion { version, sealed, origins, created_at: NOW, facts: None }
     };
     let until = Some(NOW.plus(Duration::from_secs(60)));
     secrets.put(&customer, &secret, next(1), until).await.unwrap();

@@ -51,8 +51,13 @@ async fn a_late_410_does_not_disable_an_endpoint_that_was_put_again(backend: Bac
 async fn of_two_administrators_who_put_the_same_secret_version_one_is_refused(backend: Backend) {
     let (customer, id) = ("c".parse().unwrap(), "s".parse().unwrap());
     let now = backend.app.clock.now();
-    let version =
-        |version| SealedVersion { version, sealed: vec![1], origins: [].into(), created_at: now };
+    let version = |version| SealedVersion {
+        version,
+        sealed: vec![1],
+        origins: [].into(),
+        created_at: now,
+        facts: None,
+    };
     let secrets = &backend.app.secrets;
     let (a, b) = tokio::join!(
         secrets.put(&customer, &id, version(1), None),

@@ -35,20 +35,39 @@ fn assert_silent(place: &str, bytes: &[u8], secrets: &[&str]) {
 async fn secrets_stay_out_of_logs_errors_dead_letters_and_the_database() {
     let signing = format!("whsec_{}", BASE64_STANDARD.encode(b"canary-signing-key-32-bytes-long"));
     let (password, key) = ("canary/+\"pass~word", "canary-api-key-73f1");
-    let secrets =
-        ["canary-signing-key-32-bytes-long", signing.trim_start_matches("whsec_"), password, key];
-    // A hostile endpoint: it sends back all it was sent.
-    let (origin, mut calls) =
-        listen(|call| (500, format!("{:?} {}", call.headers, call.target))).await;
+    let (path, client, token) = ("canary/path/x9Zq", "canary-client-5b2c", "canary-token-0e41");
+    let secrets = [
+        "canary-signing-key-32-bytes-long",
+        signing.trim_start_matches("whsec_"),
+        password,
+        key,
+        path,
+        client,
+        token,
+    ];
+    // A hostile endpoint, and token server: it sends back all it was sent.
+    let (origin, mut calls) = listen(move |call| match call.target.as_str() {
+        "/token" => (200, json!({"access_token": token, "echo": call.headers}).to_string()),
+        _ => (500, format!("{:?} {}", call.headers, call.target)),
+    })
+    .await;
     let program = Program::new();
-    for (id, value) in [("signing", signing.as_str()), ("password", password), ("key", key)] {
+    for (id, value) in [
+        ("signing", signing.as_str()),
+        ("password", password),
+        ("key", key),
+        ("path", path),
+        ("client", client),
+    ] {
         program.ok(&["secret", "put", "c", id, "--origin", &origin], value);
     }
     let endpoint = json!({
-        "customerId": "c", "endpointId": "e", "url": origin, "retry": {"maxAttempts": 2, "baseDelay": "10ms"},
+        "customerId": "c", "endpointId": "e", "url": format!("{origin}/in/{{secret:path}}"), "retry": {"maxAttempts": 2, "baseDelay": "10ms"},
         "auth": [{"scheme": "standard_webhooks", "secret": "signing"},
                  {"scheme": "basic", "username": "u", "secret": "password"},
-                 {"scheme": "api_key", "in": "header", "name": "x-key", "secret": "key"}],
+                 {"scheme": "api_key", "in": "header", "name": "x-key", "secret": "key"},
+                 {"scheme": "oauth2_client_credentials", "token_url": format!("{origin}/token"),
+                  "client_id": "me", "secret": "client", "header": "x-token", "prefix": ""}],
     });
     program.ok(&["endpoint", "put", "-"], &endpoint.to_string());
     program.ok(
@@ -87,17 +106,20 @@ async fn secrets_stay_out_of_logs_errors_dead_letters_and_the_database() {
         let path = entry.unwrap().path();
         assert_silent(&path.display().to_string(), &std::fs::read(&path).unwrap(), &secrets);
     }
+    assert_eq!(calls.recv().await.unwrap().target, "/token");
     let call = calls.recv().await.unwrap();
-    assert_eq!(call.header("x-key"), key);
+    assert_eq!((call.header("x-key"), call.header("x-token")), (key, token));
+    assert_eq!(call.target, format!("/in/{path}"));
     for (name, value) in &call.headers {
         let own: &[&str] = match name.as_str() {
             "x-key" => &[key],
+            "x-token" => &[token],
             "authorization" => &[password],
             _ => &[],
         };
         let others: Vec<&str> = secrets.iter().copied().filter(|s| !own.contains(s)).collect();
         assert_silent(name, value.as_bytes(), &others);
     }
-    assert_silent("the body and URL", &[&call.body, call.target.as_bytes()].concat(), &secrets);
+    assert_silent("the body", &call.body, &secrets);
     assert_eq!(call.method, "POST");
 }

@@ -1,74 +1,21 @@
 //! What is ours costs the endpoint nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use hickory_resolver::proto::op::ResponseCode;
 use sealpost::app::{App, Role};
-use sealpost::config::Config;
 use sealpost::domain::dead_letter::DeadLetterFilter;
-use sealpost::domain::endpoint::{Endpoint, Health};
-use sealpost::domain::secret::SecretBytes;
-use sealpost::domain::timestamp::Timestamp;
+use sealpost::domain::endpoint::Health;
 use sealpost::ports::Clock;
-use sealpost::ports::queue::NewMessage;
-use sealpost::vault::NewSecret;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::Barrier;
 use tokio_util::sync::CancellationToken;
 
+use crate::bench::{TestClock, enqueue, loopback, put, put_secret};
 use crate::dns_server::{self, Answer};
-
-struct TestClock(AtomicI64);
-
-impl TestClock {
-    fn start() -> Arc<Self> {
-        Arc::new(Self(AtomicI64::new(1_800_000_000_000)))
-    }
-
-    fn advance(&self, by: Duration) {
-        self.0.fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
-    }
-}
-
-impl Clock for TestClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
-    }
-}
-
-fn loopback() -> Config {
-    let mut config = Config::default();
-    config.egress.allow_http = true;
-    config.egress.allow = vec!["127.0.0.1/32".parse().unwrap()];
-    config.egress.ports = vec!["1-65535".parse().unwrap()];
-    config
-}
-
-async fn put(app: &App, endpoint: Value) {
-    let endpoint = Endpoint::from_json(&endpoint.to_string()).unwrap();
-    app.endpoints.put(endpoint, None, app.clock.now()).await.unwrap();
-}
-
-async fn enqueue(app: &App, count: usize) {
-    let body = r#"{"customerId":"c","endpointId":"e","data":1}"#;
-    let message = NewMessage { body: body.into(), ..NewMessage::default() };
-    app.queue.send(vec![message; count]).await.unwrap();
-}
-
-async fn put_secret(app: &App, value: &str, origin: &str) {
-    let new = NewSecret {
-        customer: "c".parse().unwrap(),
-        secret: "s".parse().unwrap(),
-        value: SecretBytes::new(value.as_bytes().to_vec()),
-        origins: [origin.parse().unwrap()].into(),
-        overlap: None,
-    };
-    app.vault.put(new).await.unwrap();
-}
 
 #[tokio::test]
 async fn a_resolver_out_of_order_makes_no_call_ambiguous() {
@@ -132,14 +79,14 @@ async fn every_call_in_flight_at_a_rotation_is_made_again_at_once_with_the_new_s
     let app = App::embedded(directory.path(), config.clone(), Role::Worker).await.unwrap();
     let auth = json!([{"scheme": "bearer", "secret": "s"}]);
     put(&app, json!({"customerId": "c", "endpointId": "e", "url": origin, "auth": auth})).await;
-    put_secret(&app, "old", &origin).await;
+    put_secret(&app, "old", &[&origin]).await;
     enqueue(&app, 2).await;
     let (pipeline, stop) = (app.pipeline().unwrap(), CancellationToken::new());
     // The worker knows the old value; another process puts a new one.
     let (customer, secret) = ("c".parse().unwrap(), "s".parse().unwrap());
     pipeline.vault.open(&customer, &secret).await.unwrap();
     let elsewhere = App::embedded(directory.path(), config, Role::Command).await.unwrap();
-    put_secret(&elsewhere, "new", &origin).await;
+    put_secret(&elsewhere, "new", &[&origin]).await;
     let messages = app.queue.receive(2, Duration::ZERO).await.unwrap();
     tokio::join!(pipeline.deliver(&messages[0], &stop), pipeline.deliver(&messages[1], &stop));
     let counts = app.tally.counts();

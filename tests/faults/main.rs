@@ -3,12 +3,16 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod abuse;
+mod bench;
 mod blame;
 #[path = "../vectors/data.rs"]
 mod data;
 mod dns_server;
+mod mtls;
 mod names;
 mod responses;
 mod server;
 mod stores;
 mod tls_server;
+mod tokens;
+mod web;

@@ -1,13 +1,17 @@
 //! TLS servers with something wrong about them.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
+use sealpost::domain::certificate::facts;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -47,6 +51,20 @@ impl Authority {
 
     pub fn roots(&self) -> &std::path::Path {
         self.file.path()
+    }
+
+    /// Its own certificate, in PEM.
+    pub fn pem(&self) -> String {
+        self.issuer.pem()
+    }
+
+    /// A certificate for a client of this name, and its key, in PEM.
+    pub fn client(&self, name: &str) -> String {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        certificate.pem() + &key.serialize_pem()
     }
 
     fn config(&self, flaw: Flaw) -> ServerConfig {
@@ -122,6 +140,59 @@ pub async fn listen(authority: &Authority, flaw: Flaw) -> (SocketAddr, Arc<Seen>
         }
     });
     (address, seen)
+}
+
+/// Listens on loopback for clients that `clients` vouches for, at an address that `servers` vouches
+/// for; answers 204 to every request. What it has seen: on which connection, whose request, from 1.
+pub async fn listen_for_clients(
+    servers: &Authority,
+    clients: &Authority,
+) -> (SocketAddr, Arc<Mutex<Vec<(usize, String)>>>) {
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+    let certificate = params.signed_by(&key, &servers.issuer).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(clients.issuer.der().clone()).unwrap();
+    let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::clone(&provider));
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(verifier.build().unwrap())
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+        )
+        .unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let seen: Arc<Mutex<Vec<(usize, String)>>> = Arc::default();
+    let (shared, acceptor) = (Arc::clone(&seen), TlsAcceptor::from(Arc::new(config)));
+    tokio::spawn(async move {
+        for connection in 1.. {
+            let Ok((stream, _)) = listener.accept().await else { return };
+            let (seen, acceptor) = (Arc::clone(&shared), acceptor.clone());
+            tokio::spawn(async move {
+                let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                let subject = {
+                    let certificates = stream.get_ref().1.peer_certificates().unwrap();
+                    let pem = in_pem(&certificates[0]);
+                    facts(pem.as_bytes()).unwrap().certificate_subject.unwrap()
+                };
+                let mut buffer = vec![0; 64 * 1024];
+                while let Ok(1..) = stream.read(&mut buffer).await {
+                    seen.lock().unwrap().push((connection, subject.clone()));
+                    let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await;
+                }
+            });
+        }
+    });
+    (address, seen)
+}
+
+fn in_pem(der: &[u8]) -> String {
+    let encoded = BASE64_STANDARD.encode(der);
+    format!("-----BEGIN CERTIFICATE-----\n{encoded}\n-----END CERTIFICATE-----\n")
 }
 
 /// A TLS record with one handshake message that picks a version and a cipher suite.

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
+use sealpost::auth::need::{Grant, Need};
+use sealpost::auth::oauth2_client_credentials::Token;
 use sealpost::auth::verify::{Captured, Check, Finding};
 use sealpost::auth::{Call, Chain};
 use sealpost::domain::endpoint::AuthStep;
@@ -17,7 +19,7 @@ use serde_json::Value;
 ///
 /// Keys, all but `settings` optional: `settings` (of one step, with its `scheme`, or a list of steps),
 /// `secrets` (by name, each a text or a list, the current one first) or `secret` (of name `s`),
-/// `id`, `type`, `seconds`, `method`, `url`, `headers` (a map), `body` or `bodyBase64`.
+/// `token` (the access token that was granted), `id`, `type`, `seconds`, `method`, `url`, `headers` (a map), `body` or `bodyBase64`.
 pub struct Case<'c>(pub &'c Value);
 
 impl Case<'_> {
@@ -59,6 +61,14 @@ impl Case<'_> {
         })
     }
 
+    /// What every step was granted.
+    fn grant(&self) -> Option<Grant> {
+        let token = self.0["token"].as_str()?;
+        let never = Timestamp::from_millis(i64::MAX);
+        let value = SecretBytes::new(token.as_bytes().to_vec());
+        Some(Grant::Token(Token { value, refresh_at: never, use_until: never }))
+    }
+
     /// The request with every step applied; an error where a setting or a secret is refused.
     pub fn apply(&self) -> Result<OutboundRequest, String> {
         let chain = Chain::compile(&self.steps(), std::iter::empty()).map_err(|e| e.to_string())?;
@@ -73,7 +83,8 @@ impl Case<'_> {
             let value = value.as_str().unwrap().to_owned();
             request.set_header(name, sealpost::domain::request::HeaderValue::Plain(value));
         }
-        self.with_call(|call| chain.apply(&mut request, call, &[]))
+        let grants = vec![self.grant(); chain.steps().len()];
+        self.with_call(|call| chain.apply(&mut request, call, &grants))
             .map_err(|e| e.to_string())
             .map(|()| request)
     }
@@ -83,6 +94,15 @@ impl Case<'_> {
         let request = self.apply().ok()?;
         let value = request.header(&name.to_ascii_lowercase())?;
         Some(String::from_utf8(value.expose().to_vec()).unwrap())
+    }
+
+    /// What the first step asks a token server for; an error where a secret is refused.
+    pub fn token_request(&self) -> Result<OutboundRequest, String> {
+        let chain = Chain::compile(&self.steps(), std::iter::empty()).map_err(|e| e.to_string())?;
+        let Some(Some(Need::Token(request))) = chain.needs().next() else {
+            return Err("no token is needed".to_owned());
+        };
+        self.with_call(|call| request.build(call)).map_err(|e| e.to_string())
     }
 
     /// What every step finds in a request.

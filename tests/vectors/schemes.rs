@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sealpost::auth::verify::Code;
 use serde_json::json;
 
 use crate::data::{own, shared};
@@ -54,7 +55,9 @@ fn every_scheme_does_what_its_cases_say() {
                     "{name}: {header}: {case}"
                 );
             }
-            let found = Case(&case).verify(&captured(&request), Duration::from_secs(300));
+            let mut found = Case(&case).verify(&captured(&request), Duration::from_secs(300));
+            // Some schemes leave nothing in a request that shows whether they were used rightly.
+            found.retain(|finding| finding.code != Code::NotVisible);
             assert!(found.is_empty(), "{name}: {case}: {found:?}");
         }
     }

@@ -14,7 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::{Global, dlq, endpoint, output};
+use super::{Global, dlq, output};
 use crate::adapters::system::random_bytes;
 use crate::app::{App, Role};
 use crate::config::Config;
@@ -22,6 +22,7 @@ use crate::domain::dead_letter::DeadLetterFilter;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::secret::SecretBytes;
 use crate::ports::queue::NewMessage;
+use crate::registration::put_endpoint;
 use crate::vault::NewSecret;
 use crate::worker::{self, Limits, Stop};
 use receiver::{Credentials, Receiver};
@@ -155,7 +156,7 @@ async fn register(app: &App, receiver: &Receiver) -> anyhow::Result<()> {
             "retry": {"maxAttempts": attempts, "baseDelay": "100ms", "maxDelay": "1s"},
         });
         let configuration = Endpoint::from_json(&configuration.to_string())?;
-        endpoint::register(app, configuration, None).await?;
+        put_endpoint(app, configuration, None).await?;
     }
     Ok(())
 }

@@ -49,12 +49,15 @@ fn at(customer: &CustomerId, secret: &SecretId) -> Option<Item> {
 /// A sealed version as a map of attributes.
 fn version_map(version: &SealedVersion) -> AttributeValue {
     let origins = version.origins.iter().map(s).collect();
-    let attributes = [
+    let mut attributes = vec![
         ("version", n(version.version)),
         ("sealed", b(&version.sealed)),
         ("origins", AttributeValue::L(origins)),
         ("createdAt", s(version.created_at)),
     ];
+    // Texts and times always make JSON.
+    let facts = version.facts.as_ref().and_then(|facts| serde_json::to_string(facts).ok());
+    attributes.extend(facts.map(|facts| ("facts", s(facts))));
     AttributeValue::M(attributes.into_iter().map(|(name, v)| (name.to_owned(), v)).collect())
 }
 
@@ -74,6 +77,8 @@ fn version(item: Reader<'_>, name: &str) -> Result<Option<SealedVersion>> {
         sealed: sealed.as_ref().to_vec(),
         origins: origins.ok_or_else(|| part.unlike("origins", "a list of origins"))?,
         created_at: part.parsed("createdAt")?,
+        // They are there to be shown; what cannot be read is not.
+        facts: part.optional_text("facts")?.and_then(|json| serde_json::from_str(json).ok()),
     }))
 }
 

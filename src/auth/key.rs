@@ -1,0 +1,368 @@
+//! Keys that sign and keys that check: made of a secret's bytes for one algorithm, once.
+//!
+//! A secret holds a private key in PEM or as a JWK (RFC 7517), or for HMAC a text. What it holds has to
+//! fit the algorithm exactly, so that no key is ever used in a way it was not made for.
+
+mod jwk;
+mod pem;
+mod symmetric;
+
+use std::fmt;
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{
+    self, EcdsaKeyPair, EcdsaSigningAlgorithm, EcdsaVerificationAlgorithm, Ed25519KeyPair,
+    KeyPair as _, ParsedPublicKey, RsaKeyPair, RsaParameters, RsaSignatureEncoding,
+    VerificationAlgorithm,
+};
+use aws_lc_rs::{error::KeyRejected, hmac};
+use serde::Deserialize;
+
+use super::AuthError;
+use crate::domain::ids::SecretId;
+use crate::domain::secret::SecretBytes;
+
+/// A signature algorithm, by its name in JOSE (RFC 7518 section 3.1, RFC 8037 section 3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[allow(missing_docs)]
+pub enum Algorithm {
+    #[serde(rename = "HS256")]
+    Hs256,
+    #[serde(rename = "HS384")]
+    Hs384,
+    #[serde(rename = "HS512")]
+    Hs512,
+    #[serde(rename = "RS256")]
+    Rs256,
+    #[serde(rename = "RS384")]
+    Rs384,
+    #[serde(rename = "RS512")]
+    Rs512,
+    #[serde(rename = "PS256")]
+    Ps256,
+    #[serde(rename = "PS384")]
+    Ps384,
+    #[serde(rename = "PS512")]
+    Ps512,
+    #[serde(rename = "ES256")]
+    Es256,
+    #[serde(rename = "ES384")]
+    Es384,
+    #[serde(rename = "EdDSA")]
+    EdDsa,
+}
+
+/// How an algorithm is computed. ECDSA signatures are the two numbers in fixed length (RFC 7518
+/// section 3.4, RFC 9421 section 3.3.4).
+enum Primitive {
+    Hmac(hmac::Algorithm),
+    Rsa(&'static RsaSignatureEncoding, &'static RsaParameters),
+    Ecdsa(&'static EcdsaSigningAlgorithm, &'static EcdsaVerificationAlgorithm),
+    Ed25519,
+}
+
+impl Algorithm {
+    /// The name in the header of a JWS.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hs256 => "HS256",
+            Self::Hs384 => "HS384",
+            Self::Hs512 => "HS512",
+            Self::Rs256 => "RS256",
+            Self::Rs384 => "RS384",
+            Self::Rs512 => "RS512",
+            Self::Ps256 => "PS256",
+            Self::Ps384 => "PS384",
+            Self::Ps512 => "PS512",
+            Self::Es256 => "ES256",
+            Self::Es384 => "ES384",
+            Self::EdDsa => "EdDSA",
+        }
+    }
+
+    fn primitive(self) -> Primitive {
+        match self {
+            Self::Hs256 => Primitive::Hmac(hmac::HMAC_SHA256),
+            Self::Hs384 => Primitive::Hmac(hmac::HMAC_SHA384),
+            Self::Hs512 => Primitive::Hmac(hmac::HMAC_SHA512),
+            Self::Rs256 => {
+                Primitive::Rsa(&signature::RSA_PKCS1_SHA256, &signature::RSA_PKCS1_2048_8192_SHA256)
+            }
+            Self::Rs384 => {
+                Primitive::Rsa(&signature::RSA_PKCS1_SHA384, &signature::RSA_PKCS1_2048_8192_SHA384)
+            }
+            Self::Rs512 => {
+                Primitive::Rsa(&signature::RSA_PKCS1_SHA512, &signature::RSA_PKCS1_2048_8192_SHA512)
+            }
+            Self::Ps256 => {
+                Primitive::Rsa(&signature::RSA_PSS_SHA256, &signature::RSA_PSS_2048_8192_SHA256)
+            }
+            Self::Ps384 => {
+                Primitive::Rsa(&signature::RSA_PSS_SHA384, &signature::RSA_PSS_2048_8192_SHA384)
+            }
+            Self::Ps512 => {
+                Primitive::Rsa(&signature::RSA_PSS_SHA512, &signature::RSA_PSS_2048_8192_SHA512)
+            }
+            Self::Es256 => Primitive::Ecdsa(
+                &signature::ECDSA_P256_SHA256_FIXED_SIGNING,
+                &signature::ECDSA_P256_SHA256_FIXED,
+            ),
+            Self::Es384 => Primitive::Ecdsa(
+                &signature::ECDSA_P384_SHA384_FIXED_SIGNING,
+                &signature::ECDSA_P384_SHA384_FIXED,
+            ),
+            Self::EdDsa => Primitive::Ed25519,
+        }
+    }
+
+    /// The kind of key it takes.
+    fn key_type(self) -> KeyType {
+        match self {
+            Self::Hs256 | Self::Hs384 | Self::Hs512 => KeyType::Symmetric,
+            Self::Rs256 | Self::Rs384 | Self::Rs512 => KeyType::Rsa,
+            Self::Ps256 | Self::Ps384 | Self::Ps512 => KeyType::RsaPss,
+            Self::Es256 => KeyType::P256,
+            Self::Es384 => KeyType::P384,
+            Self::EdDsa => KeyType::Ed25519,
+        }
+    }
+
+    /// Whether it can be computed with a key of this kind.
+    fn takes(self, found: KeyType) -> bool {
+        // An RSA key that names no use serves both paddings; one made for PSS serves PSS alone
+        // (RFC 4055 section 1.2).
+        let wanted = self.key_type();
+        found == wanted || (found == KeyType::Rsa && wanted == KeyType::RsaPss)
+    }
+
+    fn check_takes(self, found: KeyType) -> Result<(), String> {
+        if self.takes(found) {
+            return Ok(());
+        }
+        Err(format!("found {found}; {self} needs {}", self.key_type()))
+    }
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A kind of key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum KeyType {
+    Symmetric,
+    Rsa,
+    RsaPss,
+    P256,
+    P384,
+    P521,
+    Secp256k1,
+    Ed25519,
+    Ed448,
+    X25519,
+    Unknown,
+}
+
+impl fmt::Display for KeyType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Symmetric => "a symmetric key (a text, base64: and base64, or a JWK of kty oct)",
+            Self::Rsa => "an RSA key",
+            Self::RsaPss => "an RSA-PSS key",
+            Self::P256 => "an EC key on the curve P-256",
+            Self::P384 => "an EC key on the curve P-384",
+            Self::P521 => "an EC key on the curve P-521",
+            Self::Secp256k1 => "an EC key on the curve secp256k1",
+            Self::Ed25519 => "an Ed25519 key",
+            Self::Ed448 => "an Ed448 key",
+            Self::X25519 => "an X25519 key, which cannot sign",
+            Self::Unknown => "a key of a type that is not supported",
+        })
+    }
+}
+
+/// A key that signs with one algorithm. Has no `Debug`.
+pub struct SigningKey {
+    algorithm: Algorithm,
+    pair: Pair,
+}
+
+enum Pair {
+    Hmac(Box<hmac::Key>),
+    Rsa(RsaKeyPair),
+    Ecdsa(EcdsaKeyPair),
+    Ed25519(Ed25519KeyPair),
+}
+
+/// A key that checks the signatures of one algorithm. Has no `Debug`.
+pub struct VerifyingKey {
+    algorithm: Algorithm,
+    half: Half,
+}
+
+enum Half {
+    Hmac(Box<hmac::Key>),
+    Public(ParsedPublicKey),
+}
+
+/// What a secret can hold.
+enum Loaded {
+    Signing(SigningKey),
+    Verifying(VerifyingKey),
+}
+
+impl SigningKey {
+    /// The private key that the secret `id` holds in `value`: PEM (`PRIVATE KEY` of PKCS#8,
+    /// `EC PRIVATE KEY` of SEC 1, `RSA PRIVATE KEY` of PKCS#1) or a JWK; for HMAC a text, `base64:`
+    /// and the key in base64, or a JWK of `kty` `oct`. Takes up to a millisecond: see
+    /// [`super::prepared::Prepared`].
+    ///
+    /// # Errors
+    /// If it holds anything else than one private key for `algorithm`; says what was found.
+    pub fn parse(
+        algorithm: Algorithm,
+        id: &SecretId,
+        value: &SecretBytes,
+    ) -> Result<Self, AuthError> {
+        match load(algorithm, value).map_err(|e| AuthError::of_secret(id, e))? {
+            Loaded::Signing(key) => Ok(key),
+            Loaded::Verifying(_) => {
+                let problem = "found a public key, which cannot sign; expected the private key";
+                Err(AuthError::of_secret(id, problem))
+            }
+        }
+    }
+
+    /// What it signs with.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// Signs `message`.
+    ///
+    /// # Errors
+    /// If the cryptography fails, which it does for no reason that is known.
+    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, AuthError> {
+        let failed = |_| AuthError::new("the signature could not be computed");
+        match (&self.pair, self.algorithm.primitive()) {
+            (Pair::Rsa(pair), Primitive::Rsa(encoding, _)) => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign(encoding, &SystemRandom::new(), message, &mut signature)
+                    .map_err(failed)?;
+                Ok(signature)
+            }
+            (Pair::Rsa(_), _) => unreachable!("an RSA pair is made for RSA algorithms alone"),
+            (Pair::Hmac(key), _) => Ok(hmac::sign(key, message).as_ref().to_vec()),
+            (Pair::Ecdsa(pair), _) => {
+                let signature = pair.sign(&SystemRandom::new(), message).map_err(failed)?;
+                Ok(signature.as_ref().to_vec())
+            }
+            (Pair::Ed25519(pair), _) => {
+                Ok(pair.try_sign(message).map_err(failed)?.as_ref().to_vec())
+            }
+        }
+    }
+
+    /// The key that checks what this one signs.
+    fn verifying(self) -> Result<VerifyingKey, String> {
+        let public = |bytes: &[u8]| VerifyingKey::public(self.algorithm, bytes);
+        match &self.pair {
+            Pair::Rsa(pair) => public(pair.public_key().as_ref()),
+            Pair::Ecdsa(pair) => public(pair.public_key().as_ref()),
+            Pair::Ed25519(pair) => public(pair.public_key().as_ref()),
+            Pair::Hmac(key) => {
+                Ok(VerifyingKey { algorithm: self.algorithm, half: Half::Hmac(key.clone()) })
+            }
+        }
+    }
+}
+
+impl VerifyingKey {
+    /// The key that checks what the key in the secret `id` signs: its public half where `value` holds
+    /// a private key, or else the public key (PEM `PUBLIC KEY`, or a JWK) that it holds.
+    ///
+    /// # Errors
+    /// If it holds anything else than one key for `algorithm`; says what was found.
+    pub fn parse(
+        algorithm: Algorithm,
+        id: &SecretId,
+        value: &SecretBytes,
+    ) -> Result<Self, AuthError> {
+        let loaded = load(algorithm, value).and_then(|loaded| match loaded {
+            Loaded::Signing(key) => key.verifying(),
+            Loaded::Verifying(key) => Ok(key),
+        });
+        loaded.map_err(|e| AuthError::of_secret(id, e))
+    }
+
+    /// What it checks.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// Whether `signature` is one of `message`.
+    pub fn is_signature(&self, message: &[u8], signature: &[u8]) -> bool {
+        match &self.half {
+            Half::Hmac(key) => hmac::verify(key, message, signature).is_ok(),
+            Half::Public(key) => key.verify_sig(message, signature).is_ok(),
+        }
+    }
+
+    /// From a public key's own bytes: `RSAPublicKey` of RFC 8017, a point of SEC 1, or the 32 bytes of
+    /// RFC 8032.
+    fn public(algorithm: Algorithm, bytes: &[u8]) -> Result<Self, String> {
+        let scheme: &'static dyn VerificationAlgorithm = match algorithm.primitive() {
+            Primitive::Rsa(_, parameters) => parameters,
+            Primitive::Ecdsa(_, verification) => verification,
+            Primitive::Ed25519 => &signature::ED25519,
+            Primitive::Hmac(_) => return Err(wrong_for_hmac("a public key", algorithm)),
+        };
+        let key = ParsedPublicKey::new(scheme, bytes).map_err(refused)?;
+        Ok(Self { algorithm, half: Half::Public(key) })
+    }
+}
+
+fn load(algorithm: Algorithm, value: &SecretBytes) -> Result<Loaded, String> {
+    let text = value.expose_str().unwrap_or_default().trim();
+    if pem::is_pem(text) {
+        return pem::load(algorithm, text);
+    }
+    if jwk::is_object(text) {
+        return jwk::load(algorithm, text);
+    }
+    match algorithm.primitive() {
+        Primitive::Hmac(hash) => {
+            symmetric::load(hash, value).map(|key| hmac_key(algorithm, key)).map_err(str::to_owned)
+        }
+        Primitive::Rsa(..) | Primitive::Ecdsa(..) | Primitive::Ed25519 => Err(format!(
+            "neither PEM nor a JWK; {algorithm} needs {}, in PEM or as a JWK",
+            algorithm.key_type()
+        )),
+    }
+}
+
+fn hmac_key(algorithm: Algorithm, key: hmac::Key) -> Loaded {
+    Loaded::Signing(SigningKey { algorithm, pair: Pair::Hmac(Box::new(key)) })
+}
+
+/// A public key as an HMAC secret would let everybody sign.
+fn wrong_for_hmac(found: &str, algorithm: Algorithm) -> String {
+    format!("found {found}; {algorithm} needs {}", KeyType::Symmetric)
+}
+
+/// Why the cryptography refused a key: one word, without a part of the key.
+fn refused(error: KeyRejected) -> String {
+    match error.to_string().as_str() {
+        "TooSmall" => "an RSA key under 2048 bits; expected at least 2048".to_owned(),
+        "TooLarge" => "an RSA key over 8192 bits; expected at most 8192".to_owned(),
+        "InconsistentComponents" => {
+            "its parts do not belong together: expected the public half of the same key".to_owned()
+        }
+        _ => "the key is damaged: it does not parse as what it says it is".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,53 @@
+//! What servers ask of those who want to authenticate (RFC 9110 section 11.6.1): learnt from a refusal,
+//! and used until the next one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use moka::future::Cache;
+
+use super::StepKey;
+use crate::auth::need::Challenge;
+
+/// Most challenges that are kept.
+const CAPACITY: u64 = 10_000;
+
+/// The last challenge of each server.
+pub struct Challenges(Cache<StepKey, Arc<Known>>);
+
+struct Known {
+    headers: Vec<String>,
+    uses: AtomicU32,
+}
+
+impl Known {
+    /// The challenge for one more use: a server refuses a count that it has seen.
+    fn next(&self) -> Challenge {
+        let count = self.uses.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        Challenge { headers: self.headers.clone(), count }
+    }
+}
+
+impl Default for Challenges {
+    fn default() -> Self {
+        Self(Cache::new(CAPACITY))
+    }
+}
+
+impl Challenges {
+    /// The known challenge, for one more use.
+    pub async fn next(&self, key: &StepKey) -> Option<Challenge> {
+        Some(self.0.get(key).await?.next())
+    }
+
+    /// The challenge that came with a refusal, for its first use; `None` if none came.
+    pub async fn renew(&self, key: &StepKey, headers: &[String]) -> Option<Challenge> {
+        if headers.is_empty() {
+            return None;
+        }
+        let known = Arc::new(Known { headers: headers.to_vec(), uses: AtomicU32::new(0) });
+        let challenge = known.next();
+        self.0.insert(key.clone(), known).await;
+        Some(challenge)
+    }
+}

@@ -1,0 +1,100 @@
+//! What customers register: endpoints and secrets, checked against each other before they are stored.
+
+use crate::app::App;
+use crate::auth::Chain;
+use crate::delivery::{compile, destinations};
+use crate::domain::endpoint::{Endpoint, Health};
+use crate::domain::field::FieldError;
+use crate::domain::ids::SecretId;
+use crate::domain::secret::SecretBytes;
+use crate::domain::target::secret_segments;
+use crate::ports::Error;
+use crate::ports::endpoints::PutResult;
+use crate::vault::NewSecret;
+
+/// Why something is not registered.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistrationError {
+    /// It could not be used.
+    #[error(transparent)]
+    Refused(#[from] FieldError),
+    /// The store or the key service failed.
+    #[error(transparent)]
+    Ours(#[from] Error),
+}
+
+/// Checks an endpoint as a whole, with the secrets that are there already, and stores it.
+///
+/// # Errors
+/// With the path of the field that is wrong.
+pub async fn put_endpoint(
+    app: &App,
+    endpoint: Endpoint,
+    expected: Option<u64>,
+) -> Result<PutResult, RegistrationError> {
+    let chain = compile(&endpoint, &app.guard)?;
+    for (id, origins) in destinations(&endpoint, &chain) {
+        // A secret may be stored later; one that is there must be allowed to go where it is sent.
+        let stored = app.secrets.get(&endpoint.customer_id, &id).await?;
+        let Some(stored) = stored else { continue };
+        if let Some(origin) = origins.iter().find(|origin| !stored.current.may_go_to(origin)) {
+            let problem = format!(
+                "secret {id} may not be sent to {origin}: put it again with --origin {origin}"
+            );
+            let path = if origin == endpoint.url.origin() { "url" } else { "auth" };
+            return Err(FieldError::new(path, problem).into());
+        }
+        // Whoever registers need not be able to decrypt; who is, hears of a wrong value now.
+        if let Ok(open) = app.vault.open(&endpoint.customer_id, &id).await
+            && let Ok(values) = open.values_for(&origins, app.clock.now())
+        {
+            for value in &values {
+                check_value(&endpoint, &chain, &id, value)?;
+            }
+        }
+    }
+    Ok(app.endpoints.put(endpoint, expected, app.clock.now()).await?)
+}
+
+/// Checks a value with the endpoints that name the secret already, and stores it. Endpoints that were
+/// refused with the value before are tried again.
+///
+/// # Errors
+/// With the endpoint and the path of the step that could not use the value.
+pub async fn put_secret(app: &App, new: NewSecret) -> Result<PutResult, RegistrationError> {
+    let (customer, id) = (new.customer.clone(), new.secret.clone());
+    let mut using = Vec::new();
+    for stored in app.endpoints.list(Some(&customer)).await? {
+        // An endpoint that cannot be used says so when it is used.
+        let Ok(chain) = compile(&stored.endpoint, &app.guard) else { continue };
+        if destinations(&stored.endpoint, &chain).iter().any(|(named, _)| *named == id) {
+            let name = format!("endpoint {}", stored.endpoint.endpoint_id);
+            check_value(&stored.endpoint, &chain, &id, &new.value).map_err(|e| e.under(&name))?;
+            using.push(stored);
+        }
+    }
+    let put = app.vault.put(new).await?;
+    for stored in using {
+        let endpoint = &stored.endpoint.endpoint_id;
+        let health = app.health.get(&customer, endpoint, stored.version).await?;
+        if matches!(health, Health::Deauthorized { .. }) {
+            app.health.set(&customer, endpoint, stored.version, &Health::Active).await?;
+        }
+    }
+    Ok(put)
+}
+
+/// Whether calls to the endpoint could be made with this value.
+fn check_value(
+    endpoint: &Endpoint,
+    chain: &Chain,
+    id: &SecretId,
+    value: &SecretBytes,
+) -> Result<(), FieldError> {
+    chain.check_secret(id, value)?;
+    if endpoint.url.secrets().any(|named| named == id) {
+        let refuse = |problem| FieldError::new("url", format!("secret {id}: {problem}"));
+        secret_segments(value).map_err(refuse)?;
+    }
+    Ok(())
+}
