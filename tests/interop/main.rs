@@ -1,0 +1,15 @@
+//! Deliveries over a real socket to receivers that check them with their providers' own libraries.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "../support/digest_server.rs"]
+mod digest_server;
+mod exchange;
+mod libraries;
+#[path = "../support/mtls_server.rs"]
+mod mtls_server;
+#[path = "../support/oauth_server.rs"]
+mod oauth_server;
+#[path = "../support/receivers.rs"]
+mod receivers;
+mod standard_webhooks;
