@@ -50,6 +50,8 @@ fn the_commands_of_the_readme_and_of_operations_work_as_written() {
             && readme.contains("make test")
     );
 
+    let printed = run(&program, &commands(&document("docs/AUTH.md")));
+    assert!(printed.contains("mtls") && printed.contains("\"scheme\": \"standard_webhooks\""));
     let printed = run(&program, &commands(&document("docs/OPERATIONS.md")));
     assert!(printed.contains("replayed 0") && printed.contains("\"version\":1"), "{printed}");
 }
@@ -79,7 +81,13 @@ fn the_reference_lists_every_reason_and_every_setting() {
 
 #[test]
 fn links_between_documents_lead_somewhere() {
-    for name in ["README.md", "docs/REFERENCE.md", "docs/ARCHITECTURE.md", "docs/OPERATIONS.md"] {
+    for name in [
+        "README.md",
+        "docs/AUTH.md",
+        "docs/REFERENCE.md",
+        "docs/ARCHITECTURE.md",
+        "docs/OPERATIONS.md",
+    ] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
         for rest in document(name).split("](").skip(1) {
             let target = rest.split(')').next().unwrap();

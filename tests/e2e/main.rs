@@ -11,6 +11,7 @@ mod commands_on_aws;
 mod crash;
 #[cfg(feature = "aws")]
 mod crash_on_aws;
+mod credentials;
 mod demo;
 mod docs;
 mod dry_run;

@@ -9,6 +9,8 @@ use sealpost::domain::reason::Reason;
 use sealpost::registration;
 use serde_json::{Value, json};
 
+use tokio_util::sync::CancellationToken;
+
 use crate::bench::{Bench, enqueue, loopback, put, put_secret, secret};
 use crate::web::Web;
 
@@ -102,6 +104,44 @@ async fn a_token_is_renewed_before_its_end_and_never_used_after_it() {
     assert_eq!(deliver(300).await, 4, "after its end there is none");
     assert_eq!(bench.app.tally.counts().delivered, 5);
     assert_eq!(bench.app.tally.counts().parked, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn while_one_delivery_renews_a_token_the_others_use_the_old_one() {
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let (held, given) = (Mutex::new(held), AtomicUsize::new(0));
+    let web = Web::start(move |_| {
+        let number = given.fetch_add(1, Ordering::SeqCst) + 1;
+        if number == 2 {
+            held.lock().unwrap().recv().unwrap();
+        }
+        let token = format!(r#"{{"access_token":"token-{number}","expires_in":600}}"#);
+        ("200 OK".to_owned(), token)
+    });
+    let tokens = TokenServer { web: web.await, answer: Arc::default() };
+    let target = target("").await;
+    let bench = bench(&tokens, &target, json!({})).await;
+    enqueue(&bench.app, 1).await;
+    bench.deliver_due().await;
+    bench.clock.advance(Duration::from_secs(550));
+    enqueue(&bench.app, 2).await;
+    let messages = bench.app.queue.receive(2, Duration::ZERO).await.unwrap();
+    let stop = CancellationToken::new();
+    let renewing = async {
+        bench.pipeline.deliver(&messages[0], &stop).await;
+        target.all().last().unwrap().contains("Bearer token-2\r")
+    };
+    let other = async {
+        while tokens.web.count() < 2 {
+            tokio::task::yield_now().await;
+        }
+        bench.pipeline.deliver(&messages[1], &stop).await;
+        let used = target.all().last().unwrap().contains("Bearer token-1\r");
+        release.send(()).unwrap();
+        used
+    };
+    assert_eq!(tokio::join!(renewing, other), (true, true));
+    assert_eq!((tokens.web.count(), bench.app.tally.counts().delivered), (2, 3));
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod data;
 mod egress;
 mod headers;
 mod jobs;
+mod laws;
 mod oauth2;
 mod scheme;
 mod schemes;
