@@ -27,6 +27,8 @@ pub struct Receiver {
     pub provider: &'static str,
     /// The one auth step; its secret is `s`.
     pub auth: Value,
+    /// The value of a second secret, `t`.
+    pub second: &'static str,
     /// The job's payload: `data`, or `body` and `contentType`.
     pub job: Value,
     /// Headers of the endpoint.
@@ -36,7 +38,8 @@ pub struct Receiver {
 impl Receiver {
     /// A receiver of JSON.
     pub fn new(language: &'static str, provider: &'static str, auth: Value) -> Self {
-        Self { language, provider, auth, job: json!({"data": payload()}), headers: json!({}) }
+        let job = json!({"data": payload()});
+        Self { language, provider, auth, second: "token", job, headers: json!({}) }
     }
 
     /// Starts the program, which knows `key`.
@@ -81,14 +84,15 @@ impl Sender {
         let origin = server.origin();
         let endpoint = json!({
             "customerId": "c", "endpointId": "e", "auth": [receiver.auth], "headers": receiver.headers,
-            "url": format!("{origin}/hooks/in?a=1&b=%C3%A9"), "retry": {"retryOn": ["5xx"]},
+            "url": format!("{origin}/hooks/Zo%C3%AB%20in?a=1&b=%C3%A9"), "retry": {"retryOn": ["5xx"]},
         });
         let endpoint = Endpoint::from_json(&endpoint.to_string()).unwrap();
         app.endpoints.put(endpoint, None, app.clock.now()).await.unwrap();
-        for value in values {
+        let values = values.iter().map(|value| ("s", *value));
+        for (name, value) in values.chain([("t", receiver.second)]) {
             let new = NewSecret {
                 customer: "c".parse().unwrap(),
-                secret: "s".parse().unwrap(),
+                secret: name.parse().unwrap(),
                 value: SecretBytes::new(value.as_bytes().to_vec()),
                 origins: [origin.parse().unwrap()].into(),
                 overlap: Some(Duration::from_secs(60)),
@@ -143,13 +147,28 @@ impl Sender {
     }
 }
 
-/// A delivery with the receiver's key is accepted, one with another key refused; and a request that was
-/// changed after it was signed is refused.
-pub async fn check(receiver: &Receiver, key: &str, other: &str) -> (Sender, ForeignServer) {
-    let mut server = receiver.start(key);
-    let stranger = Sender::open(receiver, &server, &[other]).await;
+/// What the receiver knows, and the values of the sender's secret that are right and wrong.
+#[derive(Clone, Copy)]
+pub struct Keys<'k> {
+    pub theirs: &'k str,
+    pub ours: &'k str,
+    pub wrong: &'k str,
+}
+
+impl<'k> Keys<'k> {
+    /// Of a key that both sides know.
+    pub fn shared(key: &'k str, wrong: &'k str) -> Self {
+        Self { theirs: key, ours: key, wrong }
+    }
+}
+
+/// A delivery with the right secret is accepted, one with another refused; and a request that was changed
+/// after it was signed is refused.
+pub async fn check(receiver: &Receiver, keys: Keys<'_>) -> (Sender, ForeignServer) {
+    let mut server = receiver.start(keys.theirs);
+    let stranger = Sender::open(receiver, &server, &[keys.wrong]).await;
     stranger.is_refused_by(&mut server).await;
-    let sender = Sender::open(receiver, &server, &[key]).await;
+    let sender = Sender::open(receiver, &server, &[keys.ours]).await;
     sender.is_accepted_by(&mut server).await;
     assert_eq!(sender.forge(now(), |_| {}).await, 204, "a request that nobody changed");
     let changed = sender.forge(now(), |request| {
@@ -163,17 +182,21 @@ pub async fn check(receiver: &Receiver, key: &str, other: &str) -> (Sender, Fore
 }
 
 /// As [`check`], for a receiver that looks at the time: a request of an hour ago is refused, too.
-pub async fn check_with_time(receiver: &Receiver, key: &str, other: &str) {
-    let (sender, _server) = check(receiver, key, other).await;
+pub async fn check_with_time(receiver: &Receiver, keys: Keys<'_>) -> (Sender, ForeignServer) {
+    let (sender, server) = check(receiver, keys).await;
     let ago = Timestamp::from_millis(now().as_millis() - 3_600_000);
     assert_eq!(sender.forge(ago, |_| {}).await, 401, "signed an hour ago");
+    (sender, server)
 }
 
-/// While two values of the secret are in use, receivers that know the new and the old one accept a delivery.
-pub async fn check_rotation(receiver: &Receiver, old: &str, new: &str) {
-    for key in [old, new] {
-        let mut server = receiver.start(key);
+/// Which receivers accept a delivery while two values of the secret are in use: the one that knows the
+/// old value, and the one that knows the new.
+pub async fn rotation(receiver: &Receiver, old: &str, new: &str) -> [bool; 2] {
+    let mut accepted = [false; 2];
+    for (at, key) in [old, new].into_iter().enumerate() {
+        let server = receiver.start(key);
         let sender = Sender::open(receiver, &server, &[old, new]).await;
-        sender.is_accepted_by(&mut server).await;
+        accepted[at] = sender.deliver().await.is_none();
     }
+    accepted
 }

@@ -2,9 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod aws_sigv4;
 #[path = "../support/digest_server.rs"]
 mod digest_server;
 mod exchange;
+mod hmac;
+mod http_message_signatures;
+mod jwt;
+mod key_pairs;
 mod libraries;
 #[path = "../support/mtls_server.rs"]
 mod mtls_server;

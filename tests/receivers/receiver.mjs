@@ -2,6 +2,7 @@
 // usage: node receiver.mjs PROVIDER KEY
 // Answers 204 to what the library accepts and 401, with what the library says, to anything else. Prints its
 // port, then a line of JSON for every request; ends when its input does.
+import crypto from "node:crypto";
 import http from "node:http";
 
 const [name, key] = process.argv.slice(2);
@@ -69,7 +70,35 @@ const providers = {
     const { validateSignature } = await import("@line/bot-sdk");
     return ({ body, headers }) => validateSignature(body, key, headers["x-line-signature"]);
   },
+  // KEY is JSON: {"key": PEM of the public key, or a text, "algorithm"}. The digest of the body is a claim that
+  // its receiver compares by itself.
+  async jwt() {
+    const { importSPKI, jwtVerify } = await import("jose");
+    const { key: text, algorithm } = JSON.parse(key);
+    const isText = algorithm.startsWith("HS");
+    const known = isText ? new TextEncoder().encode(text) : await importSPKI(text, algorithm);
+    return async ({ body, headers, url }) => {
+      const token = /^Bearer (.+)$/.exec(headers.authorization)[1];
+      const expected = { algorithms: [algorithm], issuer: "acme", audience: url, requiredClaims: ["exp", "iat", "jti"] };
+      const { payload, protectedHeader } = await jwtVerify(token, known, expected);
+      return protectedHeader.kid === "k1" && payload.request_body_sha256 === sha256(body);
+    };
+  },
+  // KEY is JSON: {"key": PEM of the public key, or a text, "algorithm", "components": [names that must be covered]}.
+  // The library leaves Content-Digest to its receiver.
+  async http_message_signatures() {
+    const { createVerifier, httpbis } = await import("http-message-signatures");
+    const { key: text, algorithm, components } = JSON.parse(key);
+    const known = { id: "k1", algs: [algorithm], verify: createVerifier(text, algorithm) };
+    const keyLookup = async ({ keyid }) => (keyid === known.id ? known : null);
+    const demands = { requiredParams: ["created", "keyid"], requiredFields: components, maxAge: 300, tolerance: 1 };
+    return async ({ body, headers, method, url }) => {
+      const digest = headers["content-digest"] === `sha-256=:${sha256(body)}:`;
+      return digest && (await httpbis.verifyMessage({ keyLookup, all: true, ...demands }, { method, url, headers })) === true;
+    };
+  },
 };
+const sha256 = (body) => crypto.createHash("sha256").update(body).digest("base64");
 
 const verify = await providers[name]();
 const server = http.createServer(async (request, response) => {

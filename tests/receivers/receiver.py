@@ -6,6 +6,8 @@ Answers 204 to what the library accepts and 401, with what the library says, to 
 then a line of JSON for every request; ends when its input does.
 """
 
+import base64
+import hashlib
 import json
 import os
 import sys
@@ -67,8 +69,100 @@ def adyen():
     return lambda r: is_valid_hmac_notification(json.loads(r.body), key) is True
 
 
-providers = {f.__name__: f for f in [standard_webhooks, svix, slack, square, hubspot, adyen]}
-verify = providers[name]()
+def aws_sigv4():
+    from botocore.auth import S3SigV4Auth, SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
+    known = json.loads(key)
+    credentials = Credentials(known["id"], known["secret"], known["token"])
+    signer = S3SigV4Auth if known["service"] == "s3" else SigV4Auth
+    auth = signer(credentials, known["service"], known["region"])
+
+    def verify(r):
+        """Signs what came anew, as AWS's client would, and compares."""
+        kind, _, parameters = r.fields["authorization"].partition(" ")
+        sent = dict(part.strip().split("=", 1) for part in parameters.split(","))
+        signed = {name: r.fields[name] for name in sent["SignedHeaders"].split(";")}
+        request = AWSRequest(method=r.command, url=r.url, data=r.body, headers=signed)
+        request.context["timestamp"] = r.fields["x-amz-date"]
+        if "x-amz-content-sha256" in signed and signed["x-amz-content-sha256"] != auth.payload(request):
+            return False
+        if known["token"] and signed["x-amz-security-token"] != known["token"]:
+            return False
+        string_to_sign = auth.string_to_sign(request, auth.canonical_request(request))
+        expected = {
+            "Credential": auth.scope(request),
+            "SignedHeaders": auth.signed_headers(auth.headers_to_sign(request)),
+            "Signature": auth.signature(string_to_sign, request),
+        }
+        return kind == "AWS4-HMAC-SHA256" and sent == expected
+
+    return verify
+
+
+def jwt():
+    """`key` is JSON: {"key": PEM of the public key, or a text, "algorithm"}. The digest of the body is a claim
+    that its receiver compares by itself."""
+    import jwt
+
+    known = json.loads(key)
+
+    def verify(r):
+        kind, _, token = r.fields["authorization"].partition(" ")
+        claims = jwt.decode(
+            token,
+            known["key"],
+            algorithms=[known["algorithm"]],
+            issuer="acme",
+            audience=r.url,
+            options={"require": ["exp", "iat", "jti"]},
+        )
+        digest = base64.b64encode(hashlib.sha256(r.body).digest()).decode()
+        is_known = jwt.get_unverified_header(token)["kid"] == "k1"
+        return kind == "Bearer" and is_known and claims["request_body_sha256"] == digest
+
+    return verify
+
+
+def http_message_signatures():
+    """`key` is JSON: {"key": PEM of the public key, or a text, "algorithm", "components": [names that must be
+    covered]}."""
+    import datetime
+
+    import requests
+    from requests_http_signature import HTTPSignatureAuth, MappingKeyResolver, algorithms
+
+    known = json.loads(key)
+    name = known["algorithm"].upper().replace("-", "_")
+    keys = MappingKeyResolver(public_keys={"k1": known["key"].encode()}, private_keys={})
+
+    def verify(r):
+        request = requests.Request(r.command, r.url, headers=r.fields, data=r.body).prepare()
+        found = HTTPSignatureAuth.verify(
+            request,
+            require_components=known["components"],
+            signature_algorithm=getattr(algorithms, name),
+            key_resolver=keys,
+            max_age=datetime.timedelta(minutes=5),
+        )
+        return found.body == r.body
+
+    return verify
+
+
+providers = [
+    standard_webhooks,
+    svix,
+    slack,
+    square,
+    hubspot,
+    adyen,
+    aws_sigv4,
+    jwt,
+    http_message_signatures,
+]
+verify = {f.__name__: f for f in providers}[name]()
 
 
 class Handler(BaseHTTPRequestHandler):
