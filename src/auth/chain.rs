@@ -1,5 +1,6 @@
 //! The auth steps of one endpoint, in order.
 
+use bytes::Bytes;
 use url::Url;
 
 use super::need::{Grant, Need};
@@ -25,6 +26,8 @@ impl Chain {
     ) -> Result<Self, FieldError> {
         let mut set: Vec<Part> = taken.map(Part::Header).collect();
         let mut covers_url = None;
+        // The first step that sets something but the body: what it sets may be made of the body.
+        let mut sets_else = None;
         let mut chain = Vec::with_capacity(steps.len());
         for (index, step) in steps.iter().enumerate() {
             let path = format!("auth[{index}]");
@@ -50,8 +53,16 @@ impl Chain {
                     );
                     return Err(FieldError::new(path, problem));
                 }
+                if let (Part::Body(_), Some(earlier)) = (&part, sets_else) {
+                    let problem = format!(
+                        "changes the body, which auth[{earlier}] may sign: put it before that step"
+                    );
+                    return Err(FieldError::new(path, problem));
+                }
                 set.push(part);
             }
+            let is_else = compiled.sets().iter().any(|part| !matches!(part, Part::Body(_)));
+            sets_else = sets_else.or(is_else.then_some(index));
             covers_url = covers_url.or(compiled.covers_url().then_some(index));
             chain.push(compiled);
         }
@@ -110,8 +121,6 @@ impl Chain {
     }
 
     /// Applies every step, in order. `grants` are what their needs gave, as many as there are steps.
-    /// A step that needs the server's challenge is left out while there is none: the request then
-    /// carries no message, and its refusal brings the challenge.
     ///
     /// # Errors
     /// If one cannot be applied; then nothing may be sent.
@@ -123,8 +132,26 @@ impl Chain {
     ) -> Result<(), AuthError> {
         for (index, step) in self.0.iter().enumerate() {
             let grant = grants.get(index).and_then(Option::as_ref);
-            let waits = grant.is_none() && matches!(step.need(), Some(Need::Challenge));
-            if !waits {
+            step.apply(request, &Call { grant, ..*call })?;
+        }
+        Ok(())
+    }
+
+    /// Applies every step but those that wait for the server's challenge, to a request that is to
+    /// bring it by being refused. The message is taken out: it is not authenticated as configured.
+    ///
+    /// # Errors
+    /// As [`Chain::apply`].
+    pub fn apply_to_opening(
+        &self,
+        request: &mut OutboundRequest,
+        call: &Call<'_>,
+        grants: &[Option<Grant>],
+    ) -> Result<(), AuthError> {
+        request.body = Bytes::new();
+        for (index, step) in self.0.iter().enumerate() {
+            let grant = grants.get(index).and_then(Option::as_ref);
+            if grant.is_some() || !matches!(step.need(), Some(Need::Challenge)) {
                 step.apply(request, &Call { grant, ..*call })?;
             }
         }

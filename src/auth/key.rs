@@ -302,6 +302,20 @@ impl VerifyingKey {
         self.algorithm
     }
 
+    /// For HMAC, the keys that the secret is if it is read in another way, each with the name of that
+    /// way: to say so where a signature does not fit.
+    pub fn other_readings(
+        algorithm: Algorithm,
+        value: &SecretBytes,
+    ) -> impl Iterator<Item = (&'static str, Self)> {
+        let keys = match algorithm.primitive() {
+            Primitive::Hmac(hash) => symmetric::other_readings(hash, value),
+            Primitive::Rsa(..) | Primitive::Ecdsa(..) | Primitive::Ed25519 => Vec::new(),
+        };
+        let verifying = move |key| Self { algorithm, half: Half::Hmac(Box::new(key)) };
+        keys.into_iter().map(move |(reading, key)| (reading, verifying(key)))
+    }
+
     /// Whether `signature` is one of `message`.
     pub fn is_signature(&self, message: &[u8], signature: &[u8]) -> bool {
         match &self.half {

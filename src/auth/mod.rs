@@ -9,10 +9,16 @@
 //! it and hands it back as a [`need::Grant`].
 
 pub mod api_key;
+pub mod aws_sigv4;
 pub mod basic;
 pub mod bearer;
 mod chain;
+pub mod digest;
+mod hex;
+pub mod hmac;
+pub mod http_message_signatures;
 pub mod jws;
+pub mod jwt;
 pub mod key;
 pub mod mtls;
 pub mod need;
@@ -36,6 +42,11 @@ pub static REGISTRY: &[&dyn Scheme] = &[
     &standard_webhooks::StandardWebhooks,
     &mtls::Mtls,
     &oauth2_client_credentials::OAuth2ClientCredentials,
+    &aws_sigv4::AwsSigV4,
+    &digest::Digest,
+    &hmac::Hmac,
+    &jwt::Jwt,
+    &http_message_signatures::HttpMessageSignatures,
 ];
 
 /// The scheme of this name.

@@ -1,30 +1,34 @@
-//! `standard_webhooks`: HMAC-SHA256 over id, timestamp and body (Standard Webhooks, version `v1`).
+//! `standard_webhooks`: signatures over id, timestamp and body (Standard Webhooks), of version `v1`
+//! (HMAC-SHA256), `v1a` (Ed25519) or both.
 //!
-//! During a rotation the previous value signs too, and both signatures stand in the header.
+//! During a rotation the previous value of a secret signs too, and all signatures stand in the header.
 
-use base64::engine::{DecodePaddingMode, Engine as _, GeneralPurpose, GeneralPurposeConfig};
-use base64::prelude::BASE64_STANDARD;
-use hmac::{Hmac, KeyInit, Mac};
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use sha2::Sha256;
-use zeroize::Zeroizing;
 
-use super::prepared::Prepared;
+use super::hmac::algorithm::Algorithm;
+use super::hmac::format::{Format, Spec};
+use super::hmac::preset::{Preset, STANDARD_WEBHOOKS};
+use super::hmac::signer::Signer;
+use super::hmac::verify;
+use super::verify::{Check, Finding};
 use super::{AuthError, Call, Part, Scheme, Step, read_settings};
 use crate::domain::field::FieldError;
 use crate::domain::ids::SecretId;
 use crate::domain::request::{HeaderValue, OutboundRequest};
 use crate::domain::secret::SecretBytes;
 
-/// Receivers' libraries accept secrets with and without padding, and cut short by hand.
-const UNPADDED_TOO: GeneralPurpose = GeneralPurpose::new(
-    &base64::alphabet::STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-        .with_decode_allow_trailing_bits(true),
-);
-const PREFIX: &str = "whsec_";
+const SIGNATURE: &str = "webhook-signature";
+
+/// The format of version `v1a`: as `v1`, signed with a key pair.
+const V1A: Preset = Preset {
+    name: "v1a",
+    mac: Algorithm::Ed25519,
+    key_prefix: "whsk_",
+    headers: &[("webhook-id", "{id}"), ("webhook-timestamp", "{ts}"), (SIGNATURE, "v1a,{sig}")],
+    join: Some(" v1a,"),
+    ..STANDARD_WEBHOOKS
+};
 
 /// The scheme.
 pub struct StandardWebhooks;
@@ -32,11 +36,14 @@ pub struct StandardWebhooks;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Settings {
-    /// The signing secret: base64, with or without the prefix `whsec_`.
-    secret: SecretId,
-    #[serde(skip)]
-    keys: Prepared<Zeroizing<Vec<u8>>>,
+    /// The key of `v1`: base64, with or without the prefix `whsec_`.
+    secret: Option<SecretId>,
+    /// The key pair of `v1a`: base64 of seed and public key, with or without the prefix `whsk_`.
+    ed25519_secret: Option<SecretId>,
 }
+
+/// One signer for each version, `v1` first.
+struct Signers(Vec<Signer>);
 
 impl Scheme for StandardWebhooks {
     fn name(&self) -> &'static str {
@@ -52,75 +59,57 @@ impl Scheme for StandardWebhooks {
     }
 
     fn compile(&self, settings: &Map<String, Value>) -> Result<Box<dyn Step>, FieldError> {
-        Ok(Box::new(read_settings::<Settings>(settings)?))
+        let settings: Settings = read_settings(settings)?;
+        let of = |preset: &Preset, secret: Option<SecretId>| {
+            secret.map(|secret| Ok(Signer::new(Format::new(&Spec::from(preset))?, secret)))
+        };
+        let versions = [of(&STANDARD_WEBHOOKS, settings.secret), of(&V1A, settings.ed25519_secret)];
+        let signers: Vec<_> = versions.into_iter().flatten().collect::<Result<_, _>>()?;
+        if signers.is_empty() {
+            let problem =
+                "missing: expected a secret's id here (v1), in ed25519_secret (v1a) or in both";
+            return Err(FieldError::new("secret", problem));
+        }
+        Ok(Box::new(Signers(signers)))
     }
 }
 
-impl Step for Settings {
+impl Step for Signers {
     fn secrets(&self) -> Vec<&SecretId> {
-        vec![&self.secret]
+        self.0.iter().map(|signer| &signer.secret).collect()
     }
 
     fn sets(&self) -> Vec<Part> {
-        let names = ["webhook-timestamp", "webhook-signature"];
-        names.map(|name| Part::Header(name.to_owned())).to_vec()
+        self.0.first().map(Signer::sets).unwrap_or_default()
     }
 
     fn check_secret(&self, secret: &SecretId, value: &SecretBytes) -> Result<(), AuthError> {
-        decode_key(value).map(drop).ok_or_else(|| AuthError::of_secret(secret, WANTED_KEY))
+        let mut using = self.0.iter().filter(|signer| signer.secret == *secret);
+        using.try_for_each(|signer| signer.key(value).map(drop))
     }
 
     fn apply(&self, request: &mut OutboundRequest, call: &Call<'_>) -> Result<(), AuthError> {
-        let id = call.job_id.as_str();
-        if id.contains('.') {
-            // The dot parts id, timestamp and body: with one inside, two messages share a signature.
-            return Err(AuthError::new(
-                "the job's id holds a '.', which Standard Webhooks forbids",
-            ));
-        }
-        let timestamp = call.now.as_secs().to_string();
-        let mut signatures = String::new();
-        call.secret(&self.secret)?;
-        for value in call.all(&self.secret) {
-            let key = self.keys.get(value, |value| self.key(value))?;
-            if !signatures.is_empty() {
-                signatures.push(' ');
+        let mut signatures = Vec::with_capacity(self.0.len());
+        for signer in &self.0 {
+            for (name, value) in signer.sign(request, call)? {
+                match name == SIGNATURE {
+                    true => signatures.push(value),
+                    false => request.set_header(&name, HeaderValue::Plain(value)),
+                }
             }
-            signatures.push_str("v1,");
-            signatures.push_str(&BASE64_STANDARD.encode(sign(
-                &key,
-                id,
-                &timestamp,
-                &request.body,
-            )?));
         }
-        request.set_header("webhook-id", HeaderValue::Plain(id.to_owned()));
-        request.set_header("webhook-timestamp", HeaderValue::Plain(timestamp));
-        request.set_header("webhook-signature", HeaderValue::Plain(signatures));
+        request.set_header(SIGNATURE, HeaderValue::Plain(signatures.join(" ")));
         Ok(())
     }
-}
 
-impl Settings {
-    fn key(&self, value: &SecretBytes) -> Result<Zeroizing<Vec<u8>>, AuthError> {
-        decode_key(value).ok_or_else(|| AuthError::of_secret(&self.secret, WANTED_KEY))
+    /// Each version that has a secret has to be right: who checks the stronger one must find it.
+    fn verify(&self, check: &Check<'_>) -> Vec<Finding> {
+        let mut findings: Vec<Finding> = Vec::new();
+        for found in self.0.iter().flat_map(|signer| verify::verify(signer, check)) {
+            if !findings.contains(&found) {
+                findings.push(found);
+            }
+        }
+        findings
     }
-}
-
-const WANTED_KEY: &str =
-    "expected whsec_ and the base64 of 1 to 512 bytes (24 to 64 are recommended)";
-
-/// The key's bytes. The specification recommends 24 to 64; shorter and longer ones are in use.
-fn decode_key(value: &SecretBytes) -> Option<Zeroizing<Vec<u8>>> {
-    let text = value.expose_str()?.trim_end_matches(['\r', '\n']);
-    let key = Zeroizing::new(UNPADDED_TOO.decode(text.strip_prefix(PREFIX).unwrap_or(text)).ok()?);
-    (1..=512).contains(&key.len()).then_some(key)
-}
-
-fn sign(key: &[u8], id: &str, timestamp: &str, body: &[u8]) -> Result<[u8; 32], AuthError> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).map_err(|e| AuthError::new(e.to_string()))?;
-    for part in [id.as_bytes(), b".", timestamp.as_bytes(), b".", body] {
-        mac.update(part);
-    }
-    Ok(mac.finalize().into_bytes().into())
 }

@@ -2,6 +2,7 @@
 //!
 //! Unknown keys are refused, and an error names the key, where it was set and what was expected.
 
+mod auth;
 mod aws;
 mod cache;
 mod egress;
@@ -14,6 +15,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+pub use auth::AuthConfig;
 pub use aws::{AwsConfig, KeyId, QueueUrl, TablePrefix};
 pub use cache::CacheConfig;
 pub use egress::EgressConfig;
@@ -32,6 +34,8 @@ pub struct Config {
     pub aws: Option<AwsConfig>,
     /// What may be called.
     pub egress: EgressConfig,
+    /// What endpoints may use of the worker's rights.
+    pub auth: AuthConfig,
     /// How the worker works.
     pub worker: WorkerConfig,
     /// How long endpoints and secrets are cached.
@@ -171,6 +175,25 @@ mod tests {
         assert!(error.to_string().contains("nonsense"), "{error}");
         assert!(load("worker = 3", &[]).is_err());
     }
+
+    #[test]
+    fn no_aws_role_may_be_used_unless_a_setting_allows_it() {
+        let config = load("", &[]).unwrap();
+        assert_eq!(config.auth.role_policy(), Default::default());
+        let set = [
+            ("SEALPOST_AUTH_AWS_ASSUMABLE_ROLES", "['arn:aws:iam::*:role/hooks-*']"),
+            ("SEALPOST_AUTH_AWS_WORKER_ROLE_ORIGINS", "['https://a.example']"),
+        ];
+        let policy = load("", &set).unwrap().auth.role_policy();
+        let origin = "https://a.example".parse().unwrap();
+        for role in ["worker", "arn:aws:iam::123456789012:role/hooks-1"] {
+            assert!(policy.check(&role.parse().unwrap(), &origin).is_ok(), "{role}");
+        }
+        let error = load("[auth]\naws_assumable_roles = ['*']\n", &[]).unwrap_err();
+        assert_eq!(error.key, "auth.aws_assumable_roles[0]");
+        assert!(error.problem.contains("a role's ARN"), "{error}");
+    }
+
     const QUEUES: &str = "[aws]\nkms_key_id = 'alias/sealpost'\n\
         queue_url = 'https://sqs.eu-west-1.amazonaws.com/1/jobs'\n";
 

@@ -34,13 +34,7 @@ pub fn sign<'d>(
 ) -> Result<Signed<'d>, Halt> {
     let Built { resolved, request: unsigned } = built;
     let opens = lacks_challenge(&resolved, &grants);
-    let request = if opens {
-        // Without the message: the server has yet to say how it wants to be convinced.
-        let opening = OutboundRequest { body: Vec::new().into(), ..unsigned.clone() };
-        apply(&resolved, &opening, &grants, chance, now)?
-    } else {
-        apply(&resolved, &unsigned, &grants, chance, now)?
-    };
+    let request = apply(&resolved, &unsigned, &grants, chance, now)?;
     Ok(Signed { resolved, unsigned, grants, request, opens })
 }
 
@@ -50,8 +44,8 @@ fn lacks_challenge(resolved: &Resolved<'_>, grants: &Grants) -> bool {
     needs.any(|(need, grant)| matches!(need, Some(Need::Challenge)) && grant.is_none())
 }
 
-/// The request with every auth step applied, at `now`; a step that waits for the server's challenge is
-/// left out.
+/// The request with every auth step applied, at `now`; or, where a step waits for the server's
+/// challenge, the one without a message that brings it.
 pub fn apply(
     resolved: &Resolved<'_>,
     unsigned: &OutboundRequest,
@@ -73,7 +67,12 @@ pub fn apply(
     let mut request = unsigned.clone();
     let nonce = || chance.token();
     let call = call_of(resolved, &nonce, now);
-    chain.apply(&mut request, &call, grants).map_err(|e: AuthError| refuse(&e.to_string()))?;
+    let applied = if lacks_challenge(resolved, grants) {
+        chain.apply_to_opening(&mut request, &call, grants)
+    } else {
+        chain.apply(&mut request, &call, grants)
+    };
+    applied.map_err(|e: AuthError| refuse(&e.to_string()))?;
     Ok(request)
 }
 

@@ -1,6 +1,7 @@
 //! What the worker needs of the outside, in the domain's words. Each trait's documentation is the
 //! contract; `tests/contract/` runs one suite over every implementation.
 
+pub mod aws_roles;
 pub mod clock;
 pub mod deliveries;
 pub mod endpoints;
@@ -9,6 +10,7 @@ pub mod keys;
 pub mod queue;
 pub mod secrets;
 
+pub use aws_roles::AwsRoles;
 pub use clock::{Chance, Clock};
 pub use deliveries::Deliveries;
 pub use endpoints::Endpoints;

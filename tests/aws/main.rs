@@ -20,6 +20,7 @@ mod dead_letters;
 mod fences;
 mod keys;
 mod program;
+mod roles;
 mod tables;
 mod unbound;
 mod writes;

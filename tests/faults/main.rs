@@ -5,6 +5,7 @@
 mod abuse;
 mod bench;
 mod blame;
+mod challenges;
 #[path = "../vectors/data.rs"]
 mod data;
 mod dns_server;

@@ -1,5 +1,7 @@
 //! Reads the cases: shared ones where they are present, and the project's own in `fixtures/`.
 
+#![allow(dead_code, reason = "each suite uses its part")]
+
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -32,4 +34,10 @@ pub fn cases(own_name: &str, shared_name: &str) -> Vec<Value> {
     let mut cases = list(own(own_name));
     cases.extend(shared(shared_name).map(list).unwrap_or_default());
     cases
+}
+
+/// A key for tests of `fixtures/keys`.
+pub fn key(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/keys").join(name);
+    std::fs::read_to_string(path).unwrap()
 }

@@ -2,13 +2,22 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod aws_sigv4;
+mod content_digest;
 mod data;
+mod digest;
 mod egress;
 mod headers;
+mod hmac;
+mod hmac_findings;
 mod jobs;
+mod jwt;
 mod laws;
+mod message_signatures;
 mod oauth2;
 mod scheme;
 mod schemes;
 mod secrets;
 mod signing;
+mod standard_webhooks;
+mod verification;

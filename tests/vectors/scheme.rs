@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use sealpost::auth::need::{Grant, Need};
+use sealpost::auth::need::{Challenge, Grant, Need};
 use sealpost::auth::oauth2_client_credentials::Token;
 use sealpost::auth::verify::{Captured, Check, Finding};
 use sealpost::auth::{Call, Chain};
+use sealpost::domain::aws_role::AwsCredentials;
 use sealpost::domain::endpoint::AuthStep;
 use sealpost::domain::ids::SecretId;
 use sealpost::domain::request::OutboundRequest;
@@ -19,7 +20,9 @@ use serde_json::Value;
 ///
 /// Keys, all but `settings` optional: `settings` (of one step, with its `scheme`, or a list of steps),
 /// `secrets` (by name, each a text or a list, the current one first) or `secret` (of name `s`),
-/// `token` (the access token that was granted), `id`, `type`, `seconds`, `method`, `url`, `headers` (a map), `body` or `bodyBase64`.
+/// `id`, `type`, `seconds`, `nonce`, `method`, `url`, `headers` (a map), `body` or `bodyBase64`;
+/// what the steps need, `token` (an access token), `awsCredentials` (a map) and `challenge` (a list of values of
+/// `WWW-Authenticate`) with `count`.
 pub struct Case<'c>(pub &'c Value);
 
 impl Case<'_> {
@@ -55,18 +58,41 @@ impl Case<'_> {
             job_id: &self.text("id", "j").parse().unwrap(),
             job_type: self.0["type"].as_str(),
             now: Timestamp::from_millis(self.0["seconds"].as_i64().unwrap_or(0) * 1000),
-            nonce: &|| "0123456789abcdef0123456789abcdef".to_owned(),
+            nonce: &|| self.text("nonce", "0123456789abcdef0123456789abcdef").to_owned(),
             secrets: &self.secrets(),
             grant: None,
         })
     }
 
-    /// What every step was granted.
-    fn grant(&self) -> Option<Grant> {
-        let token = self.0["token"].as_str()?;
-        let never = Timestamp::from_millis(i64::MAX);
-        let value = SecretBytes::new(token.as_bytes().to_vec());
-        Some(Grant::Token(Token { value, refresh_at: never, use_until: never }))
+    /// What a step's need gives, where the case has it.
+    fn grant(&self, need: Option<Need<'_>>) -> Option<Grant> {
+        match need? {
+            Need::Token(_) => {
+                let value = SecretBytes::new(self.0["token"].as_str()?.as_bytes().to_vec());
+                let never = Timestamp::from_millis(i64::MAX);
+                Some(Grant::Token(Token { value, refresh_at: never, use_until: never }))
+            }
+            Need::AwsCredentials(_) => {
+                let text = |key: &str| self.0["awsCredentials"][key].as_str();
+                let secret = |key| text(key).map(|v| SecretBytes::new(v.as_bytes().to_vec()));
+                Some(Grant::AwsCredentials(AwsCredentials {
+                    access_key_id: text("accessKeyId")?.to_owned(),
+                    secret_access_key: secret("secretAccessKey")?,
+                    session_token: secret("sessionToken"),
+                    expires_at: None,
+                }))
+            }
+            Need::Challenge => {
+                let values = self.0["challenge"].as_array()?.iter();
+                let headers = values.map(|v| v.as_str().unwrap().to_owned()).collect();
+                let count = self.0["count"].as_u64().map_or(1, |n| u32::try_from(n).unwrap());
+                Some(Grant::Challenge(Challenge { headers, count }))
+            }
+        }
+    }
+
+    fn grants(&self, chain: &Chain) -> Vec<Option<Grant>> {
+        chain.needs().map(|need| self.grant(need)).collect()
     }
 
     /// The request with every step applied; an error where a setting or a secret is refused.
@@ -83,8 +109,7 @@ impl Case<'_> {
             let value = value.as_str().unwrap().to_owned();
             request.set_header(name, sealpost::domain::request::HeaderValue::Plain(value));
         }
-        let grants = vec![self.grant(); chain.steps().len()];
-        self.with_call(|call| chain.apply(&mut request, call, &grants))
+        self.with_call(|call| chain.apply(&mut request, call, &self.grants(&chain)))
             .map_err(|e| e.to_string())
             .map(|()| request)
     }
@@ -108,9 +133,14 @@ impl Case<'_> {
     /// What every step finds in a request.
     pub fn verify(&self, captured: &Captured, tolerance: Duration) -> Vec<Finding> {
         let chain = Chain::compile(&self.steps(), std::iter::empty()).unwrap();
+        let grants = self.grants(&chain);
         self.with_call(|call| {
-            let check = Check { captured, call: *call, tolerance };
-            chain.steps().iter().flat_map(|step| step.verify(&check)).collect()
+            let mut found = Vec::new();
+            for (step, grant) in chain.steps().iter().zip(&grants) {
+                let call = Call { grant: grant.as_ref(), ..*call };
+                found.extend(step.verify(&Check { captured, call, tolerance }));
+            }
+            found
         })
     }
 }

@@ -110,6 +110,12 @@ impl Failure {
         };
         Self { kind, code, request_id, message }
     }
+
+    /// The worker's own credentials are not to be had.
+    pub fn of_credentials(error: &CredentialsError) -> Self {
+        let message = shortened(causes(error));
+        Self { kind: Kind::Credentials, code: None, request_id: None, message }
+    }
 }
 
 /// The failure of `operation` (as in `secrets.get`), ready to be returned by a port.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
 
 use crate::ports::{Error, Result};
 
@@ -26,6 +27,10 @@ pub struct Clients {
     pub kms: aws_sdk_kms::Client,
     /// Queues. A receive that waits takes [`timeouts`] of its own.
     pub sqs: aws_sdk_sqs::Client,
+    /// Roles.
+    pub sts: aws_sdk_sts::Client,
+    /// The worker's own credentials; `None` if the configuration has none.
+    pub credentials: Option<SharedCredentialsProvider>,
 }
 
 impl Clients {
@@ -51,6 +56,8 @@ impl Clients {
             dynamodb: aws_sdk_dynamodb::Client::new(config),
             kms: aws_sdk_kms::Client::new(config),
             sqs: aws_sdk_sqs::Client::new(config),
+            sts: aws_sdk_sts::Client::new(config),
+            credentials: config.credentials_provider(),
         }
     }
 }

@@ -7,8 +7,10 @@ pub mod classify;
 pub mod client;
 pub mod dynamodb;
 mod kms;
+mod roles;
 pub mod sqs;
 
 pub use classify::{Failure, Kind, failed};
 pub use client::Clients;
 pub use kms::KmsKeys;
+pub use roles::StsRoles;

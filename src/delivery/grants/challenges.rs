@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use moka::future::Cache;
 
 use super::StepKey;
+use crate::auth::digest::has_challenge;
 use crate::auth::need::Challenge;
 
 /// Most challenges that are kept.
@@ -40,9 +41,10 @@ impl Challenges {
         Some(self.0.get(key).await?.next())
     }
 
-    /// The challenge that came with a refusal, for its first use; `None` if none came.
+    /// The challenge that came with a refusal, for its first use; `None` if none came that a step
+    /// could answer.
     pub async fn renew(&self, key: &StepKey, headers: &[String]) -> Option<Challenge> {
-        if headers.is_empty() {
+        if !has_challenge(headers) {
             return None;
         }
         let known = Arc::new(Known { headers: headers.to_vec(), uses: AtomicU32::new(0) });
