@@ -3,7 +3,8 @@
 use sealpost::domain::request::HeaderValue;
 use serde_json::{Value, json};
 
-use crate::exchange::{Keys, Receiver, check, now};
+use crate::exchange::{Keys, Receiver, check};
+use crate::sender::now;
 
 async fn agrees(service: &str, extra: Value) {
     let mut auth = json!({"scheme": "aws_sigv4", "region": "eu-west-1", "service": service,

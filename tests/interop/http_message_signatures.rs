@@ -3,8 +3,9 @@
 use sealpost::domain::request::HeaderValue;
 use serde_json::{Value, json};
 
-use crate::exchange::{Keys, Receiver, check_with_time, now};
+use crate::exchange::{Keys, Receiver, check_with_time};
 use crate::key_pairs::two_keys;
+use crate::sender::now;
 
 /// Everything that the libraries know beside the default.
 const MANY: &[&str] = &[

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod aws_sigv4;
+mod digest;
 #[path = "../support/digest_server.rs"]
 mod digest_server;
 mod exchange;
@@ -11,10 +12,13 @@ mod http_message_signatures;
 mod jwt;
 mod key_pairs;
 mod libraries;
+mod mtls;
 #[path = "../support/mtls_server.rs"]
 mod mtls_server;
+mod oauth2;
 #[path = "../support/oauth_server.rs"]
 mod oauth_server;
 #[path = "../support/receivers.rs"]
 mod receivers;
+mod sender;
 mod standard_webhooks;

@@ -1,8 +1,10 @@
 // An OAuth 2.0 authorization server, and a resource that takes its tokens: oidc-provider alone.
 // usage: node oauth-server.mjs SETTINGS
-// SETTINGS is JSON: {"clients": [OIDC client metadata], "lifetime": seconds, "scopes": [...], "resource": URI}.
+// SETTINGS is JSON: {"clients": [client metadata], "lifetime": seconds, "scopes": [...], "resource": URI}.
+// In place of "jwks", a client may have "public_key", its public key in PEM.
 // Prints its port, then a line of JSON for every request it answered. A line "revoke" on its input revokes
 // every token; it ends when the input does.
+import crypto from "node:crypto";
 import http from "node:http";
 import readline from "node:readline";
 import { Provider } from "oidc-provider";
@@ -16,7 +18,14 @@ const server = http.createServer((request, response) => handle(request, response
 await new Promise((listening) => server.listen(0, "127.0.0.1", listening));
 const origin = `http://127.0.0.1:${server.address().port}`;
 
-const client = (given) => ({ ...GUARD, client_secret: undefined, scope: scopes.join(" ") || undefined, ...given });
+const jwks = (pem) => pem && { keys: [crypto.createPublicKey(pem).export({ format: "jwk" })] };
+const client = ({ public_key, ...given }) => ({
+  ...GUARD,
+  client_secret: undefined,
+  jwks: jwks(public_key),
+  scope: scopes.join(" ") || undefined,
+  ...given,
+});
 const provider = new Provider(origin, {
   clients: [GUARD, ...clients.map(client)],
   scopes,

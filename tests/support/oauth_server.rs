@@ -11,7 +11,7 @@ pub struct OAuthServer(ForeignServer);
 
 impl OAuthServer {
     /// Settings: `clients`, a list of client metadata (RFC 7591: `client_id`, `client_secret`,
-    /// `token_endpoint_auth_method`, `jwks`); `lifetime` of a token in seconds (60); `scopes` that exist;
+    /// `token_endpoint_auth_method`, `jwks`, or `public_key` in PEM); `lifetime` of a token in seconds (60); `scopes` that exist;
     /// `resource`, the one resource indicator it knows (RFC 8707): then [`Self::resource`] wants it.
     pub fn start(settings: &Value) -> Self {
         Self(ForeignServer::start("oauth-server.mjs", &[&settings.to_string()]))
