@@ -11,9 +11,13 @@ EMULATOR_SOURCES := $(EMULATOR)/Cargo.lock $(EMULATOR)/Cargo.toml $(sort $(wildc
 export PRODUCERS_DIR ?= $(CURDIR)/target/producers
 PRODUCERS := tests/producers
 
-.PHONY: test bench fmt lint emulator producers
+# Receivers that use nothing of ours, with the libraries that receivers use.
+export RECEIVERS_DIR ?= $(CURDIR)/target/receivers
+RECEIVERS := tests/receivers
 
-test: fmt lint emulator producers
+.PHONY: test bench fmt lint emulator producers receivers
+
+test: fmt lint emulator producers receivers
 	@cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest --version $(NEXTEST_VERSION)
 	cargo nextest run --locked
 
@@ -38,12 +42,20 @@ emulator:
 		echo "$$key" > $(AWS_EMULATOR_DIR)/key; \
 	fi
 
-producers:
-	@mkdir -p $(PRODUCERS_DIR) && cp $(PRODUCERS)/* $(PRODUCERS_DIR)/
-	@key=$$(cat $(PRODUCERS)/package-lock.json $(PRODUCERS)/requirements.txt | cksum); \
-	if [ "$$key" != "$$(cat $(PRODUCERS_DIR)/key 2>/dev/null)" ]; then \
-		npm ci --silent --no-audit --no-fund --prefix $(PRODUCERS_DIR) && \
-		python3 -m venv $(PRODUCERS_DIR)/venv && \
-		$(PRODUCERS_DIR)/venv/bin/pip install --quiet --disable-pip-version-check --requirement $(PRODUCERS)/requirements.txt && \
-		echo "$$key" > $(PRODUCERS_DIR)/key; \
+# Programs of others: $(1) is installed into $(2), with the exact versions of its lock files.
+define install
+	@mkdir -p $(2) && cp $(1)/* $(2)/
+	@key=$$(cat $(1)/package-lock.json $(1)/requirements.txt | cksum); \
+	if [ "$$key" != "$$(cat $(2)/key 2>/dev/null)" ]; then \
+		npm ci --silent --no-audit --no-fund --prefix $(2) && \
+		python3 -m venv $(2)/venv && \
+		$(2)/venv/bin/pip install --quiet --disable-pip-version-check --requirement $(1)/requirements.txt && \
+		echo "$$key" > $(2)/key; \
 	fi
+endef
+
+producers:
+	$(call install,$(PRODUCERS),$(PRODUCERS_DIR))
+
+receivers:
+	$(call install,$(RECEIVERS),$(RECEIVERS_DIR))
