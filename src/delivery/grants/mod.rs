@@ -4,14 +4,17 @@
 //! What goes wrong here costs the delivery no attempt: the endpoint has not been called.
 
 mod challenges;
+mod slot;
+mod token_server;
 mod tokens;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use challenges::Challenges;
+pub use token_server::Egress;
 use tokens::TokenError;
-pub use tokens::{Egress, LONGEST_RENEWAL, Tokens};
+pub use tokens::{LONGEST_RENEWAL, Tokens};
 
 use super::endpoint_book::KnownEndpoint;
 use super::resolve::{Resolved, ours};
