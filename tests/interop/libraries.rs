@@ -26,7 +26,7 @@ fn the_documentation_names_the_libraries_and_versions_that_are_installed() {
     let document = read("docs/AUTH.md");
     let (_, section) = document
         .split_once("\n## What has been tried against the receivers' own libraries\n")
-        .expect("docs/AUTH.md has no such heading");
+        .unwrap_or_else(|| panic!("docs/AUTH.md has no such heading"));
     let section = section.split("\n## ").next().unwrap();
     let (javascript, python) = pins();
     let mut named = Vec::new();

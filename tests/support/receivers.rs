@@ -46,7 +46,7 @@ impl ForeignServer {
 
     /// The next that it printed; waits for it.
     pub fn next(&mut self) -> Value {
-        let line = self.printed.next().expect("the program has ended").unwrap();
+        let line = self.printed.next().unwrap_or_else(|| panic!("the program has ended")).unwrap();
         serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"))
     }
 
