@@ -22,12 +22,13 @@ fn commands(text: &str) -> String {
 fn run(program: &Program, script: &str) -> String {
     let binary = Path::new(env!("CARGO_BIN_EXE_sealpost")).parent().unwrap();
     let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
-    let output = Command::new("sh")
-        .args(["-euc", script])
-        .current_dir(program.data())
-        .env("PATH", path)
-        .output()
-        .unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-euc", script]).current_dir(program.data()).env("PATH", path);
+    // Settings of the tests are none of the program's.
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SEALPOST_TEST_")) {
+        command.env_remove(name);
+    }
+    let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
@@ -91,7 +92,10 @@ fn links_between_documents_lead_somewhere() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
         for rest in document(name).split("](").skip(1) {
             let target = rest.split(')').next().unwrap();
-            if !target.starts_with("http") {
+            if let Some(heading) = target.strip_prefix('#') {
+                let lower = document(name).to_lowercase().replace(' ', "-");
+                assert!(lower.contains(&format!("\n##-{heading}\n")), "{name}: {target}");
+            } else if !target.starts_with("http") {
                 assert!(folder.parent().unwrap().join(target).exists(), "{name}: {target}");
             }
         }
