@@ -12,6 +12,7 @@ mod dns_server;
 mod mtls;
 mod names;
 mod responses;
+mod roles;
 mod server;
 mod stores;
 mod tls_server;
