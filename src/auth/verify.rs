@@ -136,17 +136,62 @@ pub fn by_applying(
     }
     for (name, value) in &expected.secret_query {
         let mut sent = captured.url.query_pairs().filter(|(n, _)| n == name);
-        match sent.next() {
-            Some((_, sent)) if is_equal(sent.as_bytes(), value.expose()) => {}
-            Some(_) => {
+        match (sent.next(), sent.next()) {
+            (Some((_, sent)), None) if is_equal(sent.as_bytes(), value.expose()) => {}
+            (Some(_), None) => {
                 let problem = format!("the query parameter {name} is another than expected");
                 findings.push(Finding::new(Code::Mismatch, problem));
             }
-            None => {
+            (Some(_), Some(_)) => {
+                // Receivers do not agree on which of them counts.
+                let problem = format!("the query parameter {name} is there more than once");
+                findings.push(Finding::new(Code::Malformed, problem));
+            }
+            (None, _) => {
                 let problem = format!("there is no query parameter {name}");
                 findings.push(Finding::new(Code::HeaderMissing, problem));
             }
         }
     }
     findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_parameter_that_is_there_twice_proves_nothing() {
+        let found = |query: &str| {
+            let captured = Captured {
+                method: Method::Post,
+                url: format!("https://a.example/?{query}").parse().unwrap(),
+                headers: Vec::new(),
+                body: Bytes::new(),
+            };
+            let secrets = [(
+                "s".parse().unwrap(),
+                vec![crate::domain::secret::SecretBytes::new(b"k".to_vec())],
+            )]
+            .into();
+            let call = Call {
+                customer_id: &"c".parse().unwrap(),
+                endpoint_id: &"e".parse().unwrap(),
+                job_id: &"j".parse().unwrap(),
+                job_type: None,
+                now: crate::domain::timestamp::Timestamp::from_millis(0),
+                nonce: &String::new,
+                secrets: &secrets,
+                grant: None,
+            };
+            let step = serde_json::json!({"in": "query", "name": "key", "secret": "s"});
+            let scheme = crate::auth::scheme("api_key").unwrap();
+            let step = scheme.compile(step.as_object().unwrap()).unwrap();
+            step.verify(&Check { captured: &captured, call, tolerance: Duration::ZERO }).len()
+        };
+        assert_eq!(
+            (found("a=1&key=k"), found("key=k&key=x"), found("key=x"), found("")),
+            (0, 1, 1, 1)
+        );
+    }
 }

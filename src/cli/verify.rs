@@ -14,7 +14,7 @@ use url::Url;
 use super::secret::read_value;
 use super::{Global, auth, captured, duration, input, output};
 use crate::adapters::system::SystemClock;
-use crate::auth::verify::{Captured, Check, Finding};
+use crate::auth::verify::{Captured, Check, Code, Finding};
 use crate::auth::{Call, Chain};
 use crate::domain::endpoint::AuthStep;
 use crate::domain::ids::{CustomerId, EndpointId, SecretId};
@@ -26,7 +26,7 @@ use crate::ports::Clock;
 /// differs: the time, how the key is decoded, a body that was written anew, a wrong header.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  sealpost verify request.http --scheme bearer --secret-file signing.key\n\nThe request is HTTP/1.1 as it was received: request line, headers, an empty line, the body. Status 0: authentic; 1: not."
+    after_help = "Example:\n  sealpost verify request.http --scheme standard_webhooks --secret-file signing.key --at 2021-02-25T15:02:10Z\n\nThe request is HTTP/1.1 as it was received: request line, headers, an empty line, the body. Status 0: authentic; 1: not."
 )]
 pub struct Verify {
     /// The file with the request, or - for standard input
@@ -70,8 +70,7 @@ pub async fn run(global: &Global, verb: &Verify) -> anyhow::Result<ExitCode> {
     if chain.steps().is_empty() {
         bail!("the endpoint has no auth steps: nothing shows whether a request is authentic");
     }
-    let findings = check(&chain, &captured, &secrets, at, verb.tolerance)?;
-    tell(global, &findings)
+    tell(global, &check(&chain, &captured, &secrets, at, verb.tolerance)?)
 }
 
 /// The steps of a stored endpoint, with the values in use of its secrets.
@@ -132,7 +131,7 @@ fn check(
     secrets: &Secrets,
     now: Timestamp,
     tolerance: Duration,
-) -> anyhow::Result<Vec<Finding>> {
+) -> anyhow::Result<Verdict> {
     // What counts stands in the request; these stand in for what does not.
     let unknown = "unknown";
     let call = Call {
@@ -146,18 +145,30 @@ fn check(
         grant: None,
     };
     let check = Check { captured, call, tolerance };
-    Ok(chain.steps().iter().flat_map(|step| step.verify(&check)).collect())
+    let of_steps: Vec<Vec<Finding>> =
+        chain.steps().iter().map(|step| step.verify(&check)).collect();
+    // A step that leaves nothing to be seen proves nothing, and disproves nothing.
+    let is_seen = |finding: &Finding| finding.code != Code::NotVisible;
+    let authentic = of_steps.iter().any(Vec::is_empty) && !of_steps.iter().flatten().any(is_seen);
+    Ok(Verdict { authentic, findings: of_steps.into_iter().flatten().collect() })
 }
 
-fn tell(global: &Global, findings: &[Finding]) -> anyhow::Result<ExitCode> {
-    let authentic = findings.is_empty();
+/// What all steps together say of a request.
+struct Verdict {
+    /// At least one step was checked, and none found a fault.
+    authentic: bool,
+    findings: Vec<Finding>,
+}
+
+fn tell(global: &Global, verdict: &Verdict) -> anyhow::Result<ExitCode> {
+    let Verdict { authentic, findings } = verdict;
     if global.json {
         output::json(&json!({"authentic": authentic, "findings": findings}))?;
-    } else if authentic {
-        output::line("authentic")?;
     } else {
-        output::line("not authentic:")?;
+        let end = if findings.is_empty() { "" } else { ":" };
+        let not = if *authentic { "" } else { "not " };
+        output::line(&format!("{not}authentic{end}"))?;
         findings.iter().try_for_each(|finding| output::line(&format!("- {finding}")))?;
     }
-    Ok(if authentic { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if *authentic { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

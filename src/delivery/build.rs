@@ -7,7 +7,7 @@ use crate::domain::field::FieldError;
 use crate::domain::origin::Origin;
 use crate::domain::reason::Reason;
 use crate::domain::request::{HeaderValue, OutboundRequest};
-use crate::domain::target::secret_segments;
+use crate::domain::target::{MASK, secret_segments};
 use crate::egress::guard::Guard;
 
 pub const USER_AGENT: &str = concat!("sealpost/", env!("CARGO_PKG_VERSION"));
@@ -38,6 +38,10 @@ pub fn build<'d>(Admitted(resolved): Admitted<'d>, guard: &Guard) -> Result<Buil
         let refuse =
             |problem| Halt::DeadLetter(Reason::AuthFailed, format!("url: secret {id}: {problem}"));
         request.secret_path.push(segments.map_err(refuse)?);
+    }
+    if request.url.path().matches(MASK).count() != request.secret_path.len() {
+        let problem = "its path does not hold each secret once";
+        return Err(refuse(FieldError::new("url", problem)));
     }
     if request.full_url().as_str().parse::<http::Uri>().is_err() {
         return Err(refuse(FieldError::new("url", "cannot be sent in a request")));

@@ -167,6 +167,30 @@ pub fn unmask(path: &str, secrets: &[SecretBytes]) -> String {
     whole
 }
 
+/// Whether every place of the template is still there, in its order, when the URL is parsed.
+fn keeps_its_places(pieces: &[Piece]) -> bool {
+    let mut places = 0;
+    let mut filled = String::new();
+    for piece in pieces {
+        match piece {
+            Piece::Text(text) => filled.push_str(text),
+            Piece::Parameter | Piece::Secret(_) => {
+                filled.push_str(&format!("-place-{places}-"));
+                places += 1;
+            }
+        }
+    }
+    let Ok(url) = Url::parse(&filled) else { return false };
+    let mut rest = url.path();
+    (0..places).all(|place| match rest.split_once(&format!("-place-{place}-")) {
+        Some((_, after)) => {
+            rest = after;
+            true
+        }
+        None => false,
+    })
+}
+
 fn pieces(text: &str) -> Result<Vec<Piece>, FieldError> {
     let mut pieces = Vec::new();
     let mut rest = text;
@@ -225,6 +249,10 @@ impl TryFrom<String> for UrlTemplate {
         if text.len() > MAX_URL {
             return Err(FieldError::new("", format!("longer than {MAX_URL} bytes")));
         }
+        if !keeps_its_places(&pieces) {
+            let problem = "a segment '..' takes away a wildcard or a secret before it";
+            return Err(FieldError::new("", problem));
+        }
         Ok(Self { text, pieces, origin })
     }
 }
@@ -280,6 +308,9 @@ mod tests {
             "https://a.example/{secret:a b}",
             "https://a.example/x?token={secret:a}",
             "https://{secret:a}.example/x",
+            "https://a.example/{secret:a}/../{secret:b}",
+            "https://a.example/*/{secret:a}/../c",
+            "https://a.example/*/%2E%2e/c",
         ] {
             assert!(template(text).is_err(), "{text}");
         }

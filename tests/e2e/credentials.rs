@@ -121,6 +121,18 @@ fn verify_says_whether_a_request_is_authentic_and_leaves_with_a_status() {
         (&said["authentic"], &said["findings"][0]["code"]),
         (&json!(false), &json!("mismatch"))
     );
+    // A step that leaves nothing to be seen in a request neither proves nor disproves it.
+    let both =
+        json!([{"scheme": "mtls", "secret": "tls"}, serde_json::from_str::<Value>(step).unwrap()]);
+    program.ok(&put_secret("tls", &[]), &certificate(90));
+    program.ok(&put_secret("s", &[]), "k");
+    program.ok(&["endpoint", "put", "-"], &endpoint(both));
+    let said = program.ok(&["verify", file, "--endpoint", "c/e"], "");
+    assert!(said.starts_with("authentic:\n- a client certificate"), "{said}");
+    let alone = json!([{"scheme": "mtls", "secret": "tls"}]);
+    program.ok(&["endpoint", "put", "-"], &endpoint(alone));
+    let output = program.run(&["verify", file, "--endpoint", "c/e"], b"");
+    assert!(output.status.code() == Some(1) && output.stdout.starts_with(b"not authentic:"));
     // With a registered endpoint, its own steps and secrets count.
     program.ok(&put_secret("s", &[]), "k");
     program.ok(

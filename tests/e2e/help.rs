@@ -35,7 +35,6 @@ fn prepare(program: &Program) -> String {
     std::fs::write(folder.join("job.json"), &job).unwrap();
     std::fs::write(folder.join("signing.key"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n").unwrap();
     let captured = "POST /hook HTTP/1.1\r\nHost: acme.example\r\n\
-                    authorization: Bearer whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\r\n\
                     webhook-id: msg_p5jXN8AQM9LWM0D4loKWxJek\r\nwebhook-timestamp: 1614265330\r\n\
                     webhook-signature: v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=\r\n\r\n\
                     {\"test\": 2432232314}";
