@@ -5,6 +5,7 @@
 //! and where the token goes.
 
 mod client;
+mod parameters;
 mod request;
 mod response;
 

@@ -121,6 +121,17 @@ impl Case<'_> {
         Some(String::from_utf8(value.expose().to_vec()).unwrap())
     }
 
+    /// Checks every value of the secrets as it is checked when it is stored.
+    pub fn check_secrets(&self) -> Result<(), String> {
+        let chain = Chain::compile(&self.steps(), std::iter::empty()).map_err(|e| e.to_string())?;
+        for (id, values) in self.secrets() {
+            for value in &values {
+                chain.check_secret(&id, value).map_err(|e| e.to_string())?;
+            }
+        }
+        Ok(())
+    }
+
     /// What the first step asks a token server for; an error where a secret is refused.
     pub fn token_request(&self) -> Result<OutboundRequest, String> {
         let chain = Chain::compile(&self.steps(), std::iter::empty()).map_err(|e| e.to_string())?;

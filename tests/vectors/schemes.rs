@@ -43,10 +43,13 @@ fn every_scheme_does_what_its_cases_say() {
             }
             let applied = Case(&case).apply();
             if case["expect"].is_null() {
-                assert!(applied.is_err(), "{name}: {case}");
+                let refused = applied.is_err() || Case(&case).check_secrets().is_err();
+                assert!(refused, "{name}: {case}");
                 continue;
             }
             let request = applied.unwrap_or_else(|e| panic!("{name}: {case}: {e}"));
+            let checked = Case(&case).check_secrets();
+            assert!(checked.is_ok(), "{name}: {case}: {}", checked.unwrap_err());
             for (header, value) in case["expect"].as_object().into_iter().flatten() {
                 let sent = request.header(&header.to_ascii_lowercase()).map(|v| v.expose());
                 assert_eq!(

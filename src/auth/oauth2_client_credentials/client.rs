@@ -82,8 +82,8 @@ impl Client {
             ClientAuthentication::ClientSecretPost => Proof::Post { secret: secret()? },
             ClientAuthentication::PrivateKeyJwt => Proof::Assertion {
                 secret: secret()?,
-                algorithm: settings.algorithm.ok_or_else(|| {
-                    FieldError::new("algorithm", "missing: expected RS256, PS256, ES256 or EdDSA")
+                algorithm: settings.algorithm.filter(is_asymmetric).ok_or_else(|| {
+                    FieldError::new("algorithm", "expected RS256, PS256, ES256 or EdDSA")
                 })?,
                 kid: settings.kid.clone(),
                 audience: settings
@@ -160,6 +160,11 @@ impl Client {
         }
         Ok(())
     }
+}
+
+/// A key that the token server holds too would prove nothing of the client alone.
+fn is_asymmetric(algorithm: &Algorithm) -> bool {
+    matches!(algorithm, Algorithm::Rs256 | Algorithm::Ps256 | Algorithm::Es256 | Algorithm::EdDsa)
 }
 
 fn basic(user: &str, password: &str) -> HeaderValue {

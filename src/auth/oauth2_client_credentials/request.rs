@@ -8,11 +8,11 @@ use url::Url;
 use url::form_urlencoded::Serializer;
 
 use super::client::{Client, ClientAuthentication};
+use super::parameters;
 use crate::auth::key::Algorithm;
 use crate::auth::{AuthError, Call, read_settings};
 use crate::domain::endpoint::Method;
 use crate::domain::field::FieldError;
-use crate::domain::header;
 use crate::domain::ids::SecretId;
 use crate::domain::request::{HeaderValue, OutboundRequest};
 use crate::domain::secret::SecretBytes;
@@ -23,15 +23,20 @@ pub type Form<'f> = Vec<(&'f str, SecretBytes)>;
 /// A parameter's value.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(untagged, expecting = "expected a text, or {\"secret\": ID}")]
-enum Parameter {
+pub enum Parameter {
+    /// A text.
     Plain(String),
-    Secret { secret: SecretId },
+    /// The value of a secret.
+    Secret {
+        /// Which.
+        secret: SecretId,
+    },
 }
 
 /// One text, or several.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(untagged, expecting = "expected a text or a list of texts")]
-enum Texts {
+pub enum Texts {
     One(String),
     Several(Vec<String>),
 }
@@ -43,7 +48,8 @@ impl Default for Texts {
 }
 
 impl Texts {
-    fn as_slice(&self) -> &[String] {
+    /// All of them.
+    pub fn as_slice(&self) -> &[String] {
         match self {
             Self::One(text) => std::slice::from_ref(text),
             Self::Several(texts) => texts,
@@ -51,12 +57,14 @@ impl Texts {
     }
 }
 
+/// The settings as they are given.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "docs/AUTH.md has a table of them")]
 pub struct Settings {
     token_url: String,
     #[serde(default)]
-    method: Method,
+    pub method: Method,
     pub client_id: String,
     #[serde(default)]
     pub client_authentication: ClientAuthentication,
@@ -69,18 +77,18 @@ pub struct Settings {
     #[serde(default)]
     pub assertion_audience: Option<String>,
     #[serde(default)]
-    scope: Option<String>,
+    pub scope: Option<String>,
     #[serde(default)]
-    audience: Texts,
+    pub audience: Texts,
     /// RFC 8707.
     #[serde(default)]
-    resource: Texts,
+    pub resource: Texts,
     #[serde(default)]
-    headers: BTreeMap<String, Parameter>,
+    pub headers: BTreeMap<String, Parameter>,
     #[serde(default)]
-    query: BTreeMap<String, Parameter>,
+    pub query: BTreeMap<String, Parameter>,
     #[serde(default)]
-    body: BTreeMap<String, Parameter>,
+    pub body: BTreeMap<String, Parameter>,
 }
 
 /// The settings of a token request, checked. Equal ones ask for the same token.
@@ -116,10 +124,7 @@ impl TokenRequest {
             }
         }
         let client = Client::compile(&settings, &token_url)?;
-        for (name, value) in &settings.headers {
-            let path = format!("headers.{name}");
-            check_header(name, value).map_err(|problem| FieldError::new(path, problem))?;
-        }
+        parameters::check(&settings)?;
         Ok(Self { settings, token_url, client })
     }
 
@@ -232,16 +237,4 @@ fn encode(form: Form<'_>) -> Result<bytes::Bytes, AuthError> {
         serializer.append_pair(name, text);
     }
     Ok(serializer.finish().into())
-}
-
-fn check_header(name: &str, value: &Parameter) -> Result<(), String> {
-    let lower = header::check_name(name).map_err(|e| e.to_string())?;
-    if lower == "content-type" || lower == "accept" {
-        return Err("the token request sets this header itself".to_owned());
-    }
-    header::check_not_reserved(&lower).map_err(|e| e.to_string())?;
-    match value {
-        Parameter::Plain(text) => header::check_value(text).map(drop).map_err(|e| e.to_string()),
-        Parameter::Secret { .. } => Ok(()),
-    }
 }
