@@ -63,13 +63,14 @@ fn the_client_proves_who_it_is_as_the_cases_say() {
 fn every_parameter_stands_where_the_settings_put_it() {
     let request = asked(
         json!({"client_authentication": "client_secret_post", "scope": "a b", "audience": "aud",
+               "grant_type": "account_credentials",
                "resource": ["https://r.example/1", "https://r.example/2"],
                "headers": {"X-Tenant": "7", "X-Key": {"secret": "s"}},
                "query": {"q": {"secret": "s"}}, "body": {"extra": "1", "also": {"secret": "s"}}}),
         "k&y",
     );
     let expected = [
-        ("grant_type", "client_credentials"),
+        ("grant_type", "account_credentials"),
         ("scope", "a b"),
         ("audience", "aud"),
         ("resource", "https://r.example/1"),

@@ -17,6 +17,8 @@ use crate::domain::ids::SecretId;
 use crate::domain::request::{HeaderValue, OutboundRequest};
 use crate::domain::secret::SecretBytes;
 
+const GRANT_TYPE: &str = "client_credentials";
+
 /// The parameters of a request, in order.
 pub type Form<'f> = Vec<(&'f str, SecretBytes)>;
 
@@ -66,6 +68,9 @@ pub struct Settings {
     #[serde(default)]
     pub method: Method,
     pub client_id: String,
+    /// RFC 6749 section 4.4.2, where a server does not call it otherwise.
+    #[serde(default)]
+    grant_type: Option<String>,
     #[serde(default)]
     pub client_authentication: ClientAuthentication,
     #[serde(default)]
@@ -167,7 +172,8 @@ impl TokenRequest {
     pub fn build(&self, call: &Call<'_>) -> Result<OutboundRequest, AuthError> {
         let s = &self.settings;
         let mut request = OutboundRequest::new(s.method, self.token_url.clone(), Vec::new().into());
-        let mut form: Vec<(&str, SecretBytes)> = vec![("grant_type", plain("client_credentials"))];
+        let mut form: Vec<(&str, SecretBytes)> =
+            vec![("grant_type", plain(s.grant_type.as_deref().unwrap_or(GRANT_TYPE)))];
         form.extend(s.scope.iter().map(|scope| ("scope", plain(scope))));
         form.extend(s.audience.as_slice().iter().map(|text| ("audience", plain(text))));
         form.extend(s.resource.as_slice().iter().map(|text| ("resource", plain(text))));
