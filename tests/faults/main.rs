@@ -16,5 +16,7 @@ mod roles;
 mod server;
 mod stores;
 mod tls_server;
+mod token_failures;
+mod token_server;
 mod tokens;
 mod web;
