@@ -8,7 +8,7 @@ use sealpost::auth::verify::{Captured, Code, Finding};
 use serde_json::{Value, json};
 
 use crate::data::own;
-use crate::scheme::{Case, captured};
+use crate::scheme::{Case, captured, received};
 
 const TOLERANCE: Duration = Duration::from_secs(300);
 
@@ -41,7 +41,7 @@ fn with_message(case: &Value, id: &str, seconds: i64, path: &str, body: &[u8]) -
 }
 
 fn faults(case: &Value, request: &Captured) -> Vec<Finding> {
-    let mut found = Case(case).verify(request, TOLERANCE);
+    let mut found = Case(&received(case)).verify(request, TOLERANCE);
     found.retain(|finding| finding.code != Code::NotVisible);
     found
 }
