@@ -116,3 +116,35 @@ fn what_changes_the_body_comes_before_what_may_sign_it() {
     let request = captured(&Case(&both).apply().unwrap());
     assert_eq!(Case(&both).verify(&request, Duration::ZERO), []);
 }
+
+#[test]
+fn a_time_has_one_spelling_so_that_no_part_of_the_body_becomes_a_part_of_it() {
+    let (own, request) = signed("hubspot", "secret", r#"{"a":1}0"#);
+    let mut request = request;
+    let time = request.all("x-hubspot-request-timestamp").next().unwrap().to_owned();
+    set(&mut request, "x-hubspot-request-timestamp", &format!("0{time}"));
+    request.body = r#"{"a":1}"#.into();
+    assert_eq!(only(&own, &request).code, Code::Malformed);
+}
+
+#[test]
+fn an_item_that_was_added_to_what_is_signed_is_noticed() {
+    let item =
+        r#"{"NotificationRequestItem":{"pspReference":"1","amount":{"value":1,"currency":"EUR"}}}"#;
+    let body = format!(r#"{{"notificationItems":[{item}]}}"#);
+    let (own, mut request) = signed("adyen", "44782DEF547AAA06C910C43932B1EB0C", &body);
+    assert!(Case(&own).verify(&request, Duration::from_secs(300)).is_empty());
+    let text = String::from_utf8(request.body.to_vec()).unwrap();
+    let end = text.rfind(']').unwrap();
+    request.body = format!("{},{item}{}", &text[..end], &text[end..]).into();
+    assert_eq!(only(&own, &request).code, Code::Malformed);
+}
+
+#[test]
+fn a_body_of_endless_brackets_is_looked_at_and_refused() {
+    let (own, mut request) = signed("github", "secret", "{}");
+    for depth in [50, 100, 20_000, 100_000] {
+        request.body = ("[".repeat(depth) + &"]".repeat(depth)).into();
+        assert_eq!(only(&own, &request).code, Code::Mismatch);
+    }
+}

@@ -46,6 +46,26 @@ impl Pointer {
         }
     }
 
+    /// Checks that no list on the way has several items: what stands here would speak for one of them,
+    /// and a receiver may read the others too.
+    ///
+    /// # Errors
+    /// If one has, or the document is not JSON.
+    pub fn check_single(&self, document: &str) -> Result<(), String> {
+        let mut at = raw(document)?;
+        for step in &self.0 {
+            let children = Children::of(at)?;
+            if matches!(&children, Children::Array(items) if items.len() > 1) {
+                return Err(format!("a list on the way to {self} has more than one item"));
+            }
+            match children.get(step)? {
+                Some(child) => at = child.get(),
+                None => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
     /// The document with `value` put at this place, in objects that are made where they are missing.
     ///
     /// # Errors

@@ -4,8 +4,11 @@ use serde::de::IgnoredAny;
 
 /// Bodies that this one may have been, each with what it is like.
 pub fn others(body: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+    if body.len() > MAX_BODY {
+        return Vec::new();
+    }
     let mut others = lines(body);
-    if serde_json::from_slice::<IgnoredAny>(body).is_ok() {
+    if depth(body) <= MAX_DEPTH && serde_json::from_slice::<IgnoredAny>(body).is_ok() {
         for (how, style) in STYLES {
             let spaced = respaced(body, style);
             let ended = [spaced.as_slice(), b"\n"].concat();
@@ -15,6 +18,25 @@ pub fn others(body: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     }
     others.retain(|(_, other)| other != body);
     others
+}
+
+/// Larger and deeper bodies are not spelled in other ways: indentation grows with the depth of each
+/// line, and who sends the body chooses it.
+const MAX_BODY: usize = 64 * 1024;
+const MAX_DEPTH: usize = 64;
+
+/// At most how deep a JSON text is nested; brackets in strings count too.
+fn depth(json: &[u8]) -> usize {
+    let (mut now, mut deepest) = (0_usize, 0);
+    for byte in json {
+        match byte {
+            b'{' | b'[' => now += 1,
+            b'}' | b']' => now = now.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(now);
+    }
+    deepest
 }
 
 fn lines(body: &[u8]) -> Vec<(&'static str, Vec<u8>)> {

@@ -62,7 +62,9 @@ impl Unit {
         let digits = text.strip_prefix('-').unwrap_or(text);
         let number = || {
             let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-            is_number.then(|| text.parse::<i64>().ok()).flatten()
+            let number = is_number.then(|| text.parse::<i64>().ok()).flatten();
+            // One spelling alone: a zero in front could be the end of what stands before the time.
+            number.filter(|number| number.to_string() == text)
         };
         match self {
             Self::Seconds => Some(number()?.saturating_mul(1000)),

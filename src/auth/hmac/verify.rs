@@ -117,6 +117,7 @@ impl<'c> Told<'c> {
         if let Some(at) = &format.body_at {
             let problem = |e: String| Finding::new(Code::Malformed, e);
             let text = std::str::from_utf8(&captured.body).map_err(|e| problem(e.to_string()))?;
+            at.check_single(text).map_err(problem)?;
             match at.text(text).map_err(problem)? {
                 sig if sig.is_empty() => {
                     let problem = format!("the body has no signature at {at}");
