@@ -104,7 +104,10 @@ impl Pipeline {
                     self.call(signed, &resolved.secrets, &request, false, stop).await?;
                 Ok(attempt)
             }
-            Err(_) => Ok(refused),
+            Err(_) => {
+                self.forget_challenges(&resolved).await;
+                Ok(refused)
+            }
         }
     }
 

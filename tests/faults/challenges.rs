@@ -140,6 +140,34 @@ async fn a_call_without_the_message_is_never_ambiguous() {
 }
 
 #[tokio::test]
+async fn a_challenge_that_cannot_be_answered_is_forgotten() {
+    let nonce = Arc::new(Mutex::new("n1"));
+    let web = {
+        let nonce = Arc::clone(&nonce);
+        Web::start(move |request| {
+            // Something in between asks for what is not to be had, for a while.
+            let nonce = *nonce.lock().unwrap();
+            let algorithm = if nonce == "n1" { "MD5" } else { "SHA-256" };
+            if nonce != "n1" && request.contains(&format!("nonce=\"{nonce}\"")) {
+                return ("204 No Content".to_owned(), String::new());
+            }
+            let ask = format!(
+                "Digest realm=\"r\", qop=\"auth\", algorithm={algorithm}, nonce=\"{nonce}\""
+            );
+            (format!("401 Unauthorized\r\nwww-authenticate: {ask}"), String::new())
+        })
+        .await
+    };
+    let bench = bench(&web).await;
+    deliver(&bench).await;
+    assert_eq!((bench.app.tally.counts().retried, web.count()), (1, 1));
+    *nonce.lock().unwrap() = "n2";
+    deliver(&bench).await;
+    assert_eq!(bench.app.tally.counts().delivered, 1, "the next job asks anew");
+    assert!(bench.dead_letters().await.is_empty());
+}
+
+#[tokio::test]
 async fn a_server_that_refuses_every_answer_costs_one_attempt_a_time() {
     let web = Web::start(|request| {
         let number = request.len();

@@ -1,5 +1,6 @@
 //! Reads `WWW-Authenticate` and what is spelled like it (RFC 9110 section 11).
 
+use std::collections::HashSet;
 use std::fmt;
 
 /// An auth scheme with its parameters: one challenge, or the credentials in `Authorization`.
@@ -22,25 +23,31 @@ impl Challenge {
         self.params.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
-    /// A parameter that is there twice: what it means is open.
-    pub fn repeated(&self) -> Option<&str> {
-        let mut names = self.params.iter().map(|(name, _)| name.as_str());
-        while let Some(name) = names.next() {
-            if names.clone().any(|later| later == name) {
-                return Some(name);
-            }
-        }
-        None
+    /// Whether a parameter is there twice: what it means is open.
+    pub fn repeats(&self) -> bool {
+        let mut seen = HashSet::new();
+        !self.params.iter().all(|(name, _)| seen.insert(name))
     }
+}
+
+const SCHEMES: &[&str] = &["Basic", "Bearer", "Digest", "HOBA", "Negotiate", "NTLM"];
+const ALGORITHMS: &[&str] =
+    &["MD5", "MD5-sess", "SHA-256", "SHA-256-sess", "SHA-512-256", "SHA-512-256-sess", "SHA-512"];
+const QOPS: &[&str] = &["auth", "auth-int", "auth,auth-int", "auth, auth-int"];
+
+/// A server's word, if it is one of those that everybody knows: a server may repeat what it was sent.
+fn known(word: &str, words: &[&'static str], other: &'static str) -> &'static str {
+    words.iter().find(|known| known.eq_ignore_ascii_case(word)).copied().unwrap_or(other)
 }
 
 impl fmt::Display for Challenge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.scheme)?;
-        for (index, name) in ["realm", "algorithm", "qop"].iter().enumerate() {
+        f.write_str(known(&self.scheme, SCHEMES, "another scheme"))?;
+        for (name, words, other) in
+            [("algorithm", ALGORITHMS, "another algorithm"), ("qop", QOPS, "another qop")]
+        {
             if let Some(value) = self.get(name) {
-                let comma = if index == 0 { "" } else { "," };
-                write!(f, "{comma} {name}={value:?}")?;
+                write!(f, " {name}={}", known(value, words, other))?;
             }
         }
         Ok(())
@@ -195,8 +202,8 @@ mod tests {
 
     #[test]
     fn a_parameter_that_is_there_twice_is_noticed() {
-        assert_eq!(parse("Digest nonce=a, NONCE=b")[0].repeated(), Some("nonce"));
-        assert_eq!(parse("Digest nonce=a, realm=b")[0].repeated(), None);
+        assert!(parse("Digest nonce=a, NONCE=b")[0].repeats());
+        assert!(!parse("Digest nonce=a, realm=b")[0].repeats());
     }
 
     proptest! {

@@ -62,8 +62,8 @@ fn read(challenge: &Challenge, settings: &Settings) -> Result<Offer, String> {
     if !challenge.is("Digest") {
         return Err("not Digest".to_owned());
     }
-    if let Some(name) = challenge.repeated() {
-        return Err(format!("{name} is there twice"));
+    if challenge.repeats() {
+        return Err("a parameter is there twice".to_owned());
     }
     let required = |name: &str| challenge.get(name).ok_or_else(|| format!("it has no {name}"));
     let (realm, nonce) = (required("realm")?, required("nonce")?);

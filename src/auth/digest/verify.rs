@@ -18,8 +18,9 @@ pub fn findings(settings: &Settings, check: &Check<'_>) -> Vec<Finding> {
             return malformed("the header authorization is not Digest <parameters>".to_owned());
         }
     };
-    if let Some(name) = credentials.repeated() {
-        return malformed(format!("{name} is there twice in the header authorization"));
+    if credentials.repeats() {
+        let problem = "a parameter is there twice in the header authorization";
+        return malformed(problem.to_owned());
     }
     let answer = match Answer::read(&credentials) {
         Ok(answer) => answer,

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use moka::future::Cache;
 
@@ -12,6 +13,10 @@ use crate::auth::need::Challenge;
 
 /// Most challenges that are kept.
 const CAPACITY: u64 = 10_000;
+/// How long an unused one is kept.
+const IDLE: Duration = Duration::from_secs(3600);
+/// Longest challenge that is read, in bytes of all its headers.
+const MAX_CHALLENGE: usize = 4096;
 
 /// The last challenge of each server.
 pub struct Challenges(Cache<StepKey, Arc<Known>>);
@@ -31,7 +36,7 @@ impl Known {
 
 impl Default for Challenges {
     fn default() -> Self {
-        Self(Cache::new(CAPACITY))
+        Self(Cache::builder().max_capacity(CAPACITY).time_to_idle(IDLE).build())
     }
 }
 
@@ -44,12 +49,18 @@ impl Challenges {
     /// The challenge that came with a refusal, for its first use; `None` if none came that a step
     /// could answer.
     pub async fn renew(&self, key: &StepKey, headers: &[String]) -> Option<Challenge> {
-        if !has_challenge(headers) {
+        let length: usize = headers.iter().map(String::len).sum();
+        if length > MAX_CHALLENGE || !has_challenge(headers) {
             return None;
         }
         let known = Arc::new(Known { headers: headers.to_vec(), uses: AtomicU32::new(0) });
         let challenge = known.next();
         self.0.insert(key.clone(), known).await;
         Some(challenge)
+    }
+
+    /// Forgets a challenge.
+    pub async fn forget(&self, key: &StepKey) {
+        self.0.invalidate(key).await;
     }
 }

@@ -29,8 +29,8 @@ use crate::domain::reason::Reason;
 use crate::domain::timestamp::Timestamp;
 use crate::ports::AwsRoles;
 
-/// One auth step of one endpoint: what a grant is kept under.
-pub type StepKey = (CustomerId, EndpointId, usize);
+/// One auth step of one version of an endpoint: what a grant is kept under.
+pub type StepKey = (CustomerId, EndpointId, u64, usize);
 
 /// The AWS roles that endpoints may be called with, and who gives their credentials.
 pub struct Roles {
@@ -154,6 +154,13 @@ impl Pipeline {
         Ok(is_new.then_some(grants))
     }
 
+    /// Forgets the challenges of an endpoint: they cannot be answered, and the next may be others.
+    pub(super) async fn forget_challenges(&self, resolved: &Resolved<'_>) {
+        for index in 0..resolved.known.chain.steps().len() {
+            self.challenges.forget(&step_key(resolved, index)).await;
+        }
+    }
+
     /// What follows from having no token.
     async fn without_token(
         &self,
@@ -193,8 +200,8 @@ impl Pipeline {
 }
 
 fn step_key(resolved: &Resolved<'_>, index: usize) -> StepKey {
-    let endpoint = &resolved.known.endpoint;
-    (endpoint.customer_id.clone(), endpoint.endpoint_id.clone(), index)
+    let (version, endpoint) = (resolved.known.version, &resolved.known.endpoint);
+    (endpoint.customer_id.clone(), endpoint.endpoint_id.clone(), version, index)
 }
 
 /// When something that failed `failures` times in a row is tried again: twice as long after each
