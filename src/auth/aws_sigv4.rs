@@ -140,6 +140,10 @@ impl Step for Signer {
         }
     }
 
+    fn rewrites_url(&self) -> bool {
+        true
+    }
+
     fn covers_url(&self) -> bool {
         true
     }

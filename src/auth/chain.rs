@@ -62,6 +62,12 @@ impl Chain {
             }
             let is_else = compiled.sets().iter().any(|part| !matches!(part, Part::Body(_)));
             sets_else = sets_else.or(is_else.then_some(index));
+            if let Some(signing) = covers_url.filter(|_| compiled.rewrites_url()) {
+                let problem = format!(
+                    "spells the URL anew, which auth[{signing}] signs: put it before that step"
+                );
+                return Err(FieldError::new(path, problem));
+            }
             covers_url = covers_url.or(compiled.covers_url().then_some(index));
             chain.push(compiled);
         }

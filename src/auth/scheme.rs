@@ -55,6 +55,11 @@ pub trait Step: Send + Sync {
         false
     }
 
+    /// Whether it may spell the URL in another way: then no earlier step may have covered it.
+    fn rewrites_url(&self) -> bool {
+        false
+    }
+
     /// Checks a value that is to be one of its secrets, as far as that can be seen without a call.
     ///
     /// # Errors

@@ -115,3 +115,15 @@ fn wrong_steps_are_refused_with_their_path() {
     assert_eq!(path(json!([{"scheme": "none"}, key("a"), key("A")])), "auth[2]");
     assert_eq!(path(json!([key("Host")])), "auth[0].name");
 }
+
+#[test]
+fn no_step_changes_the_url_that_an_earlier_one_signs() {
+    let aws = json!({"scheme": "aws_sigv4", "region": "eu-west-1", "service": "lambda",
+                     "access_key_id": "AKIDEXAMPLE", "secret": "s"});
+    let square = json!({"scheme": "hmac", "preset": "square", "secret": "s"});
+    let key = json!({"scheme": "api_key", "in": "query", "name": "k", "secret": "s"});
+    assert!(chain(json!([key, aws, square])).is_ok());
+    for steps in [json!([square, aws]), json!([square, key]), json!([aws, key])] {
+        assert_eq!(chain(steps.clone()).err().unwrap().path, "auth[1]", "{steps}");
+    }
+}

@@ -4,9 +4,11 @@ use super::Halt;
 use super::admit::Admitted;
 use super::resolve::Resolved;
 use crate::domain::field::FieldError;
+use crate::domain::ids::SecretId;
 use crate::domain::origin::Origin;
 use crate::domain::reason::Reason;
 use crate::domain::request::{HeaderValue, OutboundRequest};
+use crate::domain::secret::SecretBytes;
 use crate::domain::target::{MASK, secret_segments};
 use crate::egress::guard::Guard;
 
@@ -32,13 +34,7 @@ pub fn build<'d>(Admitted(resolved): Admitted<'d>, guard: &Guard) -> Result<Buil
     if Origin::of(&request.url).as_ref() != Some(resolved.known.endpoint.url.origin()) {
         return Err(refuse(FieldError::new("url", "its origin is not the endpoint's")));
     }
-    for id in resolved.known.endpoint.url.secrets() {
-        let current = resolved.secrets.get(id).and_then(|values| values.first());
-        let segments = current.ok_or("no value in use").and_then(secret_segments);
-        let refuse =
-            |problem| Halt::DeadLetter(Reason::AuthFailed, format!("url: secret {id}: {problem}"));
-        request.secret_path.push(segments.map_err(refuse)?);
-    }
+    request.secret_path = secret_path(&resolved)?;
     if request.url.path().matches(MASK).count() != request.secret_path.len() {
         let problem = "its path does not hold each secret once";
         return Err(refuse(FieldError::new("url", problem)));
@@ -91,4 +87,16 @@ fn request(resolved: &Resolved<'_>) -> Result<OutboundRequest, FieldError> {
         set(name, value);
     }
     Ok(request)
+}
+
+/// The secrets of the URL's path, as they stand in it.
+pub fn secret_path(resolved: &Resolved<'_>) -> Result<Vec<SecretBytes>, Halt> {
+    let of = |id: &SecretId| {
+        let current = resolved.secrets.get(id).and_then(|values| values.first());
+        let segments = current.ok_or("no value in use").and_then(secret_segments);
+        segments.map_err(|problem| {
+            Halt::DeadLetter(Reason::AuthFailed, format!("url: secret {id}: {problem}"))
+        })
+    };
+    resolved.known.endpoint.url.secrets().map(of).collect()
 }

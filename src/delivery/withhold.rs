@@ -22,7 +22,9 @@ pub fn withhold_secrets(said: String, secrets: &OpenSecrets, request: &OutboundR
         HeaderValue::Secret(value) => Some(value.expose()),
         HeaderValue::Plain(_) => None,
     });
-    let values = secrets.values().flatten().map(|value| value.expose()).chain(in_headers);
+    let in_url = request.secret_path.iter().chain(request.secret_query.iter().map(|(_, v)| v));
+    let values = secrets.values().flatten().chain(in_url).map(|value| value.expose());
+    let values = values.chain(in_headers);
     let repeats = values.flat_map(forms).any(|form| contains_part(said.as_bytes(), &form));
     if repeats { WITHHELD.to_owned() } else { said }
 }

@@ -129,9 +129,9 @@ impl Component {
         &self.item
     }
 
-    /// Whether it is this header as a whole.
+    /// Whether it is this header, as a whole or a part of it.
     pub fn is_header(&self, name: &str) -> bool {
-        matches!(&self.what, What::Header(own, Form::Whole) if own == name)
+        matches!(&self.what, What::Header(own, _) if own == name)
     }
 
     /// Whether another query parameter could change it.
