@@ -15,5 +15,6 @@ pub mod egress;
 pub mod ports;
 pub mod registration;
 pub mod telemetry;
+pub mod transform;
 pub mod vault;
 pub mod worker;

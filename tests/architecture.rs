@@ -15,7 +15,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("vault", &["vault", "cache", "ports", "domain"]),
     ("egress", &["egress", "ports", "domain"]),
     ("telemetry", &["telemetry", "ports", "domain"]),
-    ("delivery", &["delivery", "auth", "cache", "egress", "vault", "telemetry", "ports", "domain"]),
+    ("transform", &["transform", "domain"]),
+    (
+        "delivery",
+        &["delivery", "auth", "cache", "egress", "transform", "vault", "telemetry", "ports", "domain"],
+    ),
     ("worker", &["worker", "delivery", "ports", "domain"]),
     ("adapters", &["adapters", "vault", "ports", "domain"]),
 ];

@@ -5,6 +5,7 @@
 
 pub mod aws_role;
 pub mod backoff;
+pub mod body;
 pub mod certificate;
 pub mod client_identity;
 pub mod dead_letter;

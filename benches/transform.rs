@@ -1,0 +1,162 @@
+//! `cargo bench --bench transform`: the processor time that making a body adds to a delivery.
+
+#![allow(missing_docs, reason = "a program")]
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use anyhow::Context;
+use sealpost::domain::ids::{CustomerId, EndpointId, JobId};
+use sealpost::domain::job::Payload;
+use sealpost::domain::timestamp::Timestamp;
+use sealpost::transform::{Event, Transform};
+use serde_json::{Value, json};
+
+/// Processor time spent on each measurement, at least; the clock of processor time ticks every 10 ms.
+const SPENT: Duration = Duration::from_millis(500);
+/// Measurements of each case; the least is told, because everything else on the machine only adds.
+const RUNS: usize = 3;
+
+/// A body, and the most microseconds it may add, where there is a mark.
+struct Case {
+    name: &'static str,
+    body: Value,
+    mark: Option<f64>,
+}
+
+fn cases() -> Vec<Case> {
+    let fields = || (0..20).map(|n| format!("field{n:02}"));
+    let template: Vec<_> = fields().map(|f| format!(r#""{f}": {{{{ data.order.{f} }}}}"#)).collect();
+    let strings: Vec<_> = fields().map(|f| format!("{f}={{{{ data.order.{f} }}}}")).collect();
+    let hash: Vec<_> = fields().map(|f| format!("{f}: order.{f}")).collect();
+    let paths: serde_json::Map<_, _> =
+        fields().map(|f| (f.clone(), format!("$.order.{f}").into())).collect();
+    let input: Vec<_> = fields().map(|f| format!(r#""{f}": <{f}>"#)).collect();
+    let case = |name, body, mark| Case { name, body, mark };
+    vec![
+        case(
+            "template, 20 fields, JSON",
+            json!({"template": format!("{{{}}}", template.join(", "))}),
+            Some(15.0),
+        ),
+        case(
+            "template, 20 fields, text",
+            json!({"template": strings.join("\n"), "contentType": "text/plain"}),
+            Some(15.0),
+        ),
+        case(
+            "jmespath, 20 fields",
+            json!({"jmespath": format!("{{{}}}", hash.join(", "))}),
+            Some(10.0),
+        ),
+        case("jmespath, one field", json!({"jmespath": "order.field07"}), Some(10.0)),
+        case("inputPath", json!({"inputPath": "$.order"}), None),
+        case(
+            "inputTransformer, 20 fields",
+            json!({"inputTransformer": {"inputPathsMap": paths,
+                   "inputTemplate": format!("{{{}}}", input.join(", "))}}),
+            None,
+        ),
+        case("as form", json!({"as": "form"}), None),
+        case("as cloudEvents, structured", json!({"as": "cloudEvents"}), None),
+        case(
+            "as cloudEvents, binary",
+            json!({"as": {"cloudEvents": {"mode": "binary"}}}),
+            None,
+        ),
+    ]
+}
+
+fn main() -> anyhow::Result<()> {
+    let mut rows = Vec::new();
+    let mut worst = Vec::new();
+    let job = Job::new()?;
+    let alone = job.measure(&json!({}))?;
+    println!("{:<32} {alone:>8.2} µs   taken off what follows", "the data as it came");
+    for case in cases() {
+        let micros = job.measure(&case.body).context(case.name)? - alone;
+        let mark = case.mark.map_or_else(|| "    -".to_owned(), |mark| format!("{mark:>5.1} µs"));
+        println!("{:<32} {micros:>8.2} µs   at most {mark}", case.name);
+        if case.mark.is_some_and(|mark| micros > mark) {
+            worst.push(case.name);
+        }
+        rows.push(json!({"case": case.name, "cpu_micros": micros, "mark": case.mark}));
+    }
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/target/bench");
+    std::fs::create_dir_all(folder)?;
+    std::fs::write(format!("{folder}/transform.json"), serde_json::to_string_pretty(&rows)?)?;
+    match &worst[..] {
+        [] => println!("every mark is held"),
+        over => println!("over their marks: {}", over.join(", ")),
+    }
+    Ok(())
+}
+
+/// A job of 1 KiB.
+struct Job {
+    ids: (JobId, CustomerId, EndpointId),
+    payload: Payload,
+}
+
+impl Job {
+    fn new() -> anyhow::Result<Self> {
+        let mut order = serde_json::Map::new();
+        for n in 0..20 {
+            let value = match n % 4 {
+                0 => json!(format!("a text of some length {n}")),
+                1 => json!(n * 1_000_003),
+                2 => json!(f64::from(n) + 0.25),
+                _ => json!(n % 8 == 3),
+            };
+            order.insert(format!("field{n:02}"), value);
+        }
+        let mut data = json!({"order": order, "note": ""});
+        let missing = 1024 - data.to_string().len();
+        data["note"] = "x".repeat(missing).into();
+        Ok(Self {
+            ids: ("evt_1".parse()?, "acme".parse()?, "orders".parse()?),
+            payload: Payload {
+                bytes: data.to_string().into_bytes(),
+                content_type: Some("application/json".to_owned()),
+            },
+        })
+    }
+
+    /// Processor time of one body, in microseconds; compiling it is left out.
+    fn measure(&self, body: &Value) -> anyhow::Result<f64> {
+        let transform = Transform::compile(&serde_json::from_value(body.clone())?)?;
+        let event = Event {
+            id: &self.ids.0,
+            event_type: Some("order.created"),
+            customer_id: &self.ids.1,
+            endpoint_id: &self.ids.2,
+            accepted_at: Timestamp::from_millis(1_800_000_000_000),
+            payload: &self.payload,
+        };
+        let mut least = f64::INFINITY;
+        for _ in 0..RUNS {
+            let (begin, mut calls) = (cpu()?, 0_u32);
+            let spent = loop {
+                for _ in 0..100 {
+                    black_box(transform.apply(&event)?);
+                }
+                calls += 100;
+                let spent = cpu()?.saturating_sub(begin);
+                if spent >= SPENT {
+                    break spent;
+                }
+            };
+            least = least.min(spent.as_secs_f64() * 1e6 / f64::from(calls));
+        }
+        Ok(least)
+    }
+}
+
+/// Processor time of this process so far (proc_pid_stat(5): fields 14 and 15, in ticks of 10 ms).
+fn cpu() -> anyhow::Result<Duration> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let (_, fields) = stat.rsplit_once(')').context("no name")?;
+    let fields: Vec<&str> = fields.split_whitespace().collect();
+    let ticks: u64 = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
+    Ok(Duration::from_millis(ticks * 10))
+}

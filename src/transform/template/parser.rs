@@ -1,0 +1,457 @@
+//! From words to a tree. Precedence as in MiniJinja, from the loosest: `if`, `or`, `and`, `not`,
+//! comparisons and `in`, `+ -`, `~`, `* / // %`, `-`, and what follows a value: `. [] | is`.
+
+use std::sync::Arc;
+
+use super::filters::Filter;
+use super::lexer::{Kind, Token};
+use super::operators::Operator;
+use super::checks::Test;
+use super::{Expr, Json, Loop, Part, Problem, at_line};
+
+/// Deepest nesting of tags and expressions; each further word of a chain nests it too.
+const MAX_DEPTH: usize = 100;
+
+/// Reads a whole template.
+pub fn parse(tokens: Vec<Token>) -> Result<Vec<Part>, Problem> {
+    let mut parser = Parser { tokens, at: 0, depth: 0 };
+    let (parts, end) = parser.parts(&[])?;
+    debug_assert!(end.is_empty());
+    Ok(parts)
+}
+
+struct Parser {
+    tokens: Vec<Token>,
+    at: usize,
+    depth: usize,
+}
+
+fn boxed(expr: Expr) -> Box<Expr> {
+    Box::new(expr)
+}
+
+impl Parser {
+    // The last word is always `End`, which nothing takes.
+    fn token(&self) -> &Token {
+        &self.tokens[self.at.min(self.tokens.len() - 1)]
+    }
+
+    fn line(&self) -> u32 {
+        self.token().line
+    }
+
+    fn wrong(&self, problem: impl Into<String>) -> Problem {
+        at_line(self.line(), &Problem::from(problem.into()))
+    }
+
+    fn is_sign(&self, sign: &str) -> bool {
+        matches!(&self.token().kind, Kind::Sign(own) if *own == sign)
+    }
+
+    fn sign(&mut self, sign: &str) -> bool {
+        let found = self.is_sign(sign);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn word(&mut self, word: &str) -> bool {
+        let found = matches!(&self.token().kind, Kind::Name(own) if **own == *word);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn expect(&mut self, sign: &str) -> Result<(), Problem> {
+        if self.sign(sign) { Ok(()) } else { Err(self.wrong(format!("expected '{sign}'"))) }
+    }
+
+    fn expect_word(&mut self, word: &str) -> Result<(), Problem> {
+        if self.word(word) { Ok(()) } else { Err(self.wrong(format!("expected {word}"))) }
+    }
+
+    fn kind(&mut self, kind: &Kind, what: &str) -> Result<(), Problem> {
+        let found = self.token().kind == *kind;
+        self.at += usize::from(found);
+        if found { Ok(()) } else { Err(self.wrong(format!("expected '{what}'"))) }
+    }
+
+    fn name(&mut self) -> Result<Arc<str>, Problem> {
+        let Kind::Name(name) = &self.token().kind else { return Err(self.wrong("expected a name")) };
+        let name = Arc::clone(name);
+        self.at += 1;
+        Ok(name)
+    }
+
+    fn new_name(&mut self) -> Result<Arc<str>, Problem> {
+        let name = self.name()?;
+        if ["true", "false", "none", "null", "loop", "not", "in", "is", "if", "else", "and", "or"]
+            .contains(&&*name)
+        {
+            return Err(self.wrong(format!("{name} cannot be set")));
+        }
+        Ok(name)
+    }
+
+    fn deepen(&mut self) -> Result<(), Problem> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(self.wrong(format!("nests deeper than {MAX_DEPTH} levels")));
+        }
+        Ok(())
+    }
+
+    /// Parts up to a tag that is one of `ends`, whose word is taken, or to the end.
+    fn parts(&mut self, ends: &[&'static str]) -> Result<(Vec<Part>, &'static str), Problem> {
+        self.deepen()?;
+        let mut parts = Vec::new();
+        loop {
+            let line = self.line();
+            let kind = self.token().kind.clone();
+            self.at += 1;
+            match kind {
+                Kind::Text(text) => parts.push(Part::Text(text)),
+                Kind::BeginEmit => {
+                    parts.push(Part::Emit(self.expression()?, line));
+                    self.kind(&Kind::EndEmit, "}}")?;
+                }
+                Kind::BeginTag => {
+                    if let Some(end) = ends.iter().find(|end| self.word(end)) {
+                        self.depth -= 1;
+                        return Ok((parts, end));
+                    }
+                    parts.push(self.tag(line)?);
+                }
+                Kind::End if ends.is_empty() => return Ok((parts, "")),
+                _ => {
+                    self.at -= 1;
+                    let ends = ends.join(" or ");
+                    return Err(self.wrong(format!("expected {{% {ends} %}}")));
+                }
+            }
+        }
+    }
+
+    fn tag(&mut self, line: u32) -> Result<Part, Problem> {
+        let word = self.name()?;
+        match &*word {
+            "if" => self.condition(),
+            "for" => self.for_loop(line),
+            "set" => {
+                let name = self.new_name()?;
+                self.expect("=")?;
+                let value = self.expression()?;
+                self.end_tag()?;
+                Ok(Part::Set(name, value, line))
+            }
+            "with" => {
+                let mut names = Vec::new();
+                loop {
+                    let name = self.new_name()?;
+                    self.expect("=")?;
+                    names.push((name, self.expression()?));
+                    if !self.sign(",") {
+                        break;
+                    }
+                }
+                self.end_tag()?;
+                let (body, _) = self.parts(&["endwith"])?;
+                self.end_tag()?;
+                Ok(Part::With(names, line, body))
+            }
+            other => Err(self.wrong(format!(
+                "there is no tag {other:.32}: the tags are if, for, set, with and raw"
+            ))),
+        }
+    }
+
+    fn end_tag(&mut self) -> Result<(), Problem> {
+        self.kind(&Kind::EndTag, "%}")
+    }
+
+    fn condition(&mut self) -> Result<Part, Problem> {
+        let mut cases = Vec::new();
+        loop {
+            let line = self.line();
+            let condition = self.expression()?;
+            self.end_tag()?;
+            let (body, end) = self.parts(&["elif", "else", "endif"])?;
+            cases.push((condition, line, body));
+            match end {
+                "elif" => {}
+                "else" => {
+                    self.end_tag()?;
+                    let (otherwise, _) = self.parts(&["endif"])?;
+                    self.end_tag()?;
+                    return Ok(Part::If(cases, otherwise));
+                }
+                _ => {
+                    self.end_tag()?;
+                    return Ok(Part::If(cases, Vec::new()));
+                }
+            }
+        }
+    }
+
+    fn for_loop(&mut self, line: u32) -> Result<Part, Problem> {
+        let mut names = vec![self.new_name()?];
+        while self.sign(",") {
+            names.push(self.new_name()?);
+        }
+        self.expect_word("in")?;
+        let items = self.or()?;
+        let condition = if self.word("if") { Some(self.expression()?) } else { None };
+        if self.word("recursive") {
+            return Err(self.wrong("loops are not recursive"));
+        }
+        self.end_tag()?;
+        let (body, end) = self.parts(&["else", "endfor"])?;
+        self.end_tag()?;
+        let mut otherwise = Vec::new();
+        if end == "else" {
+            (otherwise, _) = self.parts(&["endfor"])?;
+            self.end_tag()?;
+        }
+        Ok(Part::For(Box::new(Loop { names, items, condition, body, otherwise }), line))
+    }
+
+    fn expression(&mut self) -> Result<Expr, Problem> {
+        let outer = self.depth;
+        self.deepen()?;
+        let mut value = self.or()?;
+        while self.word("if") {
+            self.deepen()?;
+            let condition = self.or()?;
+            let otherwise = if self.word("else") { Some(boxed(self.expression()?)) } else { None };
+            value = Expr::If(boxed(value), boxed(condition), otherwise);
+        }
+        self.depth = outer;
+        Ok(value)
+    }
+
+    /// A chain of operators of one precedence, from the left.
+    fn chain(
+        &mut self,
+        next: fn(&mut Self) -> Result<Expr, Problem>,
+        operator: impl Fn(&mut Self) -> Option<Operator>,
+    ) -> Result<Expr, Problem> {
+        let outer = self.depth;
+        let mut left = next(self)?;
+        while let Some(operator) = operator(self) {
+            self.deepen()?;
+            left = Expr::Binary(operator, boxed(left), boxed(next(self)?));
+        }
+        self.depth = outer;
+        Ok(left)
+    }
+
+    fn or(&mut self) -> Result<Expr, Problem> {
+        self.chain(Self::and, |parser| parser.word("or").then_some(Operator::Or))
+    }
+
+    fn and(&mut self) -> Result<Expr, Problem> {
+        self.chain(Self::not, |parser| parser.word("and").then_some(Operator::And))
+    }
+
+    fn not(&mut self) -> Result<Expr, Problem> {
+        if !self.word("not") {
+            return self.comparison();
+        }
+        self.deepen()?;
+        let inner = self.not()?;
+        self.depth -= 1;
+        Ok(Expr::Not(boxed(inner)))
+    }
+
+    fn comparison(&mut self) -> Result<Expr, Problem> {
+        let left = self.sum()?;
+        let Some((operator, negated)) = self.comparison_operator() else { return Ok(left) };
+        let right = self.sum()?;
+        if self.comparison_operator().is_some() {
+            return Err(self.wrong("comparisons do not follow each other: write `and` between them"));
+        }
+        let compared = Expr::Binary(operator, boxed(left), boxed(right));
+        Ok(if negated { Expr::Not(boxed(compared)) } else { compared })
+    }
+
+    fn comparison_operator(&mut self) -> Option<(Operator, bool)> {
+        for (sign, operator) in [
+            ("==", Operator::Equal),
+            ("!=", Operator::NotEqual),
+            ("<=", Operator::LessOrEqual),
+            (">=", Operator::GreaterOrEqual),
+            ("<", Operator::Less),
+            (">", Operator::Greater),
+        ] {
+            if self.sign(sign) {
+                return Some((operator, false));
+            }
+        }
+        let start = self.at;
+        let negated = self.word("not");
+        if self.word("in") {
+            return Some((Operator::In, negated));
+        }
+        self.at = start;
+        None
+    }
+
+    fn sum(&mut self) -> Result<Expr, Problem> {
+        self.chain(Self::joined, |parser| match () {
+            () if parser.sign("+") => Some(Operator::Add),
+            () if parser.sign("-") => Some(Operator::Subtract),
+            () => None,
+        })
+    }
+
+    fn joined(&mut self) -> Result<Expr, Problem> {
+        self.chain(Self::product, |parser| parser.sign("~").then_some(Operator::Join))
+    }
+
+    fn product(&mut self) -> Result<Expr, Problem> {
+        self.chain(Self::unary, |parser| match () {
+            () if parser.sign("*") => Some(Operator::Multiply),
+            () if parser.sign("//") => Some(Operator::DivideWhole),
+            () if parser.sign("/") => Some(Operator::Divide),
+            () if parser.sign("%") => Some(Operator::Remainder),
+            () => None,
+        })
+    }
+
+    fn unary(&mut self) -> Result<Expr, Problem> {
+        if !self.sign("-") {
+            return self.postfix();
+        }
+        self.deepen()?;
+        let inner = self.unary()?;
+        self.depth -= 1;
+        Ok(Expr::Negative(boxed(inner)))
+    }
+
+    fn postfix(&mut self) -> Result<Expr, Problem> {
+        let outer = self.depth;
+        let mut value = self.primary()?;
+        loop {
+            self.deepen()?;
+            if self.sign(".") {
+                value = match &self.token().kind {
+                    Kind::Number(place) => {
+                        let place = Json::Number(place.clone());
+                        self.at += 1;
+                        Expr::Item(boxed(value), boxed(Expr::Constant(place)))
+                    }
+                    _ => Expr::Attribute(boxed(value), self.name()?),
+                };
+            } else if self.sign("[") {
+                value = self.subscript(value)?;
+            } else if self.sign("|") {
+                value = self.filter(value)?;
+            } else if self.word("is") {
+                value = self.test(value)?;
+            } else if self.is_sign("(") {
+                return Err(self.wrong("there are no functions to call"));
+            } else {
+                break;
+            }
+        }
+        self.depth = outer;
+        Ok(value)
+    }
+
+    fn subscript(&mut self, value: Expr) -> Result<Expr, Problem> {
+        let start = if self.is_sign(":") { None } else { Some(boxed(self.expression()?)) };
+        if self.sign(":") {
+            let stop = if self.is_sign("]") { None } else { Some(boxed(self.expression()?)) };
+            self.expect("]")?;
+            return Ok(Expr::Slice(boxed(value), start, stop));
+        }
+        self.expect("]")?;
+        match start {
+            Some(place) => Ok(Expr::Item(boxed(value), place)),
+            None => Err(self.wrong("expected what to take")),
+        }
+    }
+
+    fn filter(&mut self, value: Expr) -> Result<Expr, Problem> {
+        let name = self.name()?;
+        let filter = Filter::find(&name)
+            .ok_or_else(|| self.wrong(format!("there is no filter {name:.32}")))?;
+        let arguments = self.arguments()?;
+        filter.check(arguments.len()).map_err(|problem| self.wrong(problem.0))?;
+        Ok(Expr::Filter(filter, boxed(value), arguments))
+    }
+
+    fn test(&mut self, value: Expr) -> Result<Expr, Problem> {
+        let negated = self.word("not");
+        let name = self.name()?;
+        let test =
+            Test::find(&name).ok_or_else(|| self.wrong(format!("there is no test {name:.32}")))?;
+        let arguments = if test.takes_argument() && !self.is_sign("(") {
+            vec![self.unary()?]
+        } else {
+            self.arguments()?
+        };
+        if arguments.len() != usize::from(test.takes_argument()) {
+            return Err(self.wrong(format!("{name} does not take {} arguments", arguments.len())));
+        }
+        Ok(Expr::Test(test, negated, boxed(value), arguments))
+    }
+
+    fn arguments(&mut self) -> Result<Vec<Expr>, Problem> {
+        if self.sign("(") { self.list(")") } else { Ok(Vec::new()) }
+    }
+
+    /// Expressions with commas between, up to a sign; a last comma may stand.
+    fn list(&mut self, end: &str) -> Result<Vec<Expr>, Problem> {
+        let mut items = Vec::new();
+        while !self.sign(end) {
+            items.push(self.expression()?);
+            if self.is_sign("=") {
+                return Err(self.wrong("arguments have no names"));
+            }
+            if !self.sign(",") {
+                self.expect(end)?;
+                break;
+            }
+        }
+        Ok(items)
+    }
+
+    fn primary(&mut self) -> Result<Expr, Problem> {
+        let kind = self.token().kind.clone();
+        self.at += 1;
+        match kind {
+            Kind::String(text) => Ok(Expr::Constant(Json::String(text))),
+            Kind::Number(text) => Ok(Expr::Constant(Json::Number(text))),
+            Kind::Name(name) => Ok(match &*name {
+                "true" | "True" => Expr::Constant(Json::Bool(true)),
+                "false" | "False" => Expr::Constant(Json::Bool(false)),
+                "none" | "None" | "null" => Expr::Constant(Json::Null),
+                _ => Expr::Variable(name),
+            }),
+            Kind::Sign("(") => {
+                let inner = self.expression()?;
+                self.expect(")")?;
+                Ok(inner)
+            }
+            Kind::Sign("[") => Ok(Expr::List(self.list("]")?)),
+            Kind::Sign("{") => self.map(),
+            _ => {
+                self.at -= 1;
+                Err(self.wrong("expected a value"))
+            }
+        }
+    }
+
+    fn map(&mut self) -> Result<Expr, Problem> {
+        let mut members = Vec::new();
+        while !self.sign("}") {
+            let name = self.expression()?;
+            self.expect(":")?;
+            members.push((name, self.expression()?));
+            if !self.sign(",") {
+                self.expect("}")?;
+                break;
+            }
+        }
+        Ok(Expr::Map(members))
+    }
+}
