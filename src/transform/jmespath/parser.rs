@@ -6,8 +6,10 @@ use super::functions::Function;
 use super::lexer::{Kind, Token, wrong};
 use super::{Node, Problem, Slice};
 
-/// Deepest nesting of an expression; each further word of a chain nests it too.
-const MAX_DEPTH: usize = 200;
+/// Deepest nesting of an expression, as it is written.
+const MAX_DEPTH: usize = 100;
+/// Deepest nesting of its tree: each further word of a chain, as in `a.b.c`, nests it.
+const MAX_HEIGHT: usize = 400;
 /// What binds less than this ends a projection.
 const PROJECTION_STOP: u8 = 10;
 const FLATTEN: u8 = 9;
@@ -46,7 +48,7 @@ fn power(kind: &Kind) -> u8 {
 
 /// Reads a whole expression.
 pub fn parse(tokens: &[Token]) -> Result<Node, Problem> {
-    let mut parser = Parser { tokens, at: 0, depth: 0 };
+    let mut parser = Parser { tokens, at: 0, depth: 0, height: 0 };
     let node = parser.expression(0)?;
     match parser.peek() {
         Kind::End => Ok(node),
@@ -57,7 +59,10 @@ pub fn parse(tokens: &[Token]) -> Result<Node, Problem> {
 struct Parser<'t> {
     tokens: &'t [Token],
     at: usize,
+    /// How deep what is being read is nested.
     depth: usize,
+    /// How deep the deepest tree is nested, of those read since the innermost expression began.
+    height: usize,
 }
 
 fn then(left: Node, right: Node) -> Node {
@@ -95,23 +100,29 @@ impl<'t> Parser<'t> {
         if self.take(accepts) { Ok(()) } else { Err(self.wrong(&format!("expected {what}"))) }
     }
 
-    fn deepen(&mut self) -> Result<(), Problem> {
-        self.depth += 1;
-        if self.depth > MAX_DEPTH {
-            return Err(self.wrong(&format!("nests deeper than {MAX_DEPTH} levels")));
+    /// Something is put around the trees that were read: two nodes at most.
+    fn raise(&mut self) -> Result<(), Problem> {
+        self.height += 2;
+        if self.height > MAX_HEIGHT {
+            return Err(self.wrong(&format!("nests deeper than {MAX_HEIGHT} levels")));
         }
         Ok(())
     }
 
     fn expression(&mut self, right_power: u8) -> Result<Node, Problem> {
-        let outer = self.depth;
-        self.deepen()?;
-        let mut left = self.prefix()?;
-        while right_power < power(self.peek()) {
-            self.deepen()?;
-            left = self.infix(left)?;
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(self.wrong(&format!("nests deeper than {MAX_DEPTH} levels")));
         }
-        self.depth = outer;
+        let before = std::mem::take(&mut self.height);
+        let mut left = self.prefix()?;
+        self.raise()?;
+        while right_power < power(self.peek()) {
+            left = self.infix(left)?;
+            self.raise()?;
+        }
+        self.height = self.height.max(before);
+        self.depth -= 1;
         Ok(left)
     }
 

@@ -164,11 +164,12 @@ impl<'s> Lexer<'s> {
         loop {
             let rest = self.rest();
             self.skip(rest.len() - rest.trim_start().len());
-            let hyphen = self.rest().strip_prefix('-').is_some_and(|rest| rest.starts_with(close));
-            if braces == 0 && (hyphen || self.rest().starts_with(close)) {
+            let sign = self.rest().strip_prefix(['-', '+']);
+            let signed = sign.is_some_and(|rest| rest.starts_with(close));
+            if braces == 0 && (signed || self.rest().starts_with(close)) {
+                self.trim = signed && self.rest().starts_with('-');
                 self.push(end);
-                self.at += close.len() + usize::from(hyphen);
-                self.trim = hyphen;
+                self.at += close.len() + usize::from(signed);
                 return Ok(());
             }
             let kind = self.word(close)?;

@@ -9,12 +9,14 @@ use super::operators::Operator;
 use super::checks::Test;
 use super::{Expr, Json, Loop, Part, Problem, at_line};
 
-/// Deepest nesting of tags and expressions; each further word of a chain nests it too.
+/// Deepest nesting of tags and expressions, as it is written.
 const MAX_DEPTH: usize = 100;
+/// Deepest nesting of an expression's tree: each further word of a chain, as in `a.b.c`, nests it.
+const MAX_HEIGHT: usize = 200;
 
 /// Reads a whole template.
 pub fn parse(tokens: Vec<Token>) -> Result<Vec<Part>, Problem> {
-    let mut parser = Parser { tokens, at: 0, depth: 0 };
+    let mut parser = Parser { tokens, at: 0, depth: 0, height: 0 };
     let (parts, end) = parser.parts(&[])?;
     debug_assert!(end.is_empty());
     Ok(parts)
@@ -23,7 +25,10 @@ pub fn parse(tokens: Vec<Token>) -> Result<Vec<Part>, Problem> {
 struct Parser {
     tokens: Vec<Token>,
     at: usize,
+    /// How deep what is being read is nested.
     depth: usize,
+    /// How deep the deepest tree that was read since the last [`Parser::tree`] began is nested.
+    height: usize,
 }
 
 fn boxed(expr: Expr) -> Box<Expr> {
@@ -95,6 +100,26 @@ impl Parser {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return Err(self.wrong(format!("nests deeper than {MAX_DEPTH} levels")));
+        }
+        Ok(())
+    }
+
+    /// Reads a tree of its own: afterwards, the height is that of the deepest of it and those before.
+    fn tree(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<Expr, Problem>,
+    ) -> Result<Expr, Problem> {
+        let before = std::mem::take(&mut self.height);
+        let expr = read(self)?;
+        self.height = self.height.max(before);
+        Ok(expr)
+    }
+
+    /// Something is put around the trees that were read.
+    fn raise(&mut self) -> Result<(), Problem> {
+        self.height += 1;
+        if self.height > MAX_HEIGHT {
+            return Err(self.wrong(format!("an expression nests deeper than {MAX_HEIGHT} levels")));
         }
         Ok(())
     }
@@ -214,17 +239,20 @@ impl Parser {
     }
 
     fn expression(&mut self) -> Result<Expr, Problem> {
-        let outer = self.depth;
         self.deepen()?;
-        let mut value = self.or()?;
-        while self.word("if") {
-            self.deepen()?;
-            let condition = self.or()?;
-            let otherwise = if self.word("else") { Some(boxed(self.expression()?)) } else { None };
-            value = Expr::If(boxed(value), boxed(condition), otherwise);
-        }
-        self.depth = outer;
-        Ok(value)
+        let expr = self.tree(|parser| {
+            let mut value = parser.or()?;
+            while parser.word("if") {
+                let condition = parser.or()?;
+                let otherwise =
+                    if parser.word("else") { Some(boxed(parser.expression()?)) } else { None };
+                parser.raise()?;
+                value = Expr::If(boxed(value), boxed(condition), otherwise);
+            }
+            Ok(value)
+        })?;
+        self.depth -= 1;
+        Ok(expr)
     }
 
     /// A chain of operators of one precedence, from the left.
@@ -233,14 +261,14 @@ impl Parser {
         next: fn(&mut Self) -> Result<Expr, Problem>,
         operator: impl Fn(&mut Self) -> Option<Operator>,
     ) -> Result<Expr, Problem> {
-        let outer = self.depth;
-        let mut left = next(self)?;
-        while let Some(operator) = operator(self) {
-            self.deepen()?;
-            left = Expr::Binary(operator, boxed(left), boxed(next(self)?));
-        }
-        self.depth = outer;
-        Ok(left)
+        self.tree(|parser| {
+            let mut left = next(parser)?;
+            while let Some(operator) = operator(parser) {
+                left = Expr::Binary(operator, boxed(left), boxed(next(parser)?));
+                parser.raise()?;
+            }
+            Ok(left)
+        })
     }
 
     fn or(&mut self) -> Result<Expr, Problem> {
@@ -253,10 +281,14 @@ impl Parser {
 
     fn not(&mut self) -> Result<Expr, Problem> {
         if !self.word("not") {
-            return self.comparison();
+            return self.tree(Self::comparison);
         }
         self.deepen()?;
-        let inner = self.not()?;
+        let inner = self.tree(|parser| {
+            let inner = parser.not()?;
+            parser.raise()?;
+            Ok(inner)
+        })?;
         self.depth -= 1;
         Ok(Expr::Not(boxed(inner)))
     }
@@ -268,6 +300,8 @@ impl Parser {
         if self.comparison_operator().is_some() {
             return Err(self.wrong("comparisons do not follow each other: write `and` between them"));
         }
+        self.raise()?;
+        self.raise()?;
         let compared = Expr::Binary(operator, boxed(left), boxed(right));
         Ok(if negated { Expr::Not(boxed(compared)) } else { compared })
     }
@@ -316,21 +350,43 @@ impl Parser {
         })
     }
 
+    /// A value with what follows it: a sign before it binds more than filters and tests do.
     fn unary(&mut self) -> Result<Expr, Problem> {
+        self.tree(|parser| {
+            let mut value = parser.negative()?;
+            loop {
+                let start = parser.at;
+                if parser.sign("|") {
+                    value = parser.filter(value)?;
+                    parser.raise()?;
+                } else if parser.word("is") {
+                    value = parser.test(value)?;
+                    parser.raise()?;
+                } else {
+                    value = parser.postfix(value)?;
+                }
+                if parser.at == start {
+                    return Ok(value);
+                }
+            }
+        })
+    }
+
+    fn negative(&mut self) -> Result<Expr, Problem> {
         if !self.sign("-") {
-            return self.postfix();
+            let value = self.primary()?;
+            return self.postfix(value);
         }
         self.deepen()?;
-        let inner = self.unary()?;
+        let inner = self.negative()?;
+        self.raise()?;
         self.depth -= 1;
         Ok(Expr::Negative(boxed(inner)))
     }
 
-    fn postfix(&mut self) -> Result<Expr, Problem> {
-        let outer = self.depth;
-        let mut value = self.primary()?;
+    /// `.name`, `.0` and `[…]`.
+    fn postfix(&mut self, mut value: Expr) -> Result<Expr, Problem> {
         loop {
-            self.deepen()?;
             if self.sign(".") {
                 value = match &self.token().kind {
                     Kind::Number(place) => {
@@ -342,18 +398,13 @@ impl Parser {
                 };
             } else if self.sign("[") {
                 value = self.subscript(value)?;
-            } else if self.sign("|") {
-                value = self.filter(value)?;
-            } else if self.word("is") {
-                value = self.test(value)?;
             } else if self.is_sign("(") {
                 return Err(self.wrong("there are no functions to call"));
             } else {
-                break;
+                return Ok(value);
             }
+            self.raise()?;
         }
-        self.depth = outer;
-        Ok(value)
     }
 
     fn subscript(&mut self, value: Expr) -> Result<Expr, Problem> {
@@ -432,7 +483,11 @@ impl Parser {
                 self.expect(")")?;
                 Ok(inner)
             }
-            Kind::Sign("[") => Ok(Expr::List(self.list("]")?)),
+            Kind::Sign("[") => {
+                let items = self.list("]")?;
+                self.raise()?;
+                Ok(Expr::List(items))
+            }
             Kind::Sign("{") => self.map(),
             _ => {
                 self.at -= 1;
@@ -452,6 +507,7 @@ impl Parser {
                 break;
             }
         }
+        self.raise()?;
         Ok(Expr::Map(members))
     }
 }
