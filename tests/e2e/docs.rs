@@ -85,6 +85,7 @@ fn links_between_documents_lead_somewhere() {
     for name in [
         "README.md",
         "docs/AUTH.md",
+        "docs/TRANSFORMS.md",
         "docs/REFERENCE.md",
         "docs/ARCHITECTURE.md",
         "docs/OPERATIONS.md",
