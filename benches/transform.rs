@@ -9,13 +9,16 @@ use anyhow::Context;
 use sealpost::domain::ids::{CustomerId, EndpointId, JobId};
 use sealpost::domain::job::Payload;
 use sealpost::domain::timestamp::Timestamp;
-use sealpost::transform::{Event, Transform};
+use sealpost::transform::{Event, Made, Transform};
 use serde_json::{Value, json};
 
 /// Processor time spent on each measurement, at least; the clock of processor time ticks every 10 ms.
 const SPENT: Duration = Duration::from_millis(500);
 /// Measurements of each case; the least is told, because everything else on the machine only adds.
 const RUNS: usize = 3;
+
+/// Most microseconds until a body that costs too much is stopped.
+const STOPPED: f64 = 50_000.0;
 
 /// A body, and the most microseconds it may add, where there is a mark.
 struct Case {
@@ -26,7 +29,8 @@ struct Case {
 
 fn cases() -> Vec<Case> {
     let fields = || (0..20).map(|n| format!("field{n:02}"));
-    let template: Vec<_> = fields().map(|f| format!(r#""{f}": {{{{ data.order.{f} }}}}"#)).collect();
+    let template: Vec<_> =
+        fields().map(|f| format!(r#""{f}": {{{{ data.order.{f} }}}}"#)).collect();
     let strings: Vec<_> = fields().map(|f| format!("{f}={{{{ data.order.{f} }}}}")).collect();
     let hash: Vec<_> = fields().map(|f| format!("{f}: order.{f}")).collect();
     let paths: serde_json::Map<_, _> =
@@ -59,11 +63,30 @@ fn cases() -> Vec<Case> {
         ),
         case("as form", json!({"as": "form"}), None),
         case("as cloudEvents, structured", json!({"as": "cloudEvents"}), None),
-        case(
-            "as cloudEvents, binary",
-            json!({"as": {"cloudEvents": {"mode": "binary"}}}),
-            None,
+        case("as cloudEvents, binary", json!({"as": {"cloudEvents": {"mode": "binary"}}}), None),
+    ]
+}
+
+/// Bodies that cost too much, over a job of half a mebibyte.
+fn stopped() -> [(&'static str, Value); 5] {
+    let template = |source: &str| json!({"template": source, "as": "text"});
+    [
+        (
+            "stopped: loops in loops",
+            template("{% for a in data %}{% for b in data %}{{ a }}{% endfor %}{% endfor %}"),
         ),
+        (
+            "stopped: comparisons",
+            template(
+                "{% for a in data %}{% if data == [data] or a in data %}{% endif %}{% endfor %}",
+            ),
+        ),
+        (
+            "stopped: a string that doubles",
+            template(&format!("{{% set x = 'x' %}}{}", "{% set x = x ~ x %}".repeat(64))),
+        ),
+        ("stopped: projections", json!({"jmespath": "[*].[@,@,@,@,@,@,@,@,@,@]"})),
+        ("stopped: sorting", json!({"jmespath": "[@,@,@,@,@] | [*].sort_by(@, &to_string(@))"})),
     ]
 }
 
@@ -74,6 +97,7 @@ fn main() -> anyhow::Result<()> {
     let alone = job.measure(&json!({}))?;
     println!("{:<32} {alone:>8.2} µs   taken off what follows", "the data as it came");
     for case in cases() {
+        job.made(&case.body).context(case.name)?;
         let micros = job.measure(&case.body).context(case.name)? - alone;
         let mark = case.mark.map_or_else(|| "    -".to_owned(), |mark| format!("{mark:>5.1} µs"));
         println!("{:<32} {micros:>8.2} µs   at most {mark}", case.name);
@@ -81,6 +105,16 @@ fn main() -> anyhow::Result<()> {
             worst.push(case.name);
         }
         rows.push(json!({"case": case.name, "cpu_micros": micros, "mark": case.mark}));
+    }
+    let large = Job::large()?;
+    for (name, body) in stopped() {
+        anyhow::ensure!(large.made(&body).is_err(), "{name}: it is not");
+        let micros = large.measure(&body).context(name)?;
+        println!("{name:<32} {micros:>8.0} µs   at most {STOPPED:>5.0} µs");
+        if micros > STOPPED {
+            worst.push(name);
+        }
+        rows.push(json!({"case": name, "cpu_micros": micros, "mark": STOPPED}));
     }
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/target/bench");
     std::fs::create_dir_all(folder)?;
@@ -96,6 +130,8 @@ fn main() -> anyhow::Result<()> {
 struct Job {
     ids: (JobId, CustomerId, EndpointId),
     payload: Payload,
+    /// How often a body is made between two looks at the clock.
+    batch: u32,
 }
 
 impl Job {
@@ -113,34 +149,54 @@ impl Job {
         let mut data = json!({"order": order, "note": ""});
         let missing = 1024 - data.to_string().len();
         data["note"] = "x".repeat(missing).into();
+        Self::of(&data, 100)
+    }
+
+    /// A job of 50,000 numbers.
+    fn large() -> anyhow::Result<Self> {
+        Self::of(&(0..50_000).map(|n| json!(n * 7_919 % 100_003 + 1_000_000)).collect(), 1)
+    }
+
+    fn of(data: &Value, batch: u32) -> anyhow::Result<Self> {
         Ok(Self {
             ids: ("evt_1".parse()?, "acme".parse()?, "orders".parse()?),
             payload: Payload {
                 bytes: data.to_string().into_bytes(),
                 content_type: Some("application/json".to_owned()),
             },
+            batch,
         })
     }
 
-    /// Processor time of one body, in microseconds; compiling it is left out.
-    fn measure(&self, body: &Value) -> anyhow::Result<f64> {
-        let transform = Transform::compile(&serde_json::from_value(body.clone())?)?;
-        let event = Event {
+    fn event(&self) -> Event<'_> {
+        Event {
             id: &self.ids.0,
             event_type: Some("order.created"),
             customer_id: &self.ids.1,
             endpoint_id: &self.ids.2,
             accepted_at: Timestamp::from_millis(1_800_000_000_000),
             payload: &self.payload,
-        };
+        }
+    }
+
+    fn made(&self, body: &Value) -> anyhow::Result<Made> {
+        let transform = Transform::compile(&serde_json::from_value(body.clone())?)?;
+        Ok(transform.apply(&self.event())?)
+    }
+
+    /// Processor time until a body is made or stopped, in microseconds; compiling it is left out.
+    fn measure(&self, body: &Value) -> anyhow::Result<f64> {
+        let transform = Transform::compile(&serde_json::from_value(body.clone())?)?;
+        let event = self.event();
         let mut least = f64::INFINITY;
         for _ in 0..RUNS {
             let (begin, mut calls) = (cpu()?, 0_u32);
             let spent = loop {
-                for _ in 0..100 {
-                    black_box(transform.apply(&event)?);
+                for _ in 0..self.batch {
+                    // Those that are to be made are; `main` asks once.
+                    black_box(transform.apply(&event).is_ok());
                 }
-                calls += 100;
+                calls += self.batch;
                 let spent = cpu()?.saturating_sub(begin);
                 if spent >= SPENT {
                     break spent;

@@ -18,7 +18,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("transform", &["transform", "domain"]),
     (
         "delivery",
-        &["delivery", "auth", "cache", "egress", "transform", "vault", "telemetry", "ports", "domain"],
+        &[
+            "delivery",
+            "auth",
+            "cache",
+            "egress",
+            "transform",
+            "vault",
+            "telemetry",
+            "ports",
+            "domain",
+        ],
     ),
     ("worker", &["worker", "delivery", "ports", "domain"]),
     ("adapters", &["adapters", "vault", "ports", "domain"]),

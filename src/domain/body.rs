@@ -289,7 +289,9 @@ mod tests {
             let written = serde_json::to_string(&body).unwrap();
             assert_eq!(read(&written).unwrap(), body, "{written}");
         }
-        for wrong in [r#""xml""#, r#"{"form":{"array":"commas"}}"#, r#"{"cloudEvents":{"mode":"b"}}"#] {
+        for wrong in
+            [r#""xml""#, r#"{"form":{"array":"commas"}}"#, r#"{"cloudEvents":{"mode":"b"}}"#]
+        {
             assert!(read(&format!(r#"{{"as":{wrong}}}"#)).is_err(), "{wrong}");
         }
     }
@@ -305,8 +307,8 @@ mod tests {
             assert!(problem.starts_with("contentType: "), "{problem}");
         }
         let template = "é".repeat(MAX_INPUT_TEMPLATE + 1);
-        let problem =
-            read(&format!(r#"{{"inputTransformer":{{"inputTemplate":"{template}"}}}}"#)).unwrap_err();
+        let problem = read(&format!(r#"{{"inputTransformer":{{"inputTemplate":"{template}"}}}}"#))
+            .unwrap_err();
         assert!(problem.starts_with("inputTransformer.inputTemplate: "), "{problem}");
     }
 }

@@ -46,7 +46,9 @@ impl Budget {
     pub fn steps(&mut self, count: usize) -> Result<(), Problem> {
         let left = self.steps.checked_sub(count);
         self.steps = left.ok_or_else(|| {
-            Problem::from(format!("takes more than {MAX_STEPS} steps: make it, or the data, smaller"))
+            Problem::from(format!(
+                "takes more than {MAX_STEPS} steps: make it, or the data, smaller"
+            ))
         })?;
         Ok(())
     }
@@ -66,8 +68,25 @@ impl Budget {
         self.bytes(count.saturating_mul(size_of::<Json>()))
     }
 
-    /// Spends what it costs to find a member of an object of that many.
-    pub fn lookup(&mut self, members: usize) -> Result<(), Problem> {
-        self.steps(1 + members / 16)
+    /// Spends what it costs to find a name among that many.
+    pub fn lookup(&mut self, name: &str, members: usize) -> Result<(), Problem> {
+        self.steps(1 + members / 16 + name.len() / 64)
+    }
+
+    /// Spends what it costs to look at a text.
+    pub fn look(&mut self, text: &str) -> Result<(), Problem> {
+        self.steps(text.len() / 64)
+    }
+
+    /// Spends what it costs to read a number's value.
+    pub fn number(&mut self, text: &str) -> Result<(), Problem> {
+        self.steps(text.len() / 4)
+    }
+
+    /// Spends what it costs to put members into an object, where each name stands once.
+    pub fn members(&mut self, members: &[(std::sync::Arc<str>, Json)]) -> Result<(), Problem> {
+        self.items(2 * members.len())?;
+        let names: usize = members.iter().map(|(name, _)| name.len()).sum();
+        self.steps(names.saturating_mul(members.len().min(16)) / 64)
     }
 }

@@ -17,16 +17,8 @@ pub const CONTENT_TYPE: &str = "application/cloudevents+json";
 /// Most attributes of one event: each becomes a header.
 const MAX_ATTRIBUTES: usize = 64;
 /// The attributes that every event may have (CloudEvents 1.0 section "Context Attributes").
-const CORE: [&str; 8] = [
-    "specversion",
-    "id",
-    "source",
-    "type",
-    "time",
-    "subject",
-    "dataschema",
-    "datacontenttype",
-];
+const CORE: [&str; 8] =
+    ["specversion", "id", "source", "type", "time", "subject", "dataschema", "datacontenttype"];
 
 /// What an event carries.
 pub enum Content {

@@ -14,11 +14,12 @@ pub fn equal(left: &Json, right: &Json, budget: &mut Budget) -> Result<bool, Pro
         (Json::Null, Json::Null) => Ok(true),
         (Json::Bool(left), Json::Bool(right)) => Ok(left == right),
         (Json::Number(left), Json::Number(right)) => {
-            budget.steps((left.len() + right.len()) / 64)?;
+            budget.number(left)?;
+            budget.number(right)?;
             Ok(number::compare(left, right).is_eq())
         }
         (Json::String(left), Json::String(right)) => {
-            budget.steps(left.len().min(right.len()) / 64)?;
+            budget.look(left)?;
             Ok(left == right)
         }
         (Json::Array(left), Json::Array(right)) => {
@@ -37,7 +38,7 @@ pub fn equal(left: &Json, right: &Json, budget: &mut Budget) -> Result<bool, Pro
                 return Ok(false);
             }
             for (name, value) in left.members() {
-                budget.lookup(right.members().len())?;
+                budget.lookup(name, right.members().len())?;
                 let Some(other) = right.get(name) else { return Ok(false) };
                 if !equal(value, other, budget)? {
                     return Ok(false);
@@ -58,7 +59,18 @@ pub fn equal(left: &Json, right: &Json, budget: &mut Budget) -> Result<bool, Pro
 }
 
 /// Which of two numbers, or of two strings, comes first; `None` for anything else.
-pub fn order(left: &Json, right: &Json) -> Option<Ordering> {
+pub fn order(left: &Json, right: &Json, budget: &mut Budget) -> Result<Option<Ordering>, Problem> {
+    for value in [left, right] {
+        match value {
+            Json::Number(text) => budget.number(text)?,
+            Json::String(text) => budget.look(text)?,
+            Json::Null | Json::Bool(_) | Json::Array(_) | Json::Object(_) => {}
+        }
+    }
+    Ok(ordering(left, right))
+}
+
+fn ordering(left: &Json, right: &Json) -> Option<Ordering> {
     match (left, right) {
         (Json::Number(left), Json::Number(right)) => Some(number::compare(left, right)),
         (Json::String(left), Json::String(right)) => Some(left.cmp(right)),
@@ -81,18 +93,20 @@ pub fn sort<T>(
     budget: &mut Budget,
 ) -> Result<Option<Vec<(Json, T)>>, Problem> {
     let Some((first, _)) = keyed.first() else { return Ok(Some(keyed)) };
-    let mut longest = 0;
+    let mut cost = 0;
     for (key, _) in &keyed {
-        if order(first, key).is_none() {
+        if ordering(first, key).is_none() {
             return Ok(None);
         }
-        if let Json::Number(text) | Json::String(text) = key {
-            longest = longest.max(text.len());
+        match key {
+            Json::Number(text) => cost = cost.max(text.len() / 4),
+            Json::String(text) => cost = cost.max(text.len() / 64),
+            Json::Null | Json::Bool(_) | Json::Array(_) | Json::Object(_) => {}
         }
     }
     // Each is compared about as often as its count has binary digits.
     let digits = keyed.len().checked_ilog2().unwrap_or(0) as usize + 1;
-    budget.steps(keyed.len().saturating_mul(digits).saturating_mul(1 + longest / 64) / 4)?;
-    keyed.sort_by(|(left, _), (right, _)| order(left, right).unwrap_or(Ordering::Equal));
+    budget.steps(keyed.len().saturating_mul(digits).saturating_mul(1 + cost) / 4)?;
+    keyed.sort_by(|(left, _), (right, _)| ordering(left, right).unwrap_or(Ordering::Equal));
     Ok(Some(keyed))
 }

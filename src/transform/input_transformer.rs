@@ -77,7 +77,12 @@ impl Transformer {
     }
 
     /// The text made of an event.
-    pub fn apply(&self, event: &Event<'_>, data: &Json, budget: &mut Budget) -> Result<String, Problem> {
+    pub fn apply(
+        &self,
+        event: &Event<'_>,
+        data: &Json,
+        budget: &mut Budget,
+    ) -> Result<String, Problem> {
         let mut values = Vec::with_capacity(self.paths.len());
         for (_, path) in &self.paths {
             values.push(path.find(data, budget)?);
@@ -115,7 +120,9 @@ fn parts(settings: &InputTransformer, paths: &[(String, JsonPath)]) -> Result<Ve
             let source = source(name, settings, paths)?;
             let whole = matches!(source, Source::Event | Source::EventWithoutDetail);
             if whole && quotes.inside {
-                return Err(format!("<{name}> is a value of its own, not a part of a string").into());
+                return Err(
+                    format!("<{name}> is a value of its own, not a part of a string").into()
+                );
             }
             parts.push(Part::Text(std::mem::take(&mut text)));
             parts.push(Part::Value(source, quotes.inside));

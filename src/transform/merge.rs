@@ -10,7 +10,7 @@ use super::template::form_field;
 
 /// What kind of body parameters are put into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum BodyKind {
     /// A JSON object.
     Json,
     /// A form.
@@ -27,7 +27,7 @@ pub enum Kind {
 /// Where the body is no object, or a parameter of a form is an array or an object; the error says
 /// nothing of the parameters' values, which may be secret.
 pub fn merge(
-    kind: Kind,
+    kind: BodyKind,
     body: &[u8],
     parameters: &[(&str, &[u8])],
 ) -> Result<Vec<u8>, TransformError> {
@@ -43,8 +43,8 @@ pub fn merge(
         values.push((*name, text.trim(), value));
     }
     match kind {
-        Kind::Json => json(body, &values),
-        Kind::Form => form(body, &values),
+        BodyKind::Json => json(body, &values),
+        BodyKind::Form => form(body, &values),
     }
 }
 
@@ -120,8 +120,9 @@ fn form(body: &str, parameters: &[Parameter<'_>]) -> Result<Vec<u8>, TransformEr
         .map(|field| (names(field), field.to_owned()))
         .collect();
     for (name, _, value) in parameters {
-        let written = field(name, value)
-            .map_err(|problem| TransformError::new(format!("body.parameters.{name:.64}"), problem))?;
+        let written = field(name, value).map_err(|problem| {
+            TransformError::new(format!("body.parameters.{name:.64}"), problem)
+        })?;
         let is_same = |own: &Option<String>| own.as_deref() == Some(*name);
         let place = fields.iter().position(|(own, _)| is_same(own)).unwrap_or(fields.len());
         fields.retain(|(own, _)| !is_same(own));
@@ -149,46 +150,55 @@ fn field(name: &str, value: &Json) -> Result<String, super::budget::Problem> {
 mod tests {
     use super::*;
 
-    fn merged(kind: Kind, body: &str, parameters: &[(&str, &str)]) -> Result<String, String> {
+    fn merged(kind: BodyKind, body: &str, parameters: &[(&str, &str)]) -> Result<String, String> {
         let parameters: Vec<_> = parameters.iter().map(|(n, v)| (*n, v.as_bytes())).collect();
-        let made = merge(into, body.as_bytes(), &parameters).map_err(|e| e.to_string())?;
+        let made = merge(kind, body.as_bytes(), &parameters).map_err(|e| e.to_string())?;
         Ok(String::from_utf8(made).unwrap())
     }
 
     #[test]
     fn a_parameter_takes_the_place_of_a_member_and_all_else_keeps_its_text() {
-        let body = r#"{"Job":"Software Engineer","Company":"AnyCompany","BodyParam":"x","n":[ 10.50 ]}"#;
+        let body =
+            r#"{"Job":"Software Engineer","Company":"AnyCompany","BodyParam":"x","n":[ 10.50 ]}"#;
         let expected = r#"{"Job":"Software Engineer","Company":"AnyCompany","BodyParam":"connection_body_param","n":[ 10.50 ],"new":1e400}"#;
         let parameters = [("BodyParam", r#""connection_body_param""#), ("new", "1e400")];
-        assert_eq!(merged(Kind::Json, body, &parameters).unwrap(), expected);
-        assert_eq!(merged(Kind::Json, " ", &[("a", "1")]).unwrap(), r#"{"a":1}"#);
-        assert_eq!(merged(Kind::Json, r#"{"\u0061":1}"#, &[("a", "2")]).unwrap(), r#"{"a":2}"#);
-        assert_eq!(merged(Kind::Json, r#"{"a":1}"#, &[]).unwrap(), r#"{"a":1}"#);
+        assert_eq!(merged(BodyKind::Json, body, &parameters).unwrap(), expected);
+        assert_eq!(merged(BodyKind::Json, " ", &[("a", "1")]).unwrap(), r#"{"a":1}"#);
+        assert_eq!(merged(BodyKind::Json, r#"{"\u0061":1}"#, &[("a", "2")]).unwrap(), r#"{"a":2}"#);
+        assert_eq!(merged(BodyKind::Json, r#"{"a":1}"#, &[]).unwrap(), r#"{"a":1}"#);
     }
 
     #[test]
     fn a_duplicate_cannot_hide_a_parameter() {
-        let made = merged(Kind::Json, r#"{"a":1,"b":2,"a":3}"#, &[("a", "4")]).unwrap();
+        let made = merged(BodyKind::Json, r#"{"a":1,"b":2,"a":3}"#, &[("a", "4")]).unwrap();
         assert_eq!(serde_json::from_str::<serde_json::Value>(&made).unwrap()["a"], 4);
         assert_eq!(made.matches("\"a\"").count(), 1, "{made}");
-        assert_eq!(merged(Kind::Form, "a=1&b=2&%61=3", &[("a", "4")]).unwrap(), "a=4&b=2");
+        assert_eq!(merged(BodyKind::Form, "a=1&b=2&%61=3", &[("a", "4")]).unwrap(), "a=4&b=2");
     }
 
     #[test]
     fn a_form_takes_parameters_as_fields() {
-        let made = merged(Kind::Form, "a=x+y&b=1", &[("c d", r#""e&f""#), ("b", "true"), ("n", "null")]);
+        let made = merged(
+            BodyKind::Form,
+            "a=x+y&b=1",
+            &[("c d", r#""e&f""#), ("b", "true"), ("n", "null")],
+        );
         assert_eq!(made.unwrap(), "a=x+y&b=true&c%20d=e%26f&n=");
-        assert_eq!(merged(Kind::Form, "", &[("a", "10.50")]).unwrap(), "a=10.50");
-        assert!(merged(Kind::Form, "", &[("a", "[1]")]).unwrap_err().starts_with("body.parameters.a: "));
+        assert_eq!(merged(BodyKind::Form, "", &[("a", "10.50")]).unwrap(), "a=10.50");
+        assert!(
+            merged(BodyKind::Form, "", &[("a", "[1]")])
+                .unwrap_err()
+                .starts_with("body.parameters.a: ")
+        );
     }
 
     #[test]
     fn a_body_that_is_no_object_is_refused_without_showing_a_value() {
         for body in ["[1]", "\"text\"", "7", "not json", "{\"a\":1} x"] {
-            let problem = merged(Kind::Json, body, &[("a", "\"secret\"")]).unwrap_err();
+            let problem = merged(BodyKind::Json, body, &[("a", "\"secret\"")]).unwrap_err();
             assert!(problem.starts_with("body.parameters: ") && !problem.contains("secret"));
         }
-        let problem = merged(Kind::Json, "{}", &[("a", "secret")]).unwrap_err();
+        let problem = merged(BodyKind::Json, "{}", &[("a", "secret")]).unwrap_err();
         assert_eq!(problem, "body.parameters.a: not a JSON value");
     }
 }

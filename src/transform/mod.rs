@@ -17,6 +17,8 @@ mod merge;
 mod number;
 mod output;
 mod path;
+mod reader;
+mod shaped;
 mod template;
 
 use std::fmt;
@@ -30,8 +32,9 @@ use crate::domain::timestamp::Timestamp;
 use budget::{Budget, Problem};
 use cloud_events::Content;
 pub use json::Json;
-pub use merge::{Kind, merge};
+pub use merge::{BodyKind, merge};
 pub use path::JsonPath;
+use shaped::{Shaped, check_json, data, json_text};
 
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -108,18 +111,6 @@ enum Shape {
     Path(JsonPath),
 }
 
-/// What a shape made.
-enum Shaped {
-    AsItCame,
-    Value(Json),
-    /// Text that is JSON.
-    JsonText(String),
-    /// Lines of an input transformer, in quotes.
-    Lines(String),
-    /// Any other text, and its content type.
-    Text(String, String),
-}
-
 impl Transform {
     /// Compiles the settings of a body.
     ///
@@ -140,7 +131,8 @@ impl Transform {
         } else if let Some(source) = &body.template {
             let made = template_type(body);
             let flavour = template::Flavour::of(&made);
-            let compiled = template::Template::compile(source, flavour).map_err(field("template"))?;
+            let compiled =
+                template::Template::compile(source, flavour).map_err(field("template"))?;
             Shape::Template(compiled, made)
         } else if let Some(settings) = &body.input_transformer {
             let compiled = input_transformer::Transformer::compile(settings);
@@ -208,8 +200,10 @@ impl Transform {
             None => Ok(match shaped {
                 Shaped::AsItCame => {
                     let came = event.payload;
-                    let content_type =
-                        came.content_type.as_ref().map(|own| self.content_type.as_ref().unwrap_or(own));
+                    let content_type = came
+                        .content_type
+                        .as_ref()
+                        .map(|own| self.content_type.as_ref().unwrap_or(own));
                     let content_type = content_type.cloned();
                     Made { bytes: came.bytes.clone(), content_type, headers: Vec::new() }
                 }
@@ -221,7 +215,8 @@ impl Transform {
             Some(Encoding::Json) => Ok(made(shaped.into_json(event.payload)?.into_bytes(), JSON)),
             Some(Encoding::Text) => Ok(made(shaped.into_plain(event.payload)?, TEXT)),
             Some(Encoding::Form(settings)) => {
-                let form = form::write(&shaped.into_value(event.payload)?, settings.arrays, budget)?;
+                let form =
+                    form::write(&shaped.into_value(event.payload)?, settings.arrays, budget)?;
                 Ok(made(form.into_bytes(), form::CONTENT_TYPE))
             }
             Some(Encoding::CloudEvents(settings)) => {
@@ -242,7 +237,7 @@ impl Transform {
     ) -> Result<Content, Problem> {
         let content = match (shaped, own) {
             (Shaped::AsItCame, Some(own)) => cloud_events::content(own)?,
-            (Shaped::AsItCame, None) => came(payload)?,
+            (Shaped::AsItCame, None) => shaped::came(payload)?,
             (Shaped::Value(value), _) => Content::Text(value.to_json()?, JSON.to_owned()),
             (Shaped::JsonText(text), _) => Content::Text(text, JSON.to_owned()),
             (Shaped::Lines(text), _) => Content::Text(text, TEXT.to_owned()),
@@ -274,49 +269,6 @@ impl Shape {
     }
 }
 
-impl Shaped {
-    /// As JSON: text that is not becomes a string.
-    fn into_json(self, payload: &Payload) -> Result<String, Problem> {
-        match self {
-            Self::Value(value) => value.to_json(),
-            Self::JsonText(text) => Ok(text),
-            Self::Lines(text) | Self::Text(text, _) => Json::string(text).to_json(),
-            Self::AsItCame if says_json(payload) => {
-                let text = utf8(payload)?;
-                check_json(text)?;
-                Ok(text.to_owned())
-            }
-            Self::AsItCame => data(payload)?.to_json(),
-        }
-    }
-
-    /// The content of a string, other scalars by their text; text as it is.
-    fn into_plain(self, payload: &Payload) -> Result<Vec<u8>, Problem> {
-        let value = match self {
-            Self::Text(text, _) => return Ok(text.into_bytes()),
-            Self::Lines(text) => return unquoted_lines(&text).map(String::into_bytes),
-            Self::AsItCame if !says_json(payload) => return Ok(payload.bytes.clone()),
-            Self::AsItCame => data(payload)?,
-            Self::Value(value) => value,
-            Self::JsonText(text) => Json::parse(&text)?,
-        };
-        if matches!(value, Json::Array(_) | Json::Object(_)) {
-            let kind = value.kind();
-            return Err(format!("text is made of a string or a number, not of an {kind}").into());
-        }
-        Ok(value.to_text()?.as_bytes().to_vec())
-    }
-
-    fn into_value(self, payload: &Payload) -> Result<Json, Problem> {
-        match self {
-            Self::AsItCame => data(payload),
-            Self::Value(value) => Ok(value),
-            Self::JsonText(text) => Json::parse(&text),
-            Self::Lines(text) | Self::Text(text, _) => Ok(Json::string(text)),
-        }
-    }
-}
-
 /// The content type of what a template makes.
 fn template_type(body: &Body) -> String {
     let default = match body.encoding {
@@ -328,25 +280,12 @@ fn template_type(body: &Body) -> String {
     body.content_type.as_deref().unwrap_or(default).trim().to_owned()
 }
 
-fn says_json(payload: &Payload) -> bool {
-    payload.content_type.as_deref().is_some_and(is_json)
-}
-
-fn utf8(payload: &Payload) -> Result<&str, Problem> {
-    std::str::from_utf8(&payload.bytes)
-        .map_err(|e| format!("the job's body is not UTF-8 at byte {}", e.valid_up_to()).into())
-}
-
-/// The data of a job: JSON as a tree, text as a string, no body as null.
-fn data(payload: &Payload) -> Result<Json, Problem> {
-    if payload.content_type.is_none() {
-        return Ok(Json::Null);
-    }
-    let text = utf8(payload)?;
-    if !says_json(payload) {
-        return Ok(Json::string(text));
-    }
-    Json::parse(text).map_err(|problem| format!("the job's body is {}", problem.0).into())
+/// The data of a job, for [`JsonPath`]s: JSON as a tree, text as a string, no body as null.
+///
+/// # Errors
+/// Where it is neither; the path of the error is empty.
+pub fn data_of(payload: &Payload) -> Result<Json, TransformError> {
+    data(payload).map_err(|problem| TransformError::new("", problem))
 }
 
 fn variables(event: &Event<'_>) -> Result<Vec<(&'static str, Json)>, Problem> {
@@ -359,46 +298,4 @@ fn variables(event: &Event<'_>) -> Result<Vec<(&'static str, Json)>, Problem> {
     ];
     variables.extend(event.event_type.map(|name| ("type", Json::string(name))));
     Ok(variables)
-}
-
-fn check_json(text: &str) -> Result<(), Problem> {
-    match serde_json::from_str::<serde::de::IgnoredAny>(text) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(format!("does not make JSON: {error}").into()),
-    }
-}
-
-fn json_text(text: String) -> Result<Shaped, Problem> {
-    check_json(&text)?;
-    Ok(Shaped::JsonText(text))
-}
-
-/// Lines in quotes, without them.
-fn unquoted_lines(text: &str) -> Result<String, Problem> {
-    let mut lines = Vec::new();
-    for line in text.lines() {
-        lines.push(match line.trim() {
-            quoted if quoted.starts_with('"') => match Json::parse(quoted)? {
-                Json::String(line) => line,
-                _ => line.into(),
-            },
-            _ => line.into(),
-        });
-    }
-    Ok(lines.join("\n"))
-}
-
-/// A job's body, as an event carries it.
-fn came(payload: &Payload) -> Result<Content, Problem> {
-    let Some(content_type) = payload.content_type.clone() else { return Ok(Content::None) };
-    if is_json(&content_type) {
-        let text = utf8(payload)?;
-        check_json(text)?;
-        return Ok(Content::Text(text.to_owned(), content_type));
-    }
-    let is_text = content_type.trim_start().to_ascii_lowercase().starts_with("text/");
-    match std::str::from_utf8(&payload.bytes) {
-        Ok(text) if is_text => Ok(Content::Text(text.to_owned(), content_type)),
-        Ok(_) | Err(_) => Ok(Content::Bytes(payload.bytes.clone(), Some(content_type))),
-    }
 }

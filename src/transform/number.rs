@@ -3,6 +3,9 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+/// Longest number, in characters: reading one as a double takes longer the longer it is.
+pub const MAX_LENGTH: usize = 1000;
+
 /// The value of a plain integer: no point, no exponent.
 pub fn integer(text: &str) -> Option<i128> {
     // Longer texts do not fit, and "-0" is not the integer it would be written as.
@@ -39,9 +42,15 @@ pub fn from_float(value: f64) -> Option<Arc<str>> {
     serde_json::Number::from_f64(value).map(|number| number.to_string().into())
 }
 
+/// Whether it is 0, however that is written.
+pub fn is_zero(text: &str) -> bool {
+    let digits = text.split(['e', 'E']).next().unwrap_or_default();
+    digits.bytes().all(|b| matches!(b, b'-' | b'0' | b'.'))
+}
+
 /// Whether a text is a number of JSON (RFC 8259 section 6), and nothing else.
 pub fn is_number(text: &str) -> bool {
-    length(text.as_bytes()) == Some(text.len())
+    text.len() <= MAX_LENGTH && length(text.as_bytes()) == Some(text.len())
 }
 
 /// The length of the number that the bytes begin with.
@@ -85,6 +94,16 @@ mod tests {
             ("-3", "2", Ordering::Less),
         ] {
             assert_eq!(compare(a, b), expected, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn zero_is_zero_however_it_is_written() {
+        for text in ["0", "-0", "0.000", "0e9", "-0.0E-1"] {
+            assert!(is_zero(text), "{text}");
+        }
+        for text in ["1", "0.01", "1e-400", "-10"] {
+            assert!(!is_zero(text), "{text}");
         }
     }
 

@@ -42,6 +42,16 @@ impl JsonPath {
         self.find(data, &mut Budget::default()).map_err(|problem| TransformError::new("", problem))
     }
 
+    /// What stands at the path as text: the content of a string, the JSON of anything else.
+    ///
+    /// # Errors
+    /// Where finding it takes too long, or it is too large.
+    pub fn text(&self, data: &Json) -> Result<Option<String>, TransformError> {
+        let text = self.select(data)?.map(|value| value.to_text()).transpose();
+        let text = text.map_err(|problem| TransformError::new("", problem))?;
+        Ok(text.map(|text| text.to_string()))
+    }
+
     pub(super) fn read(text: &str) -> Result<Self, Problem> {
         if text.chars().count() > MAX_LENGTH {
             return Err(format!("longer than {MAX_LENGTH} characters").into());
@@ -68,14 +78,14 @@ impl JsonPath {
                 budget.steps(1)?;
                 match step {
                     Step::Member(name) => {
-                        budget.lookup(value.len())?;
+                        budget.lookup(name, value.count())?;
                         next.extend(value.get(name));
                     }
                     Step::Item(place) => {
                         next.extend(i64::try_from(*place).ok().and_then(|place| value.item(place)));
                     }
                     Step::Each => {
-                        budget.steps(value.len())?;
+                        budget.steps(value.count())?;
                         match value {
                             Json::Array(array) => next.extend(array.items()),
                             Json::Object(object) => {
@@ -131,7 +141,8 @@ mod tests {
 
     #[test]
     fn a_path_takes_what_stands_there_with_its_numbers_as_written() {
-        let data = r#"{"detail":{"a-b/c_1":[{"n":10.50},{"n":1e400}],"x y":1},"n":null}"#;
+        let data =
+            r#"{"detail":{"a-b/c_1":[{"n":10.50},{"n":1e400}],"x y":1},"n":null,"s":"a\"b"}"#;
         let data = Json::parse(data).unwrap();
         for (path, expected) in [
             ("$.detail.a-b/c_1[0].n", Some("10.50")),
@@ -147,14 +158,29 @@ mod tests {
             let found = found.map(|value| value.to_json().unwrap());
             assert_eq!(found.as_deref(), expected, "{path}");
         }
+        let text = |path| JsonPath::compile(path).unwrap().text(&data).unwrap();
+        assert_eq!(text("$.detail.a-b/c_1[0].n").as_deref(), Some("10.50"));
+        assert_eq!(text("$.s").as_deref(), Some("a\"b"));
+        assert_eq!(text("$.t"), None);
     }
 
     #[test]
     fn what_eventbridge_does_not_know_is_refused() {
         let long = format!("$.{}", "a".repeat(255));
         for path in [
-            "", "detail", "$detail", "$.", "$..a", "$.a[", "$.a[-1]", "$.a[1:2]", "$.a[?(@.b)]",
-            "$.a b", "$['a'", "$.a.", &long,
+            "",
+            "detail",
+            "$detail",
+            "$.",
+            "$..a",
+            "$.a[",
+            "$.a[-1]",
+            "$.a[1:2]",
+            "$.a[?(@.b)]",
+            "$.a b",
+            "$['a'",
+            "$.a.",
+            &long,
         ] {
             assert!(JsonPath::compile(path).is_err(), "{path}");
         }

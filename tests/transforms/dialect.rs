@@ -84,11 +84,14 @@ fn templates_mean_what_minijinja_makes_of_them() {
     for template in TEMPLATES {
         let body = json!({"template": template, "as": "text"});
         let ours = Case::new(&body.to_string(), DATA).text();
-        let theirs = environment.render_str(template, minijinja::value::Serde(json!({"data": data})));
+        let theirs =
+            environment.render_str(template, minijinja::value::Serde(json!({"data": data})));
         match (&ours, &theirs) {
             (Ok(ours), Ok(theirs)) if same(ours, theirs) => {}
             (Err(_), Err(_)) => {}
-            (ours, theirs) => wrong.push(format!("{template:?}\n  ours   {ours:?}\n  theirs {theirs:?}")),
+            (ours, theirs) => {
+                wrong.push(format!("{template:?}\n  ours   {ours:?}\n  theirs {theirs:?}"))
+            }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -25,12 +25,20 @@ fn compact(json: &str) -> String {
 fn the_examples_are_made_as_they_say() {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/TRANSFORMS.md");
     let docs = std::fs::read_to_string(path).unwrap();
-    let with_example =
-        ["jmespath", "template", "XML", "inputTransformer", "inputPath", "text", "form", "cloudEvents"];
+    let with_example = [
+        "jmespath",
+        "template",
+        "XML",
+        "inputTransformer",
+        "inputPath",
+        "text",
+        "form",
+        "cloudEvents",
+    ];
     for heading in with_example {
         let (_, section) = docs.split_once(&format!("\n## {heading}\n")).unwrap();
         let blocks = blocks(section.split("\n## ").next().unwrap());
-        assert!(!blocks.is_empty() && blocks.len() % 3 == 0, "{heading}");
+        assert!(!blocks.is_empty() && blocks.len().is_multiple_of(3), "{heading}");
         for example in blocks.chunks(3) {
             let settings: Settings = serde_json::from_str(example[0].1).unwrap();
             let mut case = Case::new(settings.body.get(), example[1].1);

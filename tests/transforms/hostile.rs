@@ -18,7 +18,7 @@ fn peak() -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// Runs a body over data, on a stack as small as a worker's threads have; returns what came of it.
+/// Runs a body over data, on half the stack that a worker's threads have; returns what came of it.
 fn ends(body: &serde_json::Value, data: &str) -> Result<String, String> {
     let (body, data) = (body.to_string(), data.to_owned());
     let run = move || {
@@ -31,7 +31,7 @@ fn ends(body: &serde_json::Value, data: &str) -> Result<String, String> {
         assert!(grew < GROWTH, "{body:.200}: grew by {grew} KiB");
         made
     };
-    let thread = std::thread::Builder::new().stack_size(2 * 1024 * 1024).spawn(run).unwrap();
+    let thread = std::thread::Builder::new().stack_size(1024 * 1024).spawn(run).unwrap();
     thread.join().unwrap()
 }
 
@@ -101,6 +101,86 @@ fn strings_and_lists_that_would_fill_the_memory_are_stopped() {
 }
 
 #[test]
+fn what_is_long_costs_more_than_what_is_short() {
+    let long = "x".repeat(400_000);
+    let items = list(20_000, "1");
+    let data =
+        format!(r#"{{"a":"{long}y","b":"{long}z","l":{items},"o":{{"{long}":1}},"k":"{long}"}}"#);
+    let looped = |body: &str| format!("{{% for i in data.l %}}{body}{{% endfor %}}");
+    for source in [
+        looped("{% if data.a is startingwith data.k %}{% endif %}"),
+        looped("{% if data.a is endingwith data.a %}{% endif %}"),
+        looped("{% if data.a < data.b %}{% endif %}"),
+        looped("{% if data.a == data.b %}{% endif %}"),
+        looped("{% if data.k in data.b %}{% endif %}"),
+        looped("{% if data.k in data.o %}{% endif %}"),
+        looped("{% if data.o[data.k] %}{% endif %}"),
+        looped("{% set x = {data.a: 1, data.b: 2} %}"),
+        looped("{% set x = data.a|length %}"),
+        looped("{% set x = data.a|default('')|trim %}"),
+        format!("{}{}", "{% set z = 1 %}".repeat(4_000), looped("{{ data.a is none }}")),
+    ] {
+        let problem = fails(&template(&source), &data);
+        assert!(is_limit(&problem), "{source:.80}: {problem}");
+    }
+    let data = list(60, &format!("\"{}\"", "x".repeat(16_000)));
+    let many = format!("[{}][]", vec!["@"; 32].join(","));
+    for test in ["starts_with(@,@)", "ends_with(@,@)", "contains(@,@)", "@==@", "length(@)"] {
+        let problem = fails(&jmespath(&format!("{many} | [?{test}]")), &data);
+        assert!(is_limit(&problem), "{test}: {problem}");
+    }
+}
+
+#[test]
+fn numbers_of_many_digits_are_refused() {
+    let problem = fails(&jmespath("@"), &"1".repeat(1_001));
+    assert!(problem.contains("a number longer than 1000 characters"), "{problem}");
+    assert_eq!(ends(&jmespath("@"), &"1".repeat(1_000)).unwrap().len(), 1_000);
+    let long = format!("\"{}\"", "1".repeat(1_001));
+    assert_eq!(ends(&jmespath("to_number(@)"), &long).unwrap(), "null");
+    assert!(fails(&template("{{ data|float }}"), &long).contains("expected a number"));
+    let digits = format!("1.{}", "3".repeat(990));
+    let data = list(1_000, &digits);
+    for source in [
+        "{% for a in data %}{% for b in data %}{% if a > b %}{% endif %}{% endfor %}{% endfor %}",
+        "{% for a in data %}{% for b in data %}{% set c = a + b %}{% endfor %}{% endfor %}",
+        "{% for a in data %}{% for b in data %}{% set c = a|round(2) %}{% endfor %}{% endfor %}",
+        "{% for a in data %}{% for b in data %}{% set c = a|int %}{% endfor %}{% endfor %}",
+        "{% for a in data %}{% set c = data|sum %}{% endfor %}",
+        "{% for a in data %}{% set c = data|sort %}{% endfor %}",
+    ] {
+        let problem = fails(&template(source), &data);
+        assert!(is_limit(&problem), "{source}: {problem}");
+    }
+    for source in
+        ["[@,@,@,@] | [*].sum(@)", "[@,@,@,@] | [*].avg(@)", "[@,@,@,@][] | [?@ > `1`].ceil(@)"]
+    {
+        assert!(is_limit(&fails(&jmespath(source), &data)), "{source}");
+    }
+}
+
+#[test]
+fn long_settings_are_compiled_soon() {
+    for source in [
+        "{{1}}".repeat(13_000),
+        "{%if 1%}{%endif%}".repeat(3_800),
+        "{# #}".repeat(13_000),
+        "{% raw %}{% endraw %}".repeat(3_000),
+        format!("{{% raw %}}{}", "{% ".repeat(20_000)),
+        "{".repeat(65_536),
+        format!("{{{{ \"{}\" }}}}", "\\n".repeat(30_000)),
+        format!("{{{{ [{}] }}}}", "1,".repeat(30_000)),
+    ] {
+        drop(ends(&template(&source), "1"));
+    }
+    let paths = json!({"inputTransformer": {"inputTemplate": "<".repeat(8_192)}});
+    assert_eq!(ends(&paths, "1").unwrap().len(), 8_192);
+    for source in ["a".repeat(8_192), format!("[{}a]", "a,".repeat(4_000)), "`[".repeat(4_000)] {
+        drop(ends(&jmespath(&source), "1"));
+    }
+}
+
+#[test]
 fn operators_and_functions_that_repeat_are_not_there() {
     for (source, part) in [
         ("{{ 'x' * 1000000000 }}", "cannot reckon with"),
@@ -113,7 +193,10 @@ fn operators_and_functions_that_repeat_are_not_there() {
         ("{{ '%1000000000d'|format(1) }}", "no filter"),
         ("{{ data|batch(1) }}", "no filter"),
         ("{{ 1|round(1000000000) }}", "round takes"),
-        ("{{ 170141183460469231731687303715884105727 * 170141183460469231731687303715884105727 * 1e308 }}", "too large"),
+        (
+            "{{ 170141183460469231731687303715884105727 * 170141183460469231731687303715884105727 * 1e308 }}",
+            "too large",
+        ),
         ("{{ namespace() }}", "no functions"),
         ("{{ debug() }}", "no functions"),
         ("{{ data.__class__ }}", "is not there"),
@@ -151,7 +234,8 @@ fn a_value_that_shares_its_parts_is_not_walked_for_ever() {
 
 #[test]
 fn what_nests_deeply_is_refused_before_the_stack_is_full() {
-    let around = |open: &str, close: &str, n: usize| format!("{}1{}", open.repeat(n), close.repeat(n));
+    let around =
+        |open: &str, close: &str, n: usize| format!("{}1{}", open.repeat(n), close.repeat(n));
     // Parentheses around long chains nest a tree by both.
     let mut chains = "1".to_owned();
     for _ in 0..90 {
@@ -198,7 +282,9 @@ fn what_nests_deeply_is_refused_before_the_stack_is_full() {
         let problem = fails(&jmespath(&source), "1");
         assert!(problem.contains("levels"), "{source:.60}: {problem}");
     }
-    for body in [jmespath("@"), template("{{ data }}"), json!({"inputPath": "$"}), json!({"as": "form"})] {
+    for body in
+        [jmespath("@"), template("{{ data }}"), json!({"inputPath": "$"}), json!({"as": "form"})]
+    {
         assert!(ends(&body, &around("[", "]", 127)).is_ok() || body["as"] == "form");
         for data in [around("[", "]", 129), "[".repeat(500_000), "{\"a\":".repeat(200_000)] {
             let problem = fails(&body, &data);
@@ -211,7 +297,8 @@ fn what_nests_deeply_is_refused_before_the_stack_is_full() {
 fn jmespath_over_a_large_job_is_stopped() {
     let nested = list(500, &list(20, &list(20, "1")));
     let wide = list(100_000, "1");
-    let member = format!("{{{}}}", (0..60_000).map(|n| format!("\"{n}\":1")).collect::<Vec<_>>().join(","));
+    let member =
+        format!("{{{}}}", (0..60_000).map(|n| format!("\"{n}\":1")).collect::<Vec<_>>().join(","));
     for (source, data) in [
         ("[*][*][*].[@,@,@]", &nested),
         ("[*][*][*] | [][][].{a:@}", &nested),
@@ -253,7 +340,8 @@ fn a_job_of_too_many_values_is_refused() {
 fn paths_and_forms_stay_within_the_budget() {
     let paths: serde_json::Map<_, _> =
         (0..100).map(|n| (format!("p{n}"), "$[*][*][*]".into())).collect();
-    let body = json!({"inputTransformer": {"inputPathsMap": paths, "inputTemplate": "{\"a\": <p1>}"}});
+    let body =
+        json!({"inputTransformer": {"inputPathsMap": paths, "inputTemplate": "{\"a\": <p1>}"}});
     assert!(is_limit(&fails(&body, &list(500, &list(20, &list(20, "1"))))));
 
     // Each field repeats the names around it.
@@ -269,11 +357,17 @@ fn paths_and_forms_stay_within_the_budget() {
 #[test]
 fn attributes_of_an_event_are_limited() {
     let attributes: Vec<_> = (0..100).map(|n| format!("\"a{n}\":\"x\"")).collect();
-    let data = format!(r#"{{"specversion":"1.0","id":"1","source":"/","type":"t",{}}}"#, attributes.join(","));
+    let data = format!(
+        r#"{{"specversion":"1.0","id":"1","source":"/","type":"t",{}}}"#,
+        attributes.join(",")
+    );
     let mut case = Case::new(r#"{"as":{"cloudEvents":{"mode":"binary"}}}"#, &data);
     case.content_type = Some("application/cloudevents+json".to_owned());
     assert!(case.text().unwrap_err().contains("more than 64 attributes"));
-    let data = format!(r#"{{"specversion":"1.0","id":"1","source":"/","type":"t","a":"{}"}}"#, "x".repeat(9_000));
+    let data = format!(
+        r#"{{"specversion":"1.0","id":"1","source":"/","type":"t","a":"{}"}}"#,
+        "x".repeat(9_000)
+    );
     let mut case = Case::new(r#"{"as":{"cloudEvents":{"mode":"binary"}}}"#, &data);
     case.content_type = Some("application/cloudevents+json".to_owned());
     assert!(case.text().unwrap_err().contains("the attribute a cannot be a header"));

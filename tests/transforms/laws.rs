@@ -1,7 +1,7 @@
 //! What holds for every job.
 
 use proptest::prelude::*;
-use sealpost::transform::{Kind, merge};
+use sealpost::transform::{BodyKind, merge};
 use serde_json::{Value, json};
 
 use crate::case::Case;
@@ -188,7 +188,7 @@ proptest! {
     ) {
         let body: Vec<_> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
         let body = format!("{{{}}}", body.join(","));
-        let made = merge(Kind::Json, body.as_bytes(), &[("a", value.as_bytes())]).unwrap();
+        let made = merge(BodyKind::Json, body.as_bytes(), &[("a", value.as_bytes())]).unwrap();
         let made = String::from_utf8(made).unwrap();
         let picked = |json: &str, path: &str| Case::new(&format!("{{\"inputPath\":\"$.{path}\"}}"), json).text();
         let alone = Case::new("{\"jmespath\":\"@\"}", &value).text();

@@ -12,7 +12,7 @@ pub fn eval(node: &Node, data: &Json, budget: &mut Budget) -> Result<Json, Probl
     match node {
         Node::Current => Ok(data.clone()),
         Node::Field(name) => {
-            budget.lookup(data.len())?;
+            budget.lookup(name, data.count())?;
             Ok(data.get(name).cloned().unwrap_or(Json::Null))
         }
         Node::Index(index) => Ok(data.item(*index).cloned().unwrap_or(Json::Null)),
@@ -64,7 +64,9 @@ pub fn eval(node: &Node, data: &Json, budget: &mut Budget) -> Result<Json, Probl
         }
         Node::Hash(nodes) => {
             budget.items(2 * nodes.len())?;
-            let member = |(name, node): &(_, _)| Ok((std::sync::Arc::clone(name), eval(node, data, budget)?));
+            let member = |(name, node): &(_, _)| {
+                Ok((std::sync::Arc::clone(name), eval(node, data, budget)?))
+            };
             let members: Result<_, Problem> = nodes.iter().map(member).collect();
             Json::object(members?)
         }
@@ -81,7 +83,7 @@ pub fn is_true(value: &Json) -> bool {
         Json::Bool(value) => *value,
         Json::Number(_) => true,
         Json::String(text) => !text.is_empty(),
-        Json::Array(_) | Json::Object(_) => value.len() > 0,
+        Json::Array(_) | Json::Object(_) => value.count() > 0,
     }
 }
 
@@ -122,11 +124,12 @@ fn compared(
     right: &Json,
     budget: &mut Budget,
 ) -> Result<Json, Problem> {
-    let ordered = |accepts: fn(Ordering) -> bool| match (left, right) {
-        (Json::Number(left), Json::Number(right)) => {
-            Json::Bool(accepts(super::super::number::compare(left, right)))
-        }
-        _ => Json::Null,
+    let order = match (left, right) {
+        (Json::Number(_), Json::Number(_)) => compare::order(left, right, budget)?,
+        _ => None,
+    };
+    let ordered = |accepts: fn(Ordering) -> bool| {
+        order.map_or(Json::Null, |order| Json::Bool(accepts(order)))
     };
     Ok(match comparison {
         Comparison::Equal => Json::Bool(compare::equal(left, right, budget)?),

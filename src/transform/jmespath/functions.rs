@@ -103,14 +103,18 @@ pub fn call(
     let arguments = Arguments { function, nodes, values: &values };
     // `check` saw that there are as many as are read here.
     match function {
-        Function::Abs => Ok(Json::Number(absolute(arguments.number(0)?))),
-        Function::Ceil => rounded(arguments.number(0)?, f64::ceil),
-        Function::Floor => rounded(arguments.number(0)?, f64::floor),
+        Function::Abs => {
+            budget.look(arguments.number(0)?)?;
+            Ok(Json::Number(absolute(arguments.number(0)?)))
+        }
+        Function::Ceil | Function::Floor => rounded(&arguments, budget),
         Function::Avg => average(arguments.numbers()?, budget),
         Function::Sum => sum(arguments.numbers()?, budget),
         Function::Contains => contains(&arguments, budget),
-        Function::EndsWith => Ok(Json::Bool(arguments.text(0)?.ends_with(arguments.text(1)?))),
-        Function::StartsWith => Ok(Json::Bool(arguments.text(0)?.starts_with(arguments.text(1)?))),
+        Function::EndsWith | Function::StartsWith => {
+            budget.look(arguments.text(1)?)?;
+            ends(&arguments)
+        }
         Function::Join => join(&arguments, budget),
         Function::Keys => {
             let members = arguments.object(0)?;
@@ -153,7 +157,7 @@ pub fn call(
             let mut members = Vec::new();
             for n in 0..values.len() {
                 let more = arguments.object(n)?;
-                budget.items(2 * more.len())?;
+                budget.members(more)?;
                 members.extend_from_slice(more);
             }
             Json::object(members)
@@ -263,12 +267,21 @@ fn absolute(text: &Arc<str>) -> Arc<str> {
     text.strip_prefix('-').map_or_else(|| text.clone(), Arc::from)
 }
 
-fn rounded(text: &Arc<str>, round: fn(f64) -> f64) -> Result<Json, Problem> {
+fn rounded(arguments: &Arguments<'_>, budget: &mut Budget) -> Result<Json, Problem> {
+    let text = arguments.number(0)?;
+    budget.number(text)?;
     // Integers stay what they are, whatever their size.
     if text.bytes().all(|b| b.is_ascii_digit() || b == b'-') {
         return Ok(Json::Number(text.clone()));
     }
-    from_float(round(number::float(text)))
+    let value = number::float(text);
+    from_float(if arguments.function == Function::Ceil { value.ceil() } else { value.floor() })
+}
+
+fn ends(arguments: &Arguments<'_>) -> Result<Json, Problem> {
+    let (text, part) = (arguments.text(0)?, arguments.text(1)?);
+    let at_start = arguments.function == Function::StartsWith;
+    Ok(Json::Bool(if at_start { text.starts_with(part) } else { text.ends_with(part) }))
 }
 
 fn from_float(value: f64) -> Result<Json, Problem> {
@@ -278,8 +291,9 @@ fn from_float(value: f64) -> Result<Json, Problem> {
 }
 
 fn sum(numbers: Vec<&str>, budget: &mut Budget) -> Result<Json, Problem> {
-    budget.steps(numbers.len() / 4)?;
-    let exact = numbers.iter().try_fold(0_i128, |sum, text| sum.checked_add(number::integer(text)?));
+    numbers.iter().try_for_each(|text| budget.number(text))?;
+    let exact =
+        numbers.iter().try_fold(0_i128, |sum, text| sum.checked_add(number::integer(text)?));
     match exact {
         Some(sum) => Ok(Json::integer(sum)),
         None => from_float(numbers.into_iter().map(number::float).sum()),
@@ -290,7 +304,7 @@ fn average(numbers: Vec<&str>, budget: &mut Budget) -> Result<Json, Problem> {
     if numbers.is_empty() {
         return Ok(Json::Null);
     }
-    budget.steps(numbers.len() / 4)?;
+    numbers.iter().try_for_each(|text| budget.number(text))?;
     #[expect(clippy::cast_precision_loss, reason = "there are fewer than 2^53 items")]
     let count = numbers.len() as f64;
     from_float(numbers.into_iter().map(number::float).sum::<f64>() / count)
@@ -335,7 +349,7 @@ fn length(arguments: &Arguments<'_>, budget: &mut Budget) -> Result<Json, Proble
             budget.steps(text.len() / 64)?;
             text.chars().count()
         }
-        value @ (Json::Array(_) | Json::Object(_)) => value.len(),
+        value @ (Json::Array(_) | Json::Object(_)) => value.count(),
         Json::Null | Json::Bool(_) | Json::Number(_) => {
             return Err(arguments.wrong(0, "a string, an array or an object"));
         }
@@ -358,7 +372,8 @@ fn extreme(
     let mut best: Option<(Json, &Json)> = None;
     for (key, item) in keyed {
         let against = best.as_ref().map_or(&key, |(best, _)| best);
-        let order = compare::order(&key, against).ok_or_else(|| arguments.wrong(0, SORTABLE))?;
+        let order =
+            compare::order(&key, against, budget)?.ok_or_else(|| arguments.wrong(0, SORTABLE))?;
         if best.is_none() || order == wanted {
             best = Some((key, item));
         }

@@ -7,9 +7,9 @@ use super::lexer::{Kind, Token, wrong};
 use super::{Node, Problem, Slice};
 
 /// Deepest nesting of an expression, as it is written.
-const MAX_DEPTH: usize = 100;
+const MAX_DEPTH: usize = 50;
 /// Deepest nesting of its tree: each further word of a chain, as in `a.b.c`, nests it.
-const MAX_HEIGHT: usize = 400;
+const MAX_HEIGHT: usize = 200;
 /// What binds less than this ends a projection.
 const PROJECTION_STOP: u8 = 10;
 const FLATTEN: u8 = 9;

@@ -55,6 +55,7 @@ pub fn passes(
         (_, Value::Undefined | Value::Loop(..)) => return Ok(false),
     };
     let argument = argument.unwrap_or(&Json::Null);
+    budget.look(argument.as_str().unwrap_or_default())?;
     let remainder = || match value {
         Json::Number(text) => number::integer(text).map(|n| n.rem_euclid(2)),
         _ => None,

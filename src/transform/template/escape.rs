@@ -74,9 +74,7 @@ impl Writer {
     /// Writes a value, so that it cannot be anything but a value.
     pub fn value(&mut self, value: &Json) -> Result<(), Problem> {
         match self.flavour {
-            Flavour::Json if self.after_backslash => {
-                Err("a value stands after a backslash".into())
-            }
+            Flavour::Json if self.after_backslash => Err("a value stands after a backslash".into()),
             Flavour::Json if self.in_string => self.output.string_content(&value.to_text()?),
             Flavour::Json => self.output.json(value),
             Flavour::Xml => xml(&value.to_text()?, &mut self.output),

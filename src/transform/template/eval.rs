@@ -14,7 +14,8 @@ pub fn render(
     variables: &[(&str, Json)],
     budget: &mut Budget,
 ) -> Result<String, Problem> {
-    let variables = variables.iter().map(|(name, value)| ((*name).into(), Value::Json(value.clone())));
+    let variables =
+        variables.iter().map(|(name, value)| ((*name).into(), Value::Json(value.clone())));
     let mut scope = Scope { variables: variables.collect(), budget };
     let mut writer = Writer::new(flavour);
     scope.parts(parts, &mut writer)?;
@@ -77,6 +78,7 @@ impl Scope<'_> {
     fn for_loop(&mut self, each: &Loop, line: u32, writer: &mut Writer) -> Result<(), Problem> {
         let outer = self.variables.len();
         let items = self.looped(each).map_err(|problem| at_line(line, &problem))?;
+        let items = items.items();
         if items.is_empty() {
             return self.parts(&each.otherwise, writer);
         }
@@ -90,38 +92,37 @@ impl Scope<'_> {
     }
 
     /// The items that a loop goes over: of a list, or the names of a map.
-    fn looped(&mut self, each: &Loop) -> Result<Vec<Json>, Problem> {
+    fn looped(&mut self, each: &Loop) -> Result<Json, Problem> {
         let items = match self.json(&each.items)? {
-            Json::Array(array) => {
-                self.budget.items(array.items().len())?;
-                array.items().to_vec()
-            }
+            items @ Json::Array(_) => items,
             Json::Object(object) => {
+                let names = object.members().iter().map(|(name, _)| Json::String(name.clone()));
                 self.budget.items(object.members().len())?;
-                object.members().iter().map(|(name, _)| Json::String(name.clone())).collect()
+                Json::array(names.collect())?
             }
             other => return Err(format!("cannot loop over {}", other.kind()).into()),
         };
         let Some(condition) = &each.condition else { return Ok(items) };
         let outer = self.variables.len();
         let mut kept = Vec::new();
-        for item in items {
-            self.bind(&each.names, &item)?;
+        for item in items.items() {
+            self.bind(&each.names, item)?;
             if self.condition(condition)? {
-                kept.push(item);
+                self.budget.items(1)?;
+                kept.push(item.clone());
             }
             self.variables.truncate(outer);
         }
-        Ok(kept)
+        Json::array(kept)
     }
 
     fn bind(&mut self, names: &[Arc<str>], item: &Json) -> Result<(), Problem> {
-        self.budget.steps(names.len())?;
+        self.budget.steps(1 + names.len())?;
         if let [name] = names {
             self.variables.push((name.clone(), Value::Json(item.clone())));
             return Ok(());
         }
-        if item.len() != names.len() || !matches!(item, Json::Array(_)) {
+        if item.count() != names.len() || !matches!(item, Json::Array(_)) {
             return Err(format!("expected a list of {} values to take apart", names.len()).into());
         }
         for (place, name) in names.iter().enumerate() {
@@ -149,8 +150,9 @@ impl Scope<'_> {
         Ok(Value::Json(match expr {
             Expr::Constant(value) => value.clone(),
             Expr::Variable(name) => {
-                let mut found = self.variables.iter().rev().filter(|(own, _)| own == name);
-                return Ok(found.next().map_or(Value::Undefined, |(_, value)| value.clone()));
+                self.budget.lookup(name, self.variables.len())?;
+                let found = self.variables.iter().rev().find(|(own, _)| own == name);
+                return Ok(found.map_or(Value::Undefined, |(_, value)| value.clone()));
             }
             Expr::Attribute(inner, name) => return self.attribute(inner, name),
             Expr::Item(inner, place) => {
@@ -199,10 +201,11 @@ impl Scope<'_> {
                 Json::array(items?)?
             }
             Expr::Map(members) => {
-                self.budget.items(2 * members.len())?;
-                let members: Result<_, Problem> =
+                let members: Result<Vec<_>, Problem> =
                     members.iter().map(|(name, value)| self.member(name, value)).collect();
-                Json::object(members?)?
+                let members = members?;
+                self.budget.members(&members)?;
+                Json::object(members)?
             }
         }))
     }
@@ -218,7 +221,7 @@ impl Scope<'_> {
     fn attribute(&mut self, inner: &Expr, name: &str) -> Result<Value, Problem> {
         Ok(match self.eval(inner)? {
             Value::Json(value) => {
-                self.budget.lookup(value.len())?;
+                self.budget.lookup(name, value.count())?;
                 value.get(name).map_or(Value::Undefined, |found| Value::Json(found.clone()))
             }
             Value::Loop(place, count) => place_in_loop(name, place, count),
@@ -230,7 +233,7 @@ impl Scope<'_> {
         let Value::Json(inner) = inner else { return Ok(Value::Undefined) };
         let found = match place {
             Json::String(name) => {
-                self.budget.lookup(inner.len())?;
+                self.budget.lookup(name, inner.count())?;
                 inner.get(name)
             }
             Json::Number(place) => place.parse().ok().and_then(|place| inner.item(place)),
@@ -281,7 +284,12 @@ impl Scope<'_> {
         }
     }
 
-    fn filter(&mut self, filter: Filter, inner: &Expr, arguments: &[Expr]) -> Result<Value, Problem> {
+    fn filter(
+        &mut self,
+        filter: Filter,
+        inner: &Expr,
+        arguments: &[Expr],
+    ) -> Result<Value, Problem> {
         let value = self.eval(inner)?;
         if filter == Filter::Default {
             let also_false = match arguments.get(1) {

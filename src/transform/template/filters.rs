@@ -108,9 +108,15 @@ pub fn apply(
         }),
         Filter::Keys => call.members(budget, |name, _| Ok(Json::String(name.clone()))),
         Filter::Values => call.members(budget, |_, value| Ok(value.clone())),
-        Filter::Int => whole(&call),
+        Filter::Int => {
+            budget.number(call.number()?)?;
+            whole(&call)
+        }
         Filter::Float => Ok(Json::Number(call.number()?.clone())),
-        Filter::Round => rounded(&call),
+        Filter::Round => {
+            budget.number(call.number()?)?;
+            rounded(&call)
+        }
         Filter::Abs => {
             let text = call.number()?;
             Ok(Json::Number(text.strip_prefix('-').map_or_else(|| text.clone(), Arc::from)))
@@ -183,7 +189,7 @@ impl<'a> Call<'a> {
                 budget.steps(text.len() / 64)?;
                 Ok(text.chars().count())
             }
-            Json::Array(_) | Json::Object(_) => Ok(self.value.len()),
+            Json::Array(_) | Json::Object(_) => Ok(self.value.count()),
             Json::Null | Json::Bool(_) | Json::Number(_) => {
                 Err(self.wrong("a string, a list or a map"))
             }
@@ -268,6 +274,7 @@ fn sum(call: &Call<'_>, budget: &mut Budget) -> Result<Json, Problem> {
     let mut sum = 0.0;
     for item in items {
         let Json::Number(text) = item else { return Err(call.wrong("a list of numbers")) };
+        budget.number(text)?;
         exact = exact.and_then(|exact| exact.checked_add(number::integer(text)?));
         sum += number::float(text);
     }

@@ -86,7 +86,8 @@ impl<'s> Lexer<'s> {
     fn run(&mut self) -> Result<(), Problem> {
         while !self.rest().is_empty() {
             let rest = self.rest();
-            let opening = ["{{", "{%", "{#"].iter().filter_map(|tag| rest.find(tag)).min();
+            let is_tag = |pair: &[u8]| pair[0] == b'{' && matches!(pair[1], b'{' | b'%' | b'#');
+            let opening = rest.as_bytes().windows(2).position(is_tag);
             let text = &rest[..opening.unwrap_or(rest.len())];
             let trims_before = opening.is_some_and(|at| rest[at + 2..].starts_with('-'));
             self.text(text, trims_before);

@@ -6,6 +6,7 @@
 mod checks;
 mod escape;
 mod eval;
+mod expressions;
 mod filters;
 mod lexer;
 mod operators;
@@ -33,7 +34,11 @@ impl Template {
     }
 
     /// The text it makes of the variables.
-    pub fn render(&self, variables: &[(&str, Json)], budget: &mut Budget) -> Result<String, Problem> {
+    pub fn render(
+        &self,
+        variables: &[(&str, Json)],
+        budget: &mut Budget,
+    ) -> Result<String, Problem> {
         eval::render(&self.parts, self.flavour, variables, budget)
     }
 }

@@ -31,9 +31,9 @@ pub fn is_true(value: &Json) -> bool {
     match value {
         Json::Null => false,
         Json::Bool(value) => *value,
-        Json::Number(text) => number::compare(text, "0").is_ne(),
+        Json::Number(text) => !number::is_zero(text),
         Json::String(text) => !text.is_empty(),
-        Json::Array(_) | Json::Object(_) => value.len() > 0,
+        Json::Array(_) | Json::Object(_) => value.count() > 0,
     }
 }
 
@@ -44,7 +44,7 @@ pub fn apply(
     right: &Json,
     budget: &mut Budget,
 ) -> Result<Json, Problem> {
-    let ordered = |accepts: fn(Ordering) -> bool| match compare::order(left, right) {
+    let mut ordered = |accepts: fn(Ordering) -> bool| match compare::order(left, right, budget)? {
         Some(order) => Ok(Json::Bool(accepts(order))),
         None => Err(unfit("compare", left, right)),
     };
@@ -72,13 +72,13 @@ pub fn apply(
                 budget.items(left.len() + right.len())?;
                 Json::array([left, right].concat())
             }
-            _ => reckon(operator, left, right),
+            _ => reckon(operator, left, right, budget),
         },
         Operator::Subtract
         | Operator::Multiply
         | Operator::Divide
         | Operator::DivideWhole
-        | Operator::Remainder => reckon(operator, left, right),
+        | Operator::Remainder => reckon(operator, left, right, budget),
     }
 }
 
@@ -90,11 +90,12 @@ fn unfit(verb: &str, left: &Json, right: &Json) -> Problem {
 pub fn contains(whole: &Json, part: &Json, budget: &mut Budget) -> Result<bool, Problem> {
     match (whole, part) {
         (Json::String(text), Json::String(part)) => {
-            budget.steps(text.len() / 64)?;
+            budget.look(text)?;
+            budget.look(part)?;
             Ok(text.contains(&**part))
         }
         (Json::Object(object), Json::String(name)) => {
-            budget.lookup(object.members().len())?;
+            budget.lookup(name, object.members().len())?;
             Ok(object.get(name).is_some())
         }
         (Json::Array(array), part) => {
@@ -110,10 +111,17 @@ pub fn contains(whole: &Json, part: &Json, budget: &mut Budget) -> Result<bool, 
 }
 
 /// Plain integers exactly, where the result is one; all else as doubles.
-fn reckon(operator: Operator, left: &Json, right: &Json) -> Result<Json, Problem> {
+fn reckon(
+    operator: Operator,
+    left: &Json,
+    right: &Json,
+    budget: &mut Budget,
+) -> Result<Json, Problem> {
     let (Json::Number(a), Json::Number(b)) = (left, right) else {
         return Err(unfit("reckon with", left, right));
     };
+    budget.number(a)?;
+    budget.number(b)?;
     if let (Some(a), Some(b)) = (number::integer(a), number::integer(b)) {
         let exact = match operator {
             Operator::Add => a.checked_add(b),
