@@ -101,6 +101,14 @@ fn strings_and_lists_that_would_fill_the_memory_are_stopped() {
 }
 
 #[test]
+fn what_is_made_on_the_way_is_limited_even_where_it_takes_few_steps() {
+    let data = format!("\"{}\"", "x".repeat(400_000));
+    let problem = fails(&template(&"{% set y = data ~ 'x' %}".repeat(12)), &data);
+    assert!(problem.contains("more than 4194304 bytes on the way"), "{problem}");
+    assert!(ends(&template(&"{% set y = data ~ 'x' %}".repeat(10)), &data).is_ok());
+}
+
+#[test]
 fn what_is_long_costs_more_than_what_is_short() {
     let long = "x".repeat(400_000);
     let items = list(20_000, "1");
