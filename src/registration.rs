@@ -1,8 +1,7 @@
 //! What customers register: endpoints and secrets, checked against each other before they are stored.
 
 use crate::app::App;
-use crate::auth::Chain;
-use crate::delivery::{compile, destinations};
+use crate::delivery::{Compiled, compile, destinations};
 use crate::domain::endpoint::{Endpoint, Health};
 use crate::domain::field::FieldError;
 use crate::domain::ids::SecretId;
@@ -32,8 +31,8 @@ pub async fn put_endpoint(
     endpoint: Endpoint,
     expected: Option<u64>,
 ) -> Result<PutResult, RegistrationError> {
-    let chain = compile(&endpoint, &app.guard)?;
-    for (id, origins) in destinations(&endpoint, &chain) {
+    let compiled = compile(&endpoint, &app.guard)?;
+    for (id, origins) in destinations(&endpoint, &compiled.chain) {
         // A secret may be stored later; one that is there must be allowed to go where it is sent.
         let stored = app.secrets.get(&endpoint.customer_id, &id).await?;
         let Some(stored) = stored else { continue };
@@ -49,7 +48,7 @@ pub async fn put_endpoint(
             && let Ok(values) = open.values_for(&origins, app.clock.now())
         {
             for value in &values {
-                check_value(&endpoint, &chain, &id, value)?;
+                check_value(&endpoint, &compiled, &id, value)?;
             }
         }
     }
@@ -66,10 +65,11 @@ pub async fn put_secret(app: &App, new: NewSecret) -> Result<PutResult, Registra
     let mut using = Vec::new();
     for stored in app.endpoints.list(Some(&customer)).await? {
         // An endpoint that cannot be used says so when it is used.
-        let Ok(chain) = compile(&stored.endpoint, &app.guard) else { continue };
-        if destinations(&stored.endpoint, &chain).iter().any(|(named, _)| *named == id) {
+        let Ok(compiled) = compile(&stored.endpoint, &app.guard) else { continue };
+        if destinations(&stored.endpoint, &compiled.chain).iter().any(|(named, _)| *named == id) {
             let name = format!("endpoint {}", stored.endpoint.endpoint_id);
-            check_value(&stored.endpoint, &chain, &id, &new.value).map_err(|e| e.under(&name))?;
+            check_value(&stored.endpoint, &compiled, &id, &new.value)
+                .map_err(|e| e.under(&name))?;
             using.push(stored);
         }
     }
@@ -87,11 +87,12 @@ pub async fn put_secret(app: &App, new: NewSecret) -> Result<PutResult, Registra
 /// Whether calls to the endpoint could be made with this value.
 fn check_value(
     endpoint: &Endpoint,
-    chain: &Chain,
+    compiled: &Compiled,
     id: &SecretId,
     value: &SecretBytes,
 ) -> Result<(), FieldError> {
-    chain.check_secret(id, value)?;
+    compiled.chain.check_secret(id, value)?;
+    compiled.parameters.check_secret(id, value)?;
     if endpoint.url.secrets().any(|named| named == id) {
         let refuse = |problem| FieldError::new("url", format!("secret {id}: {problem}"));
         secret_segments(value).map_err(refuse)?;

@@ -10,20 +10,20 @@ use std::process::Command;
 const MAY_USE: &[(&str, &[&str])] = &[
     ("domain", &["domain"]),
     ("auth", &["auth", "domain"]),
+    ("transform", &["transform", "domain"]),
     ("ports", &["ports", "domain"]),
     ("cache", &["cache"]),
     ("vault", &["vault", "cache", "ports", "domain"]),
     ("egress", &["egress", "ports", "domain"]),
     ("telemetry", &["telemetry", "ports", "domain"]),
-    ("transform", &["transform", "domain"]),
     (
         "delivery",
         &[
             "delivery",
             "auth",
+            "transform",
             "cache",
             "egress",
-            "transform",
             "vault",
             "telemetry",
             "ports",

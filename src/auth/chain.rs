@@ -14,16 +14,16 @@ use crate::domain::secret::SecretBytes;
 pub struct Chain(Vec<Box<dyn Step>>);
 
 impl Chain {
-    /// Checks the auth steps of an endpoint. `taken` are the headers that the endpoint itself sets.
+    /// Checks the auth steps of an endpoint. `taken` are the parts that the endpoint itself sets.
     ///
     /// # Errors
     /// With the path of what is wrong: an unknown scheme, a wrong setting, two that set the same, or
     /// one that changes what an earlier one signs.
     pub fn compile(
         steps: &[AuthStep],
-        taken: impl Iterator<Item = String>,
+        taken: impl Iterator<Item = Part>,
     ) -> Result<Self, FieldError> {
-        let mut set: Vec<Part> = taken.map(Part::Header).collect();
+        let mut set: Vec<Part> = taken.collect();
         let mut covers_url = None;
         // The first step that sets something but the body: what it sets may be made of the body.
         let mut sets_else = None;
@@ -42,8 +42,7 @@ impl Chain {
             let compiled = scheme.compile(&step.settings).map_err(|e| e.under(&path))?;
             for part in compiled.sets() {
                 if set.contains(&part) {
-                    let problem =
-                        format!("{part:?} is set twice: by another step or the endpoint's headers");
+                    let problem = format!("{part:?} is set twice: by another step or the endpoint");
                     return Err(FieldError::new(path, problem));
                 }
                 if let (Part::Query(_), Some(signing)) = (&part, covers_url) {

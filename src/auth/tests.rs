@@ -16,7 +16,7 @@ fn request(body: &str) -> OutboundRequest {
 
 fn chain(steps: Value) -> Result<Chain, FieldError> {
     let steps: Vec<AuthStep> = serde_json::from_value(steps).unwrap();
-    Chain::compile(&steps, ["x-taken".to_owned()].into_iter())
+    Chain::compile(&steps, [Part::Header("x-taken".to_owned())].into_iter())
 }
 
 fn apply(

@@ -26,7 +26,7 @@ impl Resolved<'_> {
     /// A wait without an attempt; the reason against it if it would end too late, for such a wait is
     /// not begun.
     pub fn wait(&self, until: Timestamp, why: &'static str) -> Result<Halt, Reason> {
-        match too_late(self.standing(), &self.known.endpoint.retry, until) {
+        match too_late(self.standing(), &self.known.retry, until) {
             Some(reason) => Err(reason),
             None => Ok(Halt::Park(until, why)),
         }
@@ -43,7 +43,7 @@ impl Resolved<'_> {
         why: &str,
     ) -> Halt {
         let standing = self.standing();
-        let oldest = standing.accepted_at.plus(self.known.endpoint.retry.max_age);
+        let oldest = standing.accepted_at.plus(self.known.retry.max_age);
         let end = standing.expires_at.map_or(oldest, |expiry| expiry.min(oldest));
         let last_chance = end.minus(LAST_CHANCE);
         if until <= last_chance {
@@ -63,7 +63,7 @@ const LAST_CHANCE: Duration = Duration::from_secs(5);
 pub fn admit(resolved: Resolved<'_>, now: Timestamp) -> Result<Admitted<'_>, Halt> {
     let give_up =
         |reason: Reason| Halt::DeadLetter(reason, format!("at {now}, before the attempt"));
-    let (standing, policy) = (resolved.standing(), &resolved.known.endpoint.retry);
+    let (standing, policy) = (resolved.standing(), &resolved.known.retry);
     if let Some(reason) = too_late(standing, policy, now) {
         return Err(give_up(reason));
     }

@@ -44,7 +44,7 @@ impl Pipeline {
                 return Err(halt);
             }
         };
-        let policy = &signed.resolved.known.endpoint.retry;
+        let policy = &signed.resolved.known.retry;
         let (now, chance) = (self.clock.now(), self.chance.fraction());
         let disposition = decide(&attempt.outcome, signed.resolved.standing(), policy, now, chance);
         let record = AttemptRecord { attempt, disposition };
@@ -163,13 +163,14 @@ impl Pipeline {
     ) -> Result<(Attempt, Vec<String>), Halt> {
         let endpoint = &signed.resolved.known.endpoint;
         let (at, started) = (self.clock.now(), Instant::now());
-        let reply = self.client.send(request, started + endpoint.timeout, stop).await?;
+        let reply = self.client.send(request, started + endpoint.timeout(), stop).await?;
         let number = signed.resolved.standing().attempt;
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let challenges =
             reply.result.as_ref().map_or(&[][..], |answer| &answer.challenges).to_vec();
         let address = reply.address.map(|address| address.to_string());
-        let (mut outcome, said) = outcome(reply, self.clock.now(), endpoint.retry.max_delay);
+        let (mut outcome, said) =
+            outcome(reply, self.clock.now(), signed.resolved.known.retry.max_delay);
         if let AttemptOutcome::Failed { phase } = &mut outcome
             && opens
             && phase.is_ambiguous()
@@ -197,10 +198,13 @@ fn is_refusal(outcome: &AttemptOutcome) -> bool {
 fn outcome(reply: Reply, now: Timestamp, cap: Duration) -> (AttemptOutcome, String) {
     match reply.result {
         Ok(answer) => {
-            let wait = answer.retry_after.and_then(|value| retry_after::parse(&value, now, cap));
+            let asked = answer.retry_after.as_deref();
+            let wait = asked.and_then(|value| retry_after::parse(value, now, cap));
+            let never_again = asked.is_some_and(retry_after::is_negative);
             let retry_after_ms =
                 wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
-            let outcome = AttemptOutcome::Answered { status: answer.status, retry_after_ms };
+            let outcome =
+                AttemptOutcome::Answered { status: answer.status, retry_after_ms, never_again };
             let kept = if outcome.is_success() { &[][..] } else { &answer.excerpt };
             let said = String::from_utf8_lossy(kept).into_owned();
             (outcome, said)

@@ -2,30 +2,31 @@
 
 use super::Halt;
 use super::admit::Admitted;
+use super::fill::{secret_path, untransformed};
+use super::parameters::EventData;
 use super::resolve::Resolved;
 use crate::domain::field::FieldError;
-use crate::domain::ids::SecretId;
+use crate::domain::header;
 use crate::domain::origin::Origin;
 use crate::domain::reason::Reason;
 use crate::domain::request::{HeaderValue, OutboundRequest};
-use crate::domain::secret::SecretBytes;
-use crate::domain::target::{MASK, secret_segments};
+use crate::domain::target::MASK;
 use crate::egress::guard::Guard;
-
-pub const USER_AGENT: &str = concat!("sealpost/", env!("CARGO_PKG_VERSION"));
+use crate::transform::{Event, Made};
+use url::Url;
 
 /// A job with its request.
 pub struct Built<'d> {
     /// The job, endpoint and secrets.
     pub resolved: Resolved<'d>,
-    /// The request without credentials.
+    /// The request without credentials and secrets.
     pub request: OutboundRequest,
 }
 
 /// Builds the request.
 pub fn build<'d>(Admitted(resolved): Admitted<'d>, guard: &Guard) -> Result<Built<'d>, Halt> {
-    let refuse = |e: FieldError| Halt::DeadLetter(Reason::InvalidRequest, e.to_string());
-    let mut request = request(&resolved).map_err(refuse)?;
+    let made = transformed(&resolved)?;
+    let mut request = request(&resolved, made)?;
     // The final URL, once more: a parameter may have changed what it means.
     let checked =
         guard.check_parsed(&request.url).map_err(|e| FieldError::new("url", e.to_string()));
@@ -45,58 +46,115 @@ pub fn build<'d>(Admitted(resolved): Admitted<'d>, guard: &Guard) -> Result<Buil
     Ok(Built { resolved, request })
 }
 
-fn request(resolved: &Resolved<'_>) -> Result<OutboundRequest, FieldError> {
+fn refuse(error: FieldError) -> Halt {
+    Halt::DeadLetter(Reason::InvalidRequest, error.to_string())
+}
+
+/// The body, made of the job's.
+fn transformed(resolved: &Resolved<'_>) -> Result<Made, Halt> {
+    let (decoded, endpoint) = (resolved.decoded, &resolved.known.endpoint);
+    let event = Event {
+        id: &decoded.state.job_id,
+        event_type: decoded.job.event_type.as_deref(),
+        customer_id: &endpoint.customer_id,
+        endpoint_id: &endpoint.endpoint_id,
+        accepted_at: decoded.state.accepted_at,
+        payload: &decoded.job.payload,
+    };
+    let made = resolved.known.transform.apply(&event);
+    made.map_err(|e| Halt::DeadLetter(Reason::TransformFailed, e.to_string()))
+}
+
+fn request(resolved: &Resolved<'_>, made: Made) -> Result<OutboundRequest, Halt> {
     let (job, endpoint) = (&resolved.decoded.job, &resolved.known.endpoint);
-    let mut url = endpoint.url.fill(&job.path_parameters)?;
-    if !endpoint.query.is_empty() || !job.query.is_empty() {
-        let mut pairs = url.query_pairs_mut();
-        pairs.extend_pairs(&endpoint.query);
-        for (name, value) in &job.query {
-            if endpoint.query.contains_key(name) {
-                return Err(FieldError::new(
-                    format!("query.{name}"),
-                    "the endpoint sets this parameter itself",
-                ));
-            }
-            pairs.append_pair(name, value);
-        }
-    }
-    let mut request = OutboundRequest::new(endpoint.method, url, job.payload.bytes.clone().into());
+    let event = EventData::of(&job.payload);
+    let mut request =
+        OutboundRequest::new(endpoint.method, url(resolved, &event)?, made.bytes.into());
+    request.closes = endpoint.profile.closes_connections();
     let mut set =
         |name: &str, value: &str| request.set_header(name, HeaderValue::Plain(value.to_owned()));
-    let id = resolved.decoded.state.job_id.as_str();
-    set("user-agent", USER_AGENT);
-    set("webhook-id", id);
-    set("idempotency-key", id);
-    if let Some(content_type) = &job.payload.content_type {
-        set("content-type", content_type);
+    let (profile, id) = (endpoint.profile, resolved.decoded.state.job_id.as_str());
+    set("user-agent", profile.user_agent());
+    if profile.sends_ids() {
+        set("webhook-id", id);
+        set("idempotency-key", id);
+    }
+    let has_body = made.content_type.is_some() || !endpoint.body_parameters.is_empty();
+    let content_type = made.content_type.as_deref().or(has_body.then_some("application/json"));
+    if let Some(content_type) = content_type {
+        set("content-type", profile.content_type(content_type));
     }
     if let Some(traceparent) = &job.traceparent {
         set("traceparent", traceparent);
     }
-    for (name, value) in &endpoint.headers {
-        set(&name.to_ascii_lowercase(), value.trim_matches([' ', '\t']));
+    for (name, value) in made
+        .headers
+        .iter()
+        .map(|(n, v)| (n.as_str(), v.as_str()))
+        .chain(profile.fixed_headers().iter().copied())
+    {
+        set(name, value);
+    }
+    for named in &resolved.known.parameters.headers {
+        if let Some(value) = named.text(&event).map_err(untransformed)? {
+            let value = header::check_value(&value);
+            let value = value.map_err(|e| untransformed(named.wrong(e.to_string())))?;
+            set(&named.name, value);
+        }
     }
     for (name, value) in &job.headers {
+        if !profile.lets_be_set(name) {
+            continue;
+        }
         if endpoint.headers.keys().any(|own| own.eq_ignore_ascii_case(name)) {
-            return Err(FieldError::new(
-                format!("headers.{name}"),
-                "the endpoint sets this header itself",
-            ));
+            if profile.endpoint_wins() {
+                continue;
+            }
+            let problem = "the endpoint sets this header itself";
+            return Err(refuse(FieldError::new(format!("headers.{name}"), problem)));
         }
         set(name, value);
     }
     Ok(request)
 }
 
-/// The secrets of the URL's path, as they stand in it.
-pub fn secret_path(resolved: &Resolved<'_>) -> Result<Vec<SecretBytes>, Halt> {
-    let of = |id: &SecretId| {
-        let current = resolved.secrets.get(id).and_then(|values| values.first());
-        let segments = current.ok_or("no value in use").and_then(secret_segments);
-        segments.map_err(|problem| {
-            Halt::DeadLetter(Reason::AuthFailed, format!("url: secret {id}: {problem}"))
-        })
+/// The URL with its path and query, but for secrets.
+fn url(resolved: &Resolved<'_>, event: &EventData<'_>) -> Result<Url, Halt> {
+    let (job, known) = (&resolved.decoded.job, &resolved.known);
+    let (endpoint, parameters) = (&known.endpoint, &known.parameters);
+    let mut url = if parameters.path.is_empty() {
+        endpoint.url.fill(&job.path_parameters).map_err(refuse)?
+    } else if job.path_parameters.is_empty() || endpoint.profile.endpoint_wins() {
+        let texts = parameters.path.iter().map(|named| named.text(event));
+        // None is a secret: the endpoint's check sees to that.
+        let texts: Vec<Option<String>> = texts.collect::<Result<_, _>>().map_err(untransformed)?;
+        let texts: Vec<String> = texts.into_iter().flatten().collect();
+        endpoint.url.fill(&texts).map_err(untransformed)?
+    } else {
+        let problem = "the endpoint fills the wildcards of its URL itself";
+        return Err(refuse(FieldError::new("pathParameters", problem)));
     };
-    resolved.known.endpoint.url.secrets().map(of).collect()
+    if parameters.query.is_empty() && job.query.is_empty() {
+        return Ok(url);
+    }
+    let mut pairs = Vec::new();
+    for named in &parameters.query {
+        if let Some(value) = named.text(event).map_err(untransformed)? {
+            pairs.push((named.name.as_str(), value));
+        }
+    }
+    for (name, value) in &job.query {
+        let is_set = endpoint.query.contains_key(name);
+        if is_set && !endpoint.profile.endpoint_wins() {
+            let problem = "the endpoint sets this parameter itself";
+            return Err(refuse(FieldError::new(format!("query.{name}"), problem)));
+        }
+        if !is_set {
+            pairs.push((name, value.clone()));
+        }
+    }
+    if !pairs.is_empty() {
+        url.query_pairs_mut().extend_pairs(pairs);
+    }
+    Ok(url)
 }

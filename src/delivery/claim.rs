@@ -32,7 +32,7 @@ impl Pipeline {
             || message.hops > 0
             || message.moved_back.is_some()
             || message.receive_count > 1;
-        let careful = !endpoint.retry.retry_ambiguous;
+        let careful = !signed.resolved.known.retry.retry_ambiguous;
         if self.fencing == Fencing::Retries && !seen_before && !careful {
             return Ok(Claimed { signed, token: None });
         }
@@ -47,7 +47,7 @@ impl Pipeline {
             now: self.clock.now(),
             // The call, once more after a refusal with a new secret or token, and what lies between:
             // the claim itself, reading the secret, fetching the tokens, recording the outcome.
-            lease: endpoint.timeout * 2 + LONGEST_RENEWAL * tokens + MARGIN,
+            lease: endpoint.timeout() * 2 + LONGEST_RENEWAL * tokens + MARGIN,
         };
         match self.deliveries.claim(request).await? {
             Claim::Granted { after_lost_claimer: true } if careful => {

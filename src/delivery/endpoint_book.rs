@@ -4,15 +4,18 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::auth::Chain;
+use super::parameters::Parameters;
+use crate::auth::{Chain, Part};
 use crate::cache::{Lifetimes, Passing, SoftCache};
 use crate::domain::endpoint::{Endpoint, Health};
 use crate::domain::field::FieldError;
 use crate::domain::ids::{CustomerId, EndpointId, SecretId};
 use crate::domain::origin::Origin;
+use crate::domain::retry_policy::RetryPolicy;
 use crate::egress::guard::Guard;
 use crate::ports::endpoints::StoredEndpoint;
 use crate::ports::{Endpoints, Error, HealthStore};
+use crate::transform::Transform;
 
 /// An endpoint ready for use.
 pub struct KnownEndpoint {
@@ -22,6 +25,12 @@ pub struct KnownEndpoint {
     pub endpoint: Endpoint,
     /// Its auth steps.
     pub chain: Chain,
+    /// What it puts into every call.
+    pub parameters: Parameters,
+    /// What makes the body.
+    pub transform: Transform,
+    /// When failures are tried again.
+    pub retry: RetryPolicy,
     /// As [`destinations`] gives them.
     pub secrets: Vec<(SecretId, Vec<Origin>)>,
     /// What was learnt of it.
@@ -30,11 +39,24 @@ pub struct KnownEndpoint {
 
 impl KnownEndpoint {
     /// An endpoint with all that follows from its configuration.
-    pub fn new(stored: StoredEndpoint, chain: Chain, health: Health) -> Self {
+    pub fn new(stored: StoredEndpoint, compiled: Compiled, health: Health) -> Self {
         let StoredEndpoint { version, endpoint, .. } = stored;
+        let Compiled { chain, parameters, transform, retry } = compiled;
         let secrets = destinations(&endpoint, &chain);
-        Self { version, endpoint, chain, secrets, health }
+        Self { version, endpoint, chain, parameters, transform, retry, secrets, health }
     }
+}
+
+/// What an endpoint's configuration is made into, once for each version of it.
+pub struct Compiled {
+    /// Its auth steps.
+    pub chain: Chain,
+    /// What it puts into every call.
+    pub parameters: Parameters,
+    /// What makes the body.
+    pub transform: Transform,
+    /// When failures are tried again.
+    pub retry: RetryPolicy,
 }
 
 /// Why an endpoint cannot be used.
@@ -62,24 +84,32 @@ impl Passing for LookupError {
 
 /// Checks everything about an endpoint that can be checked without its secrets: used when it is
 /// registered and again when it is loaded.
-pub fn compile(endpoint: &Endpoint, guard: &Guard) -> Result<Chain, FieldError> {
+pub fn compile(endpoint: &Endpoint, guard: &Guard) -> Result<Compiled, FieldError> {
     let example = endpoint.url.example();
     let url = guard.check_url(&example).map_err(|e| FieldError::new("url", e.to_string()))?;
     if let Err(e) = url.as_str().parse::<http::Uri>() {
         return Err(FieldError::new("url", format!("cannot be sent in a request: {e}")));
     }
-    let taken = endpoint.headers.keys().map(|name| name.to_ascii_lowercase());
-    let chain = Chain::compile(&endpoint.auth, taken)?;
+    let headers = endpoint.headers.keys().map(|name| Part::Header(name.to_ascii_lowercase()));
+    let query = endpoint.query.keys().map(|name| Part::Query(name.clone()));
+    let chain = Chain::compile(&endpoint.auth, headers.chain(query))?;
+    if endpoint.compression.is_some() && chain.sets().any(|part| matches!(part, Part::Body(_))) {
+        let problem =
+            "an auth step puts its signature into the body, which cannot be compressed before";
+        return Err(FieldError::new("compression", problem));
+    }
     for (path, url) in chain.places() {
         guard.check_parsed(url).map_err(|e| FieldError::new(path, e.to_string()))?;
     }
-    Ok(chain)
+    let parameters = Parameters::compile(endpoint)?;
+    let transform = Transform::compile(&endpoint.body)?;
+    Ok(Compiled { chain, parameters, transform, retry: endpoint.retry_policy()? })
 }
 
 /// Every secret that a call needs, each once, with the origins that it goes to.
 pub fn destinations(endpoint: &Endpoint, chain: &Chain) -> Vec<(SecretId, Vec<Origin>)> {
     let mut ids = chain.secrets();
-    ids.extend(endpoint.url.secrets().cloned());
+    ids.extend(endpoint.secrets().cloned());
     ids.sort();
     ids.dedup();
     let with_origins = |id: SecretId| {
@@ -137,8 +167,8 @@ impl EndpointBook {
         endpoint: &EndpointId,
     ) -> Result<KnownEndpoint, LookupError> {
         let stored = self.endpoints.get(customer, endpoint).await?.ok_or(LookupError::Unknown)?;
-        let chain = compile(&stored.endpoint, &self.guard).map_err(LookupError::Invalid)?;
+        let compiled = compile(&stored.endpoint, &self.guard).map_err(LookupError::Invalid)?;
         let health = self.health.get(customer, endpoint, stored.version).await?;
-        Ok(KnownEndpoint::new(stored, chain, health))
+        Ok(KnownEndpoint::new(stored, compiled, health))
     }
 }

@@ -12,7 +12,9 @@ mod claim;
 mod decode;
 mod dry_run;
 mod endpoint_book;
+mod fill;
 mod grants;
+mod parameters;
 pub mod preview;
 mod resolve;
 mod settle;
@@ -37,7 +39,7 @@ use crate::telemetry::Tally;
 use crate::vault::Vault;
 
 use decode::Decoded;
-pub use endpoint_book::{EndpointBook, compile, destinations};
+pub use endpoint_book::{Compiled, EndpointBook, compile, destinations};
 use grants::Learning;
 pub use grants::{Challenges, Egress, Roles, Tokens};
 use sign::Signed;

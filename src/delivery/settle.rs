@@ -1,5 +1,7 @@
 //! Attempted → settled: what was decided is done, durably, and the message leaves the worker.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
 use super::decode::Decoded;
@@ -93,7 +95,7 @@ impl Pipeline {
         why: String,
     ) -> Result<()> {
         let key = &decoded.key;
-        let letter = DeadLetter {
+        let mut letter = DeadLetter {
             id: key.dead_letter_id(),
             message_id: decoded.message.message_id.clone(),
             customer_id: Some(key.customer_id.clone()),
@@ -108,7 +110,12 @@ impl Pipeline {
             history: state.history.clone(),
             job_size: decoded.message.body.len(),
             job_sha256: job_sha256(&decoded.message.body),
+            attributes: BTreeMap::new(),
         };
+        // An endpoint that cannot be read has no profile that could say more.
+        if let Ok(known) = self.endpoints.find(&key.customer_id, &key.endpoint_id, None).await {
+            letter.attributes = known.endpoint.dead_letter_attributes(&letter);
+        }
         self.bury(decoded.message, letter, Some(encode(&state)?)).await
     }
 
@@ -165,6 +172,7 @@ impl Pipeline {
             history: state.map_or_else(Vec::new, |state| state.history),
             job_size: message.body.len(),
             job_sha256: job_sha256(&message.body),
+            attributes: BTreeMap::new(),
         }
     }
 
@@ -194,7 +202,7 @@ impl Pipeline {
 
     /// Keeps what an outcome says about the endpoint itself.
     pub(super) async fn learn(&self, known: &KnownEndpoint, outcome: &AttemptOutcome) {
-        let health = match consequence(outcome) {
+        let health = match consequence(outcome, &known.retry) {
             Consequence::None => return,
             Consequence::Pause(wait) => Health::Paused { until: self.clock.now().plus(wait) },
             Consequence::Disable => {

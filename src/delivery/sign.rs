@@ -1,7 +1,8 @@
 //! Built → signed: every auth step is applied. If one cannot be, nothing is sent.
 
 use super::Halt;
-use super::build::{Built, secret_path};
+use super::build::Built;
+use super::fill::{fill, secret_path};
 use super::grants::Grants;
 use super::resolve::Resolved;
 use bytes::Bytes;
@@ -71,11 +72,11 @@ pub fn apply(
     let call = call_of(resolved, &nonce, now);
     let opens = lacks_challenge(resolved, grants);
     let mut request = if opens { opening(unsigned) } else { unsigned.clone() };
-    // A secret of the URL may have changed since the request was built.
     request.secret_path = secret_path(resolved)?;
     let applied = if opens {
         chain.apply_to_opening(&mut request, &call)
     } else {
+        fill(&mut request, resolved)?;
         chain.apply(&mut request, &call, grants)
     };
     applied.map_err(|e: AuthError| refuse(&e.to_string()))?;

@@ -1,5 +1,7 @@
 //! A job given up: what the index remembers of it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -44,6 +46,9 @@ pub struct DeadLetter {
     pub job_size: usize,
     /// SHA-256 of the job's bytes, in hex.
     pub job_sha256: String,
+    /// What stands beside the message in the dead-letter queue, where the endpoint's profile says so.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, String>,
 }
 
 /// SHA-256 of a job's bytes, in hex.

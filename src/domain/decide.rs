@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 use crate::domain::backoff;
-use crate::domain::outcome::AttemptOutcome;
+use crate::domain::outcome::{AttemptOutcome, Phase};
 use crate::domain::reason::Reason;
 use crate::domain::retry_policy::RetryPolicy;
 use crate::domain::timestamp::Timestamp;
@@ -53,10 +53,18 @@ pub fn decide(
 ) -> Disposition {
     match outcome {
         AttemptOutcome::Answered { status: 200..=299, .. } => return Disposition::Done,
-        AttemptOutcome::Answered { status: 410, .. } => {
+        AttemptOutcome::Answered { status: 410, .. } if policy.gone_disables => {
             return Disposition::DeadLetter(Reason::EndpointGone);
         }
+        AttemptOutcome::Answered { never_again: true, .. } if policy.negative_retry_after_stops => {
+            return Disposition::DeadLetter(Reason::Rejected);
+        }
         AttemptOutcome::Answered { status, .. } if !policy.retries(*status) => {
+            return Disposition::DeadLetter(Reason::Rejected);
+        }
+        AttemptOutcome::Failed { phase: Phase::Dns | Phase::Blocked }
+            if !policy.retry_unresolved =>
+        {
             return Disposition::DeadLetter(Reason::Rejected);
         }
         AttemptOutcome::Failed { phase } if phase.is_ambiguous() && !policy.retry_ambiguous => {
@@ -85,9 +93,11 @@ pub fn too_late(standing: Standing, policy: &RetryPolicy, at: Timestamp) -> Opti
 }
 
 /// What an outcome means for the endpoint and its other deliveries.
-pub fn consequence(outcome: &AttemptOutcome) -> Consequence {
+pub fn consequence(outcome: &AttemptOutcome, policy: &RetryPolicy) -> Consequence {
     match outcome {
-        AttemptOutcome::Answered { status: 410, .. } => Consequence::Disable,
+        AttemptOutcome::Answered { status: 410, .. } if policy.gone_disables => {
+            Consequence::Disable
+        }
         AttemptOutcome::Answered { status: 200..=299, .. } | AttemptOutcome::Failed { .. } => {
             Consequence::None
         }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
 fn answered(status: u16) -> AttemptOutcome {
-    AttemptOutcome::Answered { status, retry_after_ms: None }
+    AttemptOutcome::Answered { status, retry_after_ms: None, never_again: false }
 }
 
 fn failed(phase: Phase) -> AttemptOutcome {
@@ -105,13 +105,15 @@ fn no_retry_is_planned_past_the_age_or_the_expiry() {
 
 #[test]
 fn retry_after_delays_the_retry_and_pauses_the_endpoint() {
-    let outcome = AttemptOutcome::Answered { status: 503, retry_after_ms: Some(60_000) };
+    let outcome =
+        AttemptOutcome::Answered { status: 503, retry_after_ms: Some(60_000), never_again: false };
     let minute = Duration::from_secs(60);
     assert_eq!(first(outcome.clone()), Disposition::RetryAt(NOW.plus(minute)));
-    assert_eq!(consequence(&outcome), Consequence::Pause(minute));
-    let thanks = AttemptOutcome::Answered { status: 200, retry_after_ms: Some(60_000) };
-    assert_eq!(consequence(&thanks), Consequence::None);
-    assert_eq!(consequence(&answered(410)), Consequence::Disable);
+    assert_eq!(consequence(&outcome, &RetryPolicy::default()), Consequence::Pause(minute));
+    let thanks =
+        AttemptOutcome::Answered { status: 200, retry_after_ms: Some(60_000), never_again: false };
+    assert_eq!(consequence(&thanks, &RetryPolicy::default()), Consequence::None);
+    assert_eq!(consequence(&answered(410), &RetryPolicy::default()), Consequence::Disable);
 }
 
 proptest! {
@@ -120,7 +122,7 @@ proptest! {
         status in 300u16..600, attempt in 1u32..20, chance in 0.0f64..1.0, asked in proptest::option::of(0u64..10_000_000)
     ) {
         let policy = RetryPolicy::default();
-        let outcome = AttemptOutcome::Answered { status, retry_after_ms: asked };
+        let outcome = AttemptOutcome::Answered { status, retry_after_ms: asked, never_again: false };
         match decide(&outcome, standing(attempt), &policy, NOW, chance) {
             Disposition::RetryAt(at) => {
                 prop_assert!(at >= NOW && at.since(NOW) <= policy.max_delay);

@@ -152,7 +152,11 @@ mod tests {
                 at: Timestamp::from_millis(i64::MAX),
                 duration_ms: u64::MAX,
                 address: Some("[2001:4860:4860:1111:2222:3333:4444:8888]:65535".into()),
-                outcome: AttemptOutcome::Answered { status: 503, retry_after_ms: Some(u64::MAX) },
+                outcome: AttemptOutcome::Answered {
+                    status: 503,
+                    retry_after_ms: Some(u64::MAX),
+                    never_again: false,
+                },
                 detail: "é".repeat(2000),
             });
         }

@@ -8,10 +8,15 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::domain::body::Body;
+use crate::domain::dead_letter::DeadLetter;
+use crate::domain::eventbridge::{self, RuleTarget};
 use crate::domain::field::FieldError;
-use crate::domain::header;
-use crate::domain::ids::{CustomerId, EndpointId};
-use crate::domain::retry_policy::RetryPolicy;
+use crate::domain::header::{self, InvalidHeader};
+use crate::domain::ids::{CustomerId, EndpointId, SecretId};
+use crate::domain::parameter::Parameter;
+use crate::domain::profile::Profile;
+use crate::domain::retry_policy::{RetryPolicy, RetrySettings};
 use crate::domain::target::UrlTemplate;
 
 /// Longest time one call may take.
@@ -32,25 +37,52 @@ pub struct Endpoint {
     /// The HTTP method.
     #[serde(default)]
     pub method: Method,
-    /// Headers sent on every call. No credentials: those are auth steps.
+    /// Whose ways it is called in, where nothing else is said here.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub profile: Profile,
+    /// The EventBridge rule and API destination that it stands for.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub eventbridge: RuleTarget,
+    /// What fills the wildcards of the URL, if not the job's path parameters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub path_parameters: Vec<Parameter>,
+    /// Headers sent on every call.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub headers: BTreeMap<String, String>,
+    pub headers: BTreeMap<String, Parameter>,
     /// Query parameters sent on every call.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub query: BTreeMap<String, String>,
+    pub query: BTreeMap<String, Parameter>,
+    /// What makes the body; the job's as it came without it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub body: Body,
+    /// Members that are put into the body, a JSON object or a form.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub body_parameters: BTreeMap<String, Parameter>,
+    /// How the body is compressed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compression: Option<Compression>,
     /// How calls are authenticated and signed, applied in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub auth: Vec<AuthStep>,
     /// When failures are tried again.
-    #[serde(default)]
-    pub retry: RetryPolicy,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub retry: RetrySettings,
     /// The time one call may take in all: name resolution, connection, TLS, request and response.
-    #[serde(default = "default_timeout", with = "humantime_serde")]
-    pub timeout: Duration,
+    /// The profile's without one.
+    #[serde(default, with = "humantime_serde", skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Duration>,
 }
 
-fn default_timeout() -> Duration {
-    Duration::from_secs(15)
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// How a body is compressed before it is signed and sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Compression {
+    /// RFC 1952, said in `content-encoding`.
+    Gzip,
 }
 
 /// One auth step: a scheme's name and its plain settings, which name secrets but hold none.
@@ -80,25 +112,97 @@ impl Endpoint {
         Ok(endpoint)
     }
 
+    /// The time that one call may take.
+    pub fn timeout(&self) -> Duration {
+        self.timeout.unwrap_or(self.profile.timeout())
+    }
+
+    /// When failures are tried again.
+    ///
+    /// # Errors
+    /// With the path of the setting that is out of its range.
+    pub fn retry_policy(&self) -> Result<RetryPolicy, FieldError> {
+        self.retry.policy(self.profile.retry()).map_err(|e| e.under("retry"))
+    }
+
+    /// What the profile puts beside a dead letter.
+    pub fn dead_letter_attributes(&self, letter: &DeadLetter) -> BTreeMap<String, String> {
+        match self.profile {
+            Profile::Sealpost => BTreeMap::new(),
+            Profile::EventBridge => eventbridge::attributes(letter, &self.eventbridge),
+        }
+    }
+
+    /// The secrets in the URL and in parameters: all but those of auth steps.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretId> {
+        let named =
+            self.headers.values().chain(self.query.values()).chain(self.body_parameters.values());
+        self.url.secrets().chain(named.filter_map(Parameter::secret))
+    }
+
     fn check(&self) -> Result<(), FieldError> {
         for (name, value) in &self.headers {
-            header::check_plain(name, value)
+            self.check_header(name, value)
                 .map_err(|e| FieldError::new(format!("headers.{name}"), e.to_string()))?;
         }
+        self.check_path_parameters()?;
         if let Some(twice) = duplicate_header(self.headers.keys()) {
             return Err(FieldError::new(
                 format!("headers.{twice}"),
                 "named twice in different case",
             ));
         }
-        if self.timeout.is_zero() || self.timeout > LONGEST_TIMEOUT {
+        if self.compression.is_some() && self.headers.keys().any(|n| is(n, "content-encoding")) {
+            let problem = "compression sets this header: leave one of them out";
+            return Err(FieldError::new("headers.content-encoding", problem));
+        }
+        if self.timeout().is_zero() || self.timeout() > LONGEST_TIMEOUT {
             return Err(FieldError::new("timeout", "expected more than 0 and at most 15m"));
         }
         if self.auth.len() > MAX_AUTH_STEPS {
             return Err(FieldError::new("auth", format!("more than {MAX_AUTH_STEPS} steps")));
         }
-        self.retry.check().map_err(|e| e.under("retry"))
+        self.retry_policy().map(drop)
     }
+
+    fn check_header(&self, name: &str, value: &Parameter) -> Result<(), InvalidHeader> {
+        match value {
+            Parameter::Plain(text) => {
+                header::check_plain(name, text)?;
+            }
+            Parameter::Secret { prefix, .. } => {
+                header::check_not_reserved(&header::check_name(name)?)?;
+                header::check_value(prefix)?;
+            }
+            Parameter::Event(_) => {
+                header::check_plain(name, "")?;
+            }
+        }
+        if !self.profile.lets_be_set(&name.to_ascii_lowercase()) {
+            return Err(InvalidHeader::Reserved("the profile sets it"));
+        }
+        Ok(())
+    }
+
+    fn check_path_parameters(&self) -> Result<(), FieldError> {
+        let (wanted, given) = (self.url.wildcards(), self.path_parameters.len());
+        if given != 0 && given != wanted {
+            let problem = format!("{given} for the {wanted} wildcard(s) of the URL");
+            return Err(FieldError::new("pathParameters", problem));
+        }
+        let secret = self.path_parameters.iter().position(|value| value.secret().is_some());
+        match secret {
+            Some(index) => {
+                let problem = "a secret in the path is named in the URL itself, as {secret:ID}";
+                Err(FieldError::new(format!("pathParameters[{index}]"), problem))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn is(name: &str, lower: &str) -> bool {
+    name.eq_ignore_ascii_case(lower)
 }
 
 /// The first name that differs from an earlier one in case only.
@@ -214,7 +318,7 @@ mod tests {
     fn an_endpoint_needs_no_more_than_ids_and_a_url() {
         let endpoint = parse("").unwrap();
         assert_eq!(endpoint.method, Method::Post);
-        assert_eq!(endpoint.timeout, Duration::from_secs(15));
+        assert_eq!(endpoint.timeout(), Duration::from_secs(15));
     }
 
     #[test]

@@ -22,6 +22,9 @@ pub enum AttemptOutcome {
         /// The wait that `Retry-After` asked for, capped, in milliseconds.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_after_ms: Option<u64>,
+        /// Whether `Retry-After` was negative.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        never_again: bool,
     },
     /// No status line came back.
     Failed {

@@ -56,11 +56,11 @@ reasons! {
     EndpointDeauthorized = "endpoint_deauthorized", "correct the client's credentials or the auth step, then replay";
     /// No access token could be had for as long as the job may wait.
     TokenUnavailable = "token_unavailable", "see whether the token URL answers as RFC 6749 asks, then replay";
-    /// The body cannot be made of this job's data as the endpoint says.
+    /// The body or a parameter cannot be made of the job.
     TransformFailed = "transform_failed", "correct the endpoint's body settings or the job's data as the message says, then replay";
     /// The request cannot be built from this job and endpoint.
     InvalidRequest = "invalid_request", "correct the job or the endpoint as the message says, then replay";
-    /// The endpoint's status is not among those tried again.
+    /// The endpoint's status, or its failure, is not among those tried again.
     Rejected = "rejected", "see the status in the history; mend the endpoint, then replay";
     /// The endpoint answered 410 Gone and was disabled.
     EndpointGone = "endpoint_gone", "the receiver is gone: register its new URL, then replay";

@@ -26,6 +26,12 @@ pub struct OutboundRequest {
     pub headers: Vec<Header>,
     /// The body. What is signed is what is sent.
     pub body: Bytes,
+    /// The body before it was compressed, if it is.
+    pub plain_body: Option<Bytes>,
+    /// Values in the body that are secret, in JSON.
+    pub secret_body: Vec<SecretBytes>,
+    /// Whether the connection serves no other call.
+    pub closes: bool,
     /// The certificate that is shown to the server; connections with one serve no other identity.
     pub identity: Option<Arc<ClientIdentity>>,
 }
@@ -68,6 +74,9 @@ impl OutboundRequest {
             secret_query: Vec::new(),
             headers: Vec::new(),
             body,
+            plain_body: None,
+            secret_body: Vec::new(),
+            closes: false,
             identity: None,
         }
     }

@@ -4,6 +4,14 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use crate::domain::timestamp::Timestamp;
 
+/// Whether a `Retry-After` value is a negative number of seconds.
+pub fn is_negative(value: &str) -> bool {
+    let digits = value.trim_matches([' ', '\t']).strip_prefix('-');
+    digits.is_some_and(|digits| {
+        digits.bytes().all(|b| b.is_ascii_digit()) && digits.bytes().any(|b| b != b'0')
+    })
+}
+
 /// The wait that a `Retry-After` value asks for, at most `cap`; `None` if the value is neither a
 /// number of seconds nor an HTTP date and must be ignored. A date in the past asks for no wait.
 pub fn parse(value: &str, now: Timestamp, cap: Duration) -> Option<Duration> {

@@ -245,5 +245,8 @@ fn to_http(request: &OutboundRequest) -> Result<http::Request<Full<Bytes>>> {
         value.set_sensitive(matches!(header.value, HeaderValue::Secret(_)));
         builder = builder.header(&header.name, value);
     }
+    if request.closes {
+        builder = builder.header(http::header::CONNECTION, "close");
+    }
     builder.body(Full::new(request.body.clone())).map_err(failed)
 }

@@ -31,12 +31,12 @@ pub fn merge(
     body: &[u8],
     parameters: &[(&str, &[u8])],
 ) -> Result<Vec<u8>, TransformError> {
-    let wrong = |problem: &'static str| TransformError::new("body.parameters", problem.into());
+    let wrong = |problem: &'static str| TransformError::new("bodyParameters", problem.into());
     let body = std::str::from_utf8(body).map_err(|_| wrong("the body is not UTF-8"))?;
     let mut values = Vec::with_capacity(parameters.len());
     for (name, value) in parameters {
         let named = |problem: &'static str| {
-            TransformError::new(format!("body.parameters.{name:.64}"), problem.into())
+            TransformError::new(format!("bodyParameters.{name:.64}"), problem.into())
         };
         let text = std::str::from_utf8(value).map_err(|_| named("not UTF-8"))?;
         let value = Json::parse(text).map_err(|_| named("not a JSON value"))?;
@@ -69,14 +69,14 @@ fn json(body: &str, parameters: &[Parameter<'_>]) -> Result<Vec<u8>, TransformEr
         }
         output.push("}")
     })();
-    written.map_err(|problem| TransformError::new("body.parameters", problem))?;
+    written.map_err(|problem| TransformError::new("bodyParameters", problem))?;
     Ok(output.into_text().into_bytes())
 }
 
 /// The members of an object, values as they are written.
 fn members(body: &str) -> Result<Vec<(Cow<'_, str>, &str)>, TransformError> {
     let problem = "the body is no JSON object, so that no member can be put into it";
-    let wrong = |_| TransformError::new("body.parameters", problem.into());
+    let wrong = |_| TransformError::new("bodyParameters", problem.into());
     serde_json::from_str::<Members<'_>>(body).map(|members| members.0).map_err(wrong)
 }
 
@@ -121,7 +121,7 @@ fn form(body: &str, parameters: &[Parameter<'_>]) -> Result<Vec<u8>, TransformEr
         .collect();
     for (name, _, value) in parameters {
         let written = field(name, value).map_err(|problem| {
-            TransformError::new(format!("body.parameters.{name:.64}"), problem)
+            TransformError::new(format!("bodyParameters.{name:.64}"), problem)
         })?;
         let is_same = |own: &Option<String>| own.as_deref() == Some(*name);
         let place = fields.iter().position(|(own, _)| is_same(own)).unwrap_or(fields.len());
@@ -188,7 +188,7 @@ mod tests {
         assert!(
             merged(BodyKind::Form, "", &[("a", "[1]")])
                 .unwrap_err()
-                .starts_with("body.parameters.a: ")
+                .starts_with("bodyParameters.a: ")
         );
     }
 
@@ -196,9 +196,9 @@ mod tests {
     fn a_body_that_is_no_object_is_refused_without_showing_a_value() {
         for body in ["[1]", "\"text\"", "7", "not json", "{\"a\":1} x"] {
             let problem = merged(BodyKind::Json, body, &[("a", "\"secret\"")]).unwrap_err();
-            assert!(problem.starts_with("body.parameters: ") && !problem.contains("secret"));
+            assert!(problem.starts_with("bodyParameters: ") && !problem.contains("secret"));
         }
         let problem = merged(BodyKind::Json, "{}", &[("a", "secret")]).unwrap_err();
-        assert_eq!(problem, "body.parameters.a: not a JSON value");
+        assert_eq!(problem, "bodyParameters.a: not a JSON value");
     }
 }

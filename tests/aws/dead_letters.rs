@@ -26,6 +26,7 @@ fn letter(number: i64) -> DeadLetter {
         history: Vec::new(),
         job_size: 1,
         job_sha256: String::new(),
+        attributes: Default::default(),
     }
 }
 

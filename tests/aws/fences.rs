@@ -51,7 +51,8 @@ async fn a_claim_whose_answer_was_lost_is_granted_and_an_outcome_is_recorded() {
     emulated.emulator.lose_answer("UpdateItem");
     let granted = deliveries.claim(asked.clone()).await.unwrap();
     assert_eq!(granted, Claim::Granted { after_lost_claimer: true }, "what was before is unknown");
-    let outcome = AttemptOutcome::Answered { status: 200, retry_after_ms: None };
+    let outcome =
+        AttemptOutcome::Answered { status: 200, retry_after_ms: None, never_again: false };
     let (address, detail) = (None, String::new());
     let attempt = Attempt { number: 1, at: NOW, duration_ms: 1, address, outcome, detail };
     let record = AttemptRecord { attempt, disposition: Disposition::Done };

@@ -45,7 +45,8 @@ async fn claim(backend: &Backend, attempt: u32, token: &str) -> Claim {
 
 fn record(backend: &Backend, number: u32) -> AttemptRecord {
     let now = backend.app.clock.now();
-    let outcome = AttemptOutcome::Answered { status: 503, retry_after_ms: None };
+    let outcome =
+        AttemptOutcome::Answered { status: 503, retry_after_ms: None, never_again: false };
     let attempt =
         Attempt { number, at: now, duration_ms: 1, address: None, outcome, detail: String::new() };
     AttemptRecord { attempt, disposition: Disposition::RetryAt(now) }
@@ -111,6 +112,7 @@ fn letter(backend: &Backend, id: &str, customer: &str, reason: Reason) -> DeadLe
         history: Vec::new(),
         job_size: 1,
         job_sha256: String::new(),
+        attributes: Default::default(),
     }
 }
 

@@ -36,6 +36,8 @@ async fn secrets_stay_out_of_logs_errors_dead_letters_and_the_database() {
     let signing = format!("whsec_{}", BASE64_STANDARD.encode(b"canary-signing-key-32-bytes-long"));
     let (password, key) = ("canary/+\"pass~word", "canary-api-key-73f1");
     let (path, client, token) = ("canary/path/x9Zq", "canary-client-5b2c", "canary-token-0e41");
+    let (header, query, member) =
+        ("canary-header-81d0", "canary-query-2f6a", "canary\"member-c93e");
     let secrets = [
         "canary-signing-key-32-bytes-long",
         signing.trim_start_matches("whsec_"),
@@ -44,11 +46,16 @@ async fn secrets_stay_out_of_logs_errors_dead_letters_and_the_database() {
         path,
         client,
         token,
+        header,
+        query,
+        member,
     ];
     // A hostile endpoint, and token server: it sends back all it was sent.
     let (origin, mut calls) = listen(move |call| match call.target.as_str() {
         "/token" => (200, json!({"access_token": token, "echo": call.headers}).to_string()),
-        _ => (500, format!("{:?} {}", call.headers, call.target)),
+        target => {
+            (500, format!("{:?} {target} {}", call.headers, String::from_utf8_lossy(&call.body)))
+        }
     })
     .await;
     let program = Program::new();
@@ -58,11 +65,16 @@ async fn secrets_stay_out_of_logs_errors_dead_letters_and_the_database() {
         ("key", key),
         ("path", path),
         ("client", client),
+        ("header", header),
+        ("query", query),
+        ("member", member),
     ] {
         program.ok(&["secret", "put", "c", id, "--origin", &origin], value);
     }
     let endpoint = json!({
         "customerId": "c", "endpointId": "e", "url": format!("{origin}/in/{{secret:path}}"), "retry": {"maxAttempts": 2, "baseDelay": "10ms"},
+        "headers": {"x-extra": {"secret": "header", "prefix": "Extra "}}, "query": {"k": {"secret": "query"}},
+        "bodyParameters": {"member": {"secret": "member"}},
         "auth": [{"scheme": "standard_webhooks", "secret": "signing"},
                  {"scheme": "basic", "username": "u", "secret": "password"},
                  {"scheme": "api_key", "in": "header", "name": "x-key", "secret": "key"},
@@ -72,7 +84,7 @@ async fn secrets_stay_out_of_logs_errors_dead_letters_and_the_database() {
     program.ok(&["endpoint", "put", "-"], &endpoint.to_string());
     program.ok(
         &["enqueue", "-"],
-        &json!({"customerId": "c", "endpointId": "e", "data": 1}).to_string(),
+        &json!({"customerId": "c", "endpointId": "e", "data": {"a": 1}}).to_string(),
     );
 
     let mut worker = tokio::process::Command::from({
@@ -109,17 +121,21 @@ async fn secrets_stay_out_of_logs_errors_dead_letters_and_the_database() {
     assert_eq!(calls.recv().await.unwrap().target, "/token");
     let call = calls.recv().await.unwrap();
     assert_eq!((call.header("x-key"), call.header("x-token")), (key, token));
-    assert_eq!(call.target, format!("/in/{path}"));
+    assert_eq!(call.target, format!("/in/{path}?k={query}"));
     for (name, value) in &call.headers {
         let own: &[&str] = match name.as_str() {
             "x-key" => &[key],
             "x-token" => &[token],
             "authorization" => &[password],
+            "x-extra" => &[header],
             _ => &[],
         };
         let others: Vec<&str> = secrets.iter().copied().filter(|s| !own.contains(s)).collect();
         assert_silent(name, value.as_bytes(), &others);
     }
-    assert_silent("the body", &call.body, &secrets);
+    let body: serde_json::Value = serde_json::from_slice(&call.body).unwrap();
+    assert_eq!(body, json!({"a": 1, "member": member}));
+    let others: Vec<&str> = secrets.iter().copied().filter(|s| *s != member).collect();
+    assert_silent("the body", &call.body, &others);
     assert_eq!(call.method, "POST");
 }

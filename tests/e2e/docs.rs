@@ -95,7 +95,7 @@ fn links_between_documents_lead_somewhere() {
             let target = rest.split(')').next().unwrap();
             if let Some(heading) = target.strip_prefix('#') {
                 let lower = document(name).to_lowercase().replace(' ', "-");
-                assert!(lower.contains(&format!("\n##-{heading}\n")), "{name}: {target}");
+                assert!(lower.contains(&format!("#-{heading}\n")), "{name}: {target}");
             } else if !target.starts_with("http") {
                 assert!(folder.parent().unwrap().join(target).exists(), "{name}: {target}");
             }

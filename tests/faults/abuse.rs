@@ -174,7 +174,9 @@ async fn hostile(behaviour: &Value, authority: &Authority) -> Option<Hostile> {
 /// Whether the policy that endpoints have by default calls it delivered.
 fn is_delivered(expected: &Expected) -> bool {
     let outcome = match *expected {
-        Status(status) => AttemptOutcome::Answered { status, retry_after_ms: None },
+        Status(status) => {
+            AttemptOutcome::Answered { status, retry_after_ms: None, never_again: false }
+        }
         Failed(phase) => AttemptOutcome::Failed { phase },
     };
     let now = Timestamp::from_millis(1_000_000);

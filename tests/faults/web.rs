@@ -9,8 +9,8 @@ use tokio::net::TcpListener;
 pub struct Web {
     /// Scheme, host and port.
     pub origin: String,
-    /// The requests so far, head and body.
-    pub requests: Arc<Mutex<Vec<String>>>,
+    /// The requests so far, head and body, byte for byte.
+    pub requests: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
 impl Web {
@@ -24,13 +24,11 @@ impl Web {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let (answer, seen) = (Arc::clone(&answer), Arc::clone(&seen));
                 tokio::spawn(async move {
-                    let mut text = String::new();
-                    let mut buffer = vec![0; 64 * 1024];
-                    while let Ok(read @ 1..) = stream.read(&mut buffer).await {
-                        text.push_str(&String::from_utf8_lossy(&buffer[..read]));
-                        let Some(request) = whole(&mut text) else { continue };
+                    let mut read = Vec::new();
+                    while let Ok(1..) = stream.read_buf(&mut read).await {
+                        let Some(request) = whole(&mut read) else { continue };
                         seen.lock().unwrap().push(request.clone());
-                        let (head, body) = answer(&request);
+                        let (head, body) = answer(&String::from_utf8_lossy(&request));
                         let length = body.len();
                         let reply =
                             format!("HTTP/1.1 {head}\r\ncontent-length: {length}\r\n\r\n{body}");
@@ -48,23 +46,18 @@ impl Web {
         self.requests.lock().unwrap().len()
     }
 
+    /// The requests so far as text.
     pub fn all(&self) -> Vec<String> {
-        self.requests.lock().unwrap().clone()
+        let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
+        self.requests.lock().unwrap().iter().map(text).collect()
     }
 }
 
-/// Takes a whole request off the text.
-fn whole(text: &mut String) -> Option<String> {
-    let (head, body) = text.split_once("\r\n\r\n")?;
-    let length = head
-        .lines()
-        .find_map(|line| line.strip_prefix("content-length: "))
-        .map_or(0, |length| length.parse().unwrap());
-    let end = head.len() + 4 + length;
-    if body.len() < length {
-        return None;
-    }
-    let request = text[..end].to_owned();
-    text.drain(..end);
-    Some(request)
+/// Takes a whole request off what was read.
+fn whole(read: &mut Vec<u8>) -> Option<Vec<u8>> {
+    let end = read.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
+    let head = String::from_utf8_lossy(&read[..end]).into_owned();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let end = end + length.map_or(0, |length| length.parse().unwrap());
+    (read.len() >= end).then(|| read.drain(..end).collect())
 }

@@ -21,5 +21,6 @@ pub fn letter(id: &str, message: &Received) -> DeadLetter {
         history: Vec::new(),
         job_size: message.body.len(),
         job_sha256: job_sha256(&message.body),
+        attributes: Default::default(),
     }
 }

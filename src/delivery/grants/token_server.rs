@@ -11,10 +11,10 @@ use url::Url;
 
 use crate::auth::oauth2_client_credentials::{Token, TokenFailure, TokenRequest, read};
 use crate::auth::{AuthError, Call};
-use crate::delivery::build::USER_AGENT;
 use crate::delivery::withhold::withhold_secrets;
 use crate::domain::ids::CustomerId;
 use crate::domain::origin::Origin;
+use crate::domain::profile::Profile;
 use crate::domain::request::{HeaderValue, OutboundRequest};
 use crate::domain::retry_after;
 use crate::domain::secret::SecretBytes;
@@ -66,7 +66,10 @@ impl TokenServers {
         egress: Egress<'_>,
     ) -> Result<Token, Answer> {
         let mut request = token_request.build(call).map_err(Answer::Invalid)?;
-        request.set_header("user-agent", HeaderValue::Plain(USER_AGENT.to_owned()));
+        request.set_header(
+            "user-agent",
+            HeaderValue::Plain(Profile::Sealpost.user_agent().to_owned()),
+        );
         let budget = self.budget(call.customer_id, token_request.token_url()).await;
         let Ok(Ok(_permit)) = timeout(PATIENCE, budget.acquire()).await else {
             return Err(Answer::Busy);

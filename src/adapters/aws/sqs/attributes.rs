@@ -12,6 +12,7 @@ use bytes::Bytes;
 
 use super::envelope::{Envelope, Inner};
 use crate::domain::dead_letter::DeadLetter;
+use crate::domain::eventbridge;
 
 /// The attribute that holds everything of ours.
 pub const OURS: &str = "sealpost";
@@ -56,6 +57,10 @@ pub fn open(attributes: HashMap<String, MessageAttributeValue>) -> Opened {
         opened.envelope = Some(Ok(Envelope { dead_letter_id: Some(id), ..Envelope::default() }));
     }
     if let Some(Ok(envelope)) = &mut opened.envelope {
+        if envelope.dead_letter_id.is_some() {
+            // Ours: the producer's own of these names are inside.
+            opened.producer.retain(|name, _| !eventbridge::NAMES.contains(&name.as_str()));
+        }
         let inner = std::mem::take(&mut envelope.attributes);
         opened.producer.extend(inner.into_iter().filter_map(|(name, i)| Some((name, i.open()?))));
     }
@@ -118,6 +123,7 @@ pub fn close_dead_letter(
 ) -> Result<Closed, NoRoom> {
     let mut filters = vec![(DEAD_LETTER_ID, letter.id.as_str()), (REASON, letter.reason.code())];
     filters.extend(letter.customer_id.as_ref().map(|id| (CUSTOMER_ID, id.as_str())));
+    filters.extend(letter.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     let whole = Envelope { dead_letter_id: Some(letter.id.clone()), ..envelope };
     let bare = Envelope { state: None, ..whole.clone() };
     let id_alone = Envelope { dead_letter_id: whole.dead_letter_id.clone(), ..Envelope::default() };
@@ -160,9 +166,12 @@ fn assemble(
     let own = envelope.json();
     let is_needed = own != "{}" || !filters.is_empty();
     let places = MOST - filters.len() - usize::from(is_needed);
+    // A dead letter may have attributes of ours in the place of the producer's.
+    let is_taken = |name: &str| !filters.is_empty() && eventbridge::NAMES.contains(&name);
     let mut by_size: Vec<_> = producer.iter().collect();
-    by_size.sort_by_key(|(name, value)| (size_of(name, value), *name));
-    let (inside, beside) = by_size.split_at(producer.len().saturating_sub(places));
+    by_size.sort_by_key(|(name, value)| (!is_taken(name), size_of(name, value), *name));
+    let taken = by_size.iter().filter(|(name, _)| is_taken(name)).count();
+    let (inside, beside) = by_size.split_at(producer.len().saturating_sub(places).max(taken));
     let inside = inside.iter().map(|(name, value)| ((*name).clone(), Inner::of(value)));
     envelope.attributes = inside.collect();
     let mut closed = Closed::default();

@@ -21,7 +21,7 @@ fn state(attempts: u32) -> DeliveryState {
         at,
         duration_ms: 5,
         address: None,
-        outcome: AttemptOutcome::Answered { status: 503, retry_after_ms: None },
+        outcome: AttemptOutcome::Answered { status: 503, retry_after_ms: None, never_again: false },
         detail: "z".repeat(300),
     };
     let first = DeliveryState::first("evt_1".parse().unwrap(), at);
@@ -54,6 +54,7 @@ fn letter() -> DeadLetter {
         history: Vec::new(),
         job_size: 0,
         job_sha256: job_sha256(b""),
+        attributes: BTreeMap::new(),
     }
 }
 
