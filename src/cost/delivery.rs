@@ -91,7 +91,7 @@ fn sqs_calls(usage: &Usage) -> (u128, String) {
         1_000.. => (20, "0.20 to receive and delete it, as measured at 1,000 a second"),
         200.. => (31, "0.31 to receive and delete it, as measured at 200 a second"),
         50.. => (150, "1.5 to receive and delete it, as measured at 50 a second"),
-        0.. => (200, "2 to receive and delete it, as nothing is batched below 50 a second"),
+        0.. => (200, "2 to receive and delete it, unbatched as below 50 a second"),
     };
     let deliveries = u128::from(usage.deliveries);
     let calls = deliveries
