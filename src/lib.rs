@@ -9,6 +9,7 @@ pub mod auth;
 pub mod cache;
 pub mod cli;
 pub mod config;
+pub mod cost;
 pub mod delivery;
 pub mod domain;
 pub mod egress;

@@ -2,6 +2,7 @@
 
 mod auth;
 mod captured;
+mod cost;
 mod demo;
 mod dlq;
 mod egress;
@@ -91,6 +92,8 @@ enum Verb {
     /// Ask the egress guard
     #[command(subcommand)]
     Egress(egress::Egress),
+    /// Compare what it costs a month, each way
+    Cost(cost::Cost),
     /// Print the JSON Schema of a job
     Schema(schema::Schema),
     /// Make the tables of the AWS form
@@ -141,6 +144,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Auth(verb) => auth::run(&global, &verb),
         Verb::Verify(verb) => verify::run(&global, &verb).await,
         Verb::Egress(verb) => egress::run(&global, &verb).await,
+        Verb::Cost(verb) => cost::run(&global, &verb),
         Verb::Schema(verb) => schema::run(&global, &verb),
         #[cfg(feature = "aws")]
         Verb::Tables(verb) => tables::run(&global, &verb).await,

@@ -57,6 +57,28 @@ fn the_commands_of_the_readme_and_of_operations_work_as_written() {
     assert!(printed.contains("replayed 0") && printed.contains("\"version\":1"), "{printed}");
 }
 
+/// The table of docs/COST.md holds what the command prints.
+#[test]
+fn the_commands_of_cost_work_as_written_and_give_its_table() {
+    let cost = document("docs/COST.md");
+    let printed = run(&Program::new(), &commands(&cost));
+    // The first command is the one of the table.
+    let (first, _) = printed.split_once("Not in any bill").unwrap();
+    let (_, comparison) = first.rsplit_once(" a month ").unwrap();
+    let table = cost.split("| a month |").nth(1).unwrap().split("\n\n").next().unwrap();
+    let rows: Vec<Vec<&str>> =
+        table.lines().skip(2).map(|row| row.trim_matches('|').split(" | ").collect()).collect();
+    assert_eq!(rows.len(), 7, "{table}");
+    for row in rows {
+        let [name, article, today] = row[..] else { panic!("{row:?}") };
+        let shown = comparison.lines().find(|line| line.trim_start().starts_with(name.trim()));
+        let shown = shown.unwrap_or_else(|| panic!("{name} is not in {comparison}"));
+        let cells: Vec<&str> =
+            shown.trim().split("  ").map(str::trim).filter(|c| !c.is_empty()).collect();
+        assert_eq!(cells, [name.trim(), article.trim(), today.trim()]);
+    }
+}
+
 #[test]
 fn the_reference_lists_every_reason_and_every_setting() {
     let reference = document("docs/REFERENCE.md");
@@ -89,6 +111,7 @@ fn links_between_documents_lead_somewhere() {
         "docs/REFERENCE.md",
         "docs/ARCHITECTURE.md",
         "docs/OPERATIONS.md",
+        "docs/COST.md",
     ] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
         for rest in document(name).split("](").skip(1) {

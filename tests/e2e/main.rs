@@ -8,6 +8,7 @@ mod cloud;
 mod commands;
 #[cfg(feature = "aws")]
 mod commands_on_aws;
+mod cost;
 mod crash;
 #[cfg(feature = "aws")]
 mod crash_on_aws;
