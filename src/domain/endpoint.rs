@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::domain::event_type::EventTypePattern;
 use crate::domain::field::FieldError;
 use crate::domain::header;
 use crate::domain::ids::{CustomerId, EndpointId};
@@ -27,6 +28,12 @@ pub struct Endpoint {
     pub customer_id: CustomerId,
     /// Its name, unique for the customer.
     pub endpoint_id: EndpointId,
+    /// Whether deliveries are made.
+    #[serde(default = "enabled", skip_serializing_if = "is_enabled")]
+    pub enabled: bool,
+    /// The types of events that it wants of jobs that name no endpoint; all by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_types: Option<Vec<EventTypePattern>>,
     /// The URL, with `*` for each path parameter of the job.
     pub url: UrlTemplate,
     /// The HTTP method.
@@ -47,6 +54,14 @@ pub struct Endpoint {
     /// The time one call may take in all: name resolution, connection, TLS, request and response.
     #[serde(default = "default_timeout", with = "humantime_serde")]
     pub timeout: Duration,
+}
+
+fn enabled() -> bool {
+    true
+}
+
+fn is_enabled(enabled: &bool) -> bool {
+    *enabled
 }
 
 fn default_timeout() -> Duration {
@@ -80,7 +95,17 @@ impl Endpoint {
         Ok(endpoint)
     }
 
+    /// Whether a job of this type that names no endpoint goes here.
+    pub fn wants(&self, event_type: Option<&str>) -> bool {
+        let filter = self.event_types.as_ref();
+        filter.is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(event_type)))
+    }
+
     fn check(&self) -> Result<(), FieldError> {
+        if self.event_types.as_ref().is_some_and(Vec::is_empty) {
+            let problem = "expected at least one pattern; leave it out for all types";
+            return Err(FieldError::new("eventTypes", problem));
+        }
         for (name, value) in &self.headers {
             header::check_plain(name, value)
                 .map_err(|e| FieldError::new(format!("headers.{name}"), e.to_string()))?;
@@ -229,6 +254,8 @@ mod tests {
         assert_eq!(path_of(r#""retry":{"maxAttempts":0}"#), "retry.maxAttempts");
         assert_eq!(path_of(r#""retry":{"retryOn":["oops"]}"#), "retry.retryOn[0]");
         assert_eq!(path_of(r#""retires":{}"#), "retires");
+        assert_eq!(path_of(r#""eventTypes":[]"#), "eventTypes");
+        assert_eq!(path_of(r#""eventTypes":["a","*.b"]"#), "eventTypes[1]");
     }
 
     #[test]
