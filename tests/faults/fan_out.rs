@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sealpost::delivery::preview::PreviewError;
 use sealpost::domain::endpoint::Health;
+use sealpost::domain::fan_out::MAX_FAN_OUT;
 use sealpost::domain::reason::Reason;
 use sealpost::ports::Clock;
 use sealpost::ports::queue::{NewMessage, Redrive};
@@ -183,4 +184,19 @@ async fn an_event_of_others_is_delivered_as_it_came() {
     assert!(requests[0].ends_with(&everywhere), "{}", requests[0]);
     assert!(requests[0].contains("webhook-id: 6a7e8feb-b491-4cf7-a9f1-bf3703467718/orders\r\n"));
     assert_eq!(bench.dead_letters().await[0].reason, Reason::UnknownEndpoint);
+}
+
+#[tokio::test]
+async fn a_job_that_too_many_endpoints_want_is_given_up_whole() {
+    let (bench, web) = (Bench::open(loopback()).await, ok().await);
+    let ids: Vec<String> = (0..=MAX_FAN_OUT).map(|n| format!("e{n}")).collect();
+    futures_util::future::join_all(ids.iter().map(|id| endpoint(&bench, &web, id, json!({}))))
+        .await;
+    send(&bench, PARENT).await;
+    drain(&bench).await;
+    let letters = bench.dead_letters().await;
+    assert_eq!((letters.len(), letters[0].reason, web.count()), (1, Reason::FanOutTooLarge, 0));
+    assert_eq!(letters[0].endpoint_id, None);
+    assert_eq!(letters[0].job_id.as_ref().unwrap().as_str(), "evt-1");
+    assert!(letters[0].message.starts_with("2501 endpoints"), "{}", letters[0].message);
 }
