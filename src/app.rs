@@ -280,6 +280,7 @@ impl App {
             chance: Arc::clone(&self.chance),
             fencing: self.config.worker.fence,
             max_receives: self.config.worker.max_receives,
+            envelopes: self.config.envelopes.clone(),
             tally: Arc::clone(&self.tally),
         })
     }

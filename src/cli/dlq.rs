@@ -9,7 +9,6 @@ use serde_json::json;
 use super::{Global, output};
 use crate::app::App;
 use crate::domain::dead_letter::{DeadLetter, DeadLetterFilter};
-use crate::domain::delivery::DeliveryState;
 use crate::domain::ids::{CustomerId, EndpointId};
 use crate::domain::reason::Reason;
 use crate::ports::queue::{Redrive, Sought};
@@ -154,12 +153,8 @@ pub async fn replay(app: &App, letters: Vec<DeadLetter>) -> anyhow::Result<Done>
         let redrives: Result<Vec<Redrive>, serde_json::Error> = page
             .iter()
             .map(|letter| {
-                let state = letter.job_id.clone().map(|id| DeliveryState {
-                    round: letter.round,
-                    ..DeliveryState::first(id, letter.accepted_at)
-                });
-                let state =
-                    state.map(|state| serde_json::to_vec(&state.next_round(now))).transpose()?;
+                let state = letter.replayed(now);
+                let state = state.map(|state| serde_json::to_vec(&state)).transpose()?;
                 Ok(Redrive { dead_letter_id: letter.id.clone(), state: state.map(Into::into) })
             })
             .collect();

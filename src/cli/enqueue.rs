@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::{Global, input, output};
-use crate::domain::job::Job;
+use crate::domain::envelope::{self, Pointers};
 use crate::ports::queue::NewMessage;
 
 /// Jobs sent at once: one commit for all.
@@ -27,7 +27,7 @@ pub struct Enqueue {
 }
 
 pub async fn run(global: &Global, verb: &Enqueue) -> anyhow::Result<ExitCode> {
-    let jobs = read_jobs(&verb.file)?;
+    let jobs = read_jobs(&verb.file, &global.load_config()?.envelopes)?;
     let app = global.open().await?;
     let bar = if std::io::stderr().is_terminal() {
         ProgressBar::new(jobs.len() as u64)
@@ -60,7 +60,7 @@ pub async fn run(global: &Global, verb: &Enqueue) -> anyhow::Result<ExitCode> {
 }
 
 /// The jobs of a file. A file that is one JSON value, over however many lines, is one job.
-fn read_jobs(path: &Path) -> anyhow::Result<Vec<Vec<u8>>> {
+fn read_jobs(path: &Path, envelopes: &Pointers) -> anyhow::Result<Vec<Vec<u8>>> {
     let mut bytes = Vec::new();
     input::open(path)?.read_to_end(&mut bytes).with_context(|| path.display().to_string())?;
     if bytes.trim_ascii().is_empty() {
@@ -77,20 +77,20 @@ fn read_jobs(path: &Path) -> anyhow::Result<Vec<Vec<u8>>> {
         .is_some_and(|(_, line)| serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok());
     if lines.len() == 1 || !first_is_whole {
         let job = bytes.trim_ascii();
-        check(job).with_context(|| path.display().to_string())?;
+        check(job, envelopes).with_context(|| path.display().to_string())?;
         return Ok(vec![job.to_vec()]);
     }
     lines
         .into_iter()
         .map(|(number, line)| {
-            check(line).with_context(|| format!("{} line {number}", path.display()))?;
+            check(line, envelopes).with_context(|| format!("{} line {number}", path.display()))?;
             Ok(line.to_vec())
         })
         .collect()
 }
 
-fn check(job: &[u8]) -> anyhow::Result<()> {
-    match Job::decode(job) {
+fn check(job: &[u8], envelopes: &Pointers) -> anyhow::Result<()> {
+    match envelope::read(job, envelopes) {
         Ok(_) => Ok(()),
         Err(refused) => {
             bail!("{}: {} ({})", refused.reason, refused.error, refused.reason.advice())

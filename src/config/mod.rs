@@ -6,6 +6,7 @@ mod auth;
 mod aws;
 mod cache;
 mod egress;
+mod envelopes;
 mod log;
 mod secrets;
 mod worker;
@@ -19,6 +20,7 @@ pub use auth::AuthConfig;
 pub use aws::{AwsConfig, KeyId, QueueUrl, TablePrefix};
 pub use cache::CacheConfig;
 pub use egress::EgressConfig;
+pub use envelopes::EnvelopesConfig;
 pub use log::LogConfig;
 pub use secrets::SecretsConfig;
 pub use worker::WorkerConfig;
@@ -36,6 +38,8 @@ pub struct Config {
     pub egress: EgressConfig,
     /// What endpoints may use of the worker's rights.
     pub auth: AuthConfig,
+    /// Where messages of others name customer and endpoint.
+    pub envelopes: EnvelopesConfig,
     /// How the worker works.
     pub worker: WorkerConfig,
     /// How long endpoints and secrets are cached.

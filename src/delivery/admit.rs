@@ -67,6 +67,10 @@ pub fn admit(resolved: Resolved<'_>, now: Timestamp) -> Result<Admitted<'_>, Hal
     if let Some(reason) = too_late(standing, policy, now) {
         return Err(give_up(reason));
     }
+    if !resolved.known.endpoint.enabled {
+        let problem = "its configuration says `enabled: false`".to_owned();
+        return Err(Halt::DeadLetter(Reason::EndpointDisabled, problem));
+    }
     let paused_until = match &resolved.known.health {
         Health::Active => None,
         Health::Paused { until } => Some(*until),

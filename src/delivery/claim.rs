@@ -31,7 +31,9 @@ impl Pipeline {
             || state.hops > 0
             || message.hops > 0
             || message.moved_back.is_some()
-            || message.receive_count > 1;
+            || message.receive_count > 1
+            // Another receipt of its parent makes a copy.
+            || state.child.is_some();
         let careful = !signed.resolved.known.retry.retry_ambiguous;
         if self.fencing == Fencing::Retries && !seen_before && !careful {
             return Ok(Claimed { signed, token: None });

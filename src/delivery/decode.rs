@@ -1,13 +1,23 @@
 //! Received → decoded: the message is a job, and its state is known.
 
 use crate::domain::delivery::{DeliveryKey, DeliveryState};
+use crate::domain::envelope::{self, Pointers};
+use crate::domain::fan_out::FanOutKey;
 use crate::domain::field::FieldError;
 use crate::domain::ids::JobId;
 use crate::domain::job::{Job, Undecodable};
 use crate::domain::reason::Reason;
 use crate::ports::queue::Received;
 
-/// A message that is a job.
+/// What a message is.
+pub enum Message<'m> {
+    /// A job for one endpoint.
+    Delivery(Decoded<'m>),
+    /// A job for every endpoint that wants it.
+    Parent(Parent<'m>),
+}
+
+/// A message that is a job for one endpoint.
 pub struct Decoded<'m> {
     /// The message.
     pub message: &'m Received,
@@ -19,16 +29,32 @@ pub struct Decoded<'m> {
     pub key: DeliveryKey,
 }
 
+/// A message that is a job without an endpoint.
+pub struct Parent<'m> {
+    /// The message.
+    pub message: &'m Received,
+    /// The job.
+    pub job: Job,
+    /// What is known of it.
+    pub state: DeliveryState,
+    /// What tells this round of it from every other.
+    pub key: FanOutKey,
+}
+
 /// Decodes a message.
-pub fn decode(message: &Received, max_receives: u32) -> Result<Decoded<'_>, Undecodable> {
+pub fn decode<'m>(
+    message: &'m Received,
+    max_receives: u32,
+    envelopes: &Pointers,
+) -> Result<Message<'m>, Undecodable> {
     let refuse =
         |reason, problem: String| Undecodable { reason, error: FieldError::new("", problem) };
     if message.receive_count > max_receives {
         let problem = format!("received {} times without being settled", message.receive_count - 1);
         return Err(refuse(Reason::CrashLoop, problem));
     }
-    let job = Job::decode(&message.body)?;
-    let state = match &message.state {
+    let job = envelope::read(&message.body, envelopes)?;
+    let state: DeliveryState = match &message.state {
         Some(state) => serde_json::from_slice(state).map_err(|e| {
             refuse(Reason::InvalidJob, format!("its delivery state is unreadable: {e}"))
         })?,
@@ -39,12 +65,19 @@ pub fn decode(message: &Received, max_receives: u32) -> Result<Decoded<'_>, Unde
             DeliveryState::first(id, message.sent_at)
         }
     };
-    let key = DeliveryKey {
-        customer_id: job.customer_id.clone(),
-        endpoint_id: job.endpoint_id.clone(),
-        job_id: state.job_id.clone(),
-        round: state.round,
-        message_id: message.message_id.clone(),
+    let (customer_id, job_id, round) = (job.customer_id.clone(), state.job_id.clone(), state.round);
+    let (endpoint_id, message_id) = match &state.child {
+        Some(child) => (Some(child.endpoint_id.clone()), child.parent_message_id.clone()),
+        None => (job.endpoint_id.clone(), message.message_id.clone()),
     };
-    Ok(Decoded { message, job, state, key })
+    Ok(match endpoint_id {
+        Some(endpoint_id) => {
+            let key = DeliveryKey { customer_id, endpoint_id, job_id, round, message_id };
+            Message::Delivery(Decoded { message, job, state, key })
+        }
+        None => {
+            let key = FanOutKey { customer_id, job_id, round, message_id };
+            Message::Parent(Parent { message, job, state, key })
+        }
+    })
 }

@@ -15,9 +15,11 @@ impl Pipeline {
                 Ok(request) => DryRunAnswer::Request(ShownRequest::masked(&request)),
                 // The worker's own trouble passes; the message comes back after its lease.
                 Err(PreviewError::Ours(error)) => return Err(error),
-                Err(problem @ (PreviewError::DeadLetter { .. } | PreviewError::Parked(..))) => {
-                    DryRunAnswer::Problem(problem.to_string())
-                }
+                Err(
+                    problem @ (PreviewError::DeadLetter { .. }
+                    | PreviewError::Parked(..)
+                    | PreviewError::FansOut(_)),
+                ) => DryRunAnswer::Problem(problem.to_string()),
             };
             let answer =
                 serde_json::to_string(&answer).map_err(|e| Error::new("dry_run.answer", e))?;

@@ -161,6 +161,11 @@ impl EndpointBook {
         self.known.forget(&(customer.clone(), endpoint.clone())).await;
     }
 
+    /// All endpoints of a customer as they are now, past the cache.
+    pub async fn of_customer(&self, customer: &CustomerId) -> Result<Vec<StoredEndpoint>, Error> {
+        self.endpoints.list(Some(customer)).await
+    }
+
     async fn read(
         &self,
         customer: &CustomerId,

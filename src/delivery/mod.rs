@@ -2,6 +2,7 @@
 //!
 //! `received → decoded → resolved → admitted → built → signed → claimed → attempted → settled`
 //!
+//! A job that names no endpoint is only decoded and fanned out: its children go through all stages.
 //! Each stage takes what the one before gave, so that none can be skipped. What goes wrong is a
 //! [`Halt`]: the job is given up, put back, or the fault is ours and costs the customer nothing.
 
@@ -12,6 +13,7 @@ mod claim;
 mod decode;
 mod dry_run;
 mod endpoint_book;
+mod fan_out;
 mod fill;
 mod grants;
 mod parameters;
@@ -28,6 +30,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::dry_run::DryRun;
+use crate::domain::envelope::Pointers;
 use crate::domain::reason::Reason;
 use crate::domain::timestamp::Timestamp;
 use crate::egress::client::Client;
@@ -38,7 +41,7 @@ use crate::ports::{Chance, Clock, Deliveries, Error, HealthStore, Queue};
 use crate::telemetry::Tally;
 use crate::vault::Vault;
 
-use decode::Decoded;
+use decode::{Decoded, Message};
 pub use endpoint_book::{Compiled, EndpointBook, compile, destinations};
 use grants::Learning;
 pub use grants::{Challenges, Egress, Roles, Tokens};
@@ -105,6 +108,8 @@ pub struct Pipeline {
     pub fencing: Fencing,
     /// Receipts after which a message that crashes the worker is given up.
     pub max_receives: u32,
+    /// Where messages of others name customer and endpoint.
+    pub envelopes: Pointers,
     /// Counts what happens.
     pub tally: Arc<Tally>,
 }
@@ -132,8 +137,9 @@ impl Pipeline {
     }
 
     async fn deliver_job(&self, message: &Received, stop: &CancellationToken) -> Result<(), Error> {
-        match decode::decode(message, self.max_receives) {
-            Ok(decoded) => {
+        match decode::decode(message, self.max_receives, &self.envelopes) {
+            Ok(Message::Parent(parent)) => self.fan_out(&parent, stop).await,
+            Ok(Message::Delivery(decoded)) => {
                 let result = self.run(&decoded, stop).await;
                 self.settle(&decoded, result).await
             }

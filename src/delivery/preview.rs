@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::decode::decode;
+use super::decode::{Message, decode};
 use super::grants::Learning;
 use super::{Halt, Pipeline, admit, build, sign};
 use crate::domain::field::FieldError;
@@ -24,6 +24,11 @@ pub enum PreviewError {
     /// The job would wait.
     #[error("the job would wait until {0}: {1}")]
     Parked(Timestamp, &'static str),
+    /// The job names no endpoint.
+    #[error(
+        "the job names no endpoint, so it goes to each that wants it: {0}; name one as endpointId to see its request"
+    )]
+    FansOut(String),
     /// Our own fault.
     #[error(transparent)]
     Ours(#[from] crate::ports::Error),
@@ -46,10 +51,23 @@ impl Pipeline {
             hops: 0,
             moved_back: None,
         };
-        let decoded = decode(&message, 1).map_err(|undecodable| PreviewError::DeadLetter {
-            reason: undecodable.reason,
-            message: FieldError::to_string(&undecodable.error),
+        let decoded = decode(&message, 1, &self.envelopes).map_err(|undecodable| {
+            PreviewError::DeadLetter {
+                reason: undecodable.reason,
+                message: FieldError::to_string(&undecodable.error),
+            }
         })?;
+        let decoded = match decoded {
+            Message::Delivery(decoded) => decoded,
+            Message::Parent(parent) => {
+                let job = parent.job;
+                let wanted = self.wanted_by(&job.customer_id, job.event_type.as_deref()).await?;
+                let names: Vec<&str> = wanted.iter().map(|id| id.as_str()).collect();
+                let none = "none does now".to_owned();
+                let names = if names.is_empty() { none } else { names.join(", ") };
+                return Err(PreviewError::FansOut(names));
+            }
+        };
         let signed = async {
             let admitted =
                 admit::admit(self.resolve(&decoded, now, Some(Instant::now())).await?, now)?;

@@ -38,12 +38,12 @@ impl Pipeline {
         now: Timestamp,
         since: Option<Instant>,
     ) -> Result<Resolved<'d>, Halt> {
-        let job = &decoded.job;
-        let found = self.endpoints.find(&job.customer_id, &job.endpoint_id, since).await;
+        let key = &decoded.key;
+        let found = self.endpoints.find(&key.customer_id, &key.endpoint_id, since).await;
         let known = found.map_err(|error| match &*error {
             LookupError::Unknown => {
                 let problem =
-                    format!("customer {} has no endpoint {}", job.customer_id, job.endpoint_id);
+                    format!("customer {} has no endpoint {}", key.customer_id, key.endpoint_id);
                 Halt::DeadLetter(Reason::UnknownEndpoint, problem)
             }
             LookupError::Invalid(field) => {

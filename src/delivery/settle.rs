@@ -1,6 +1,7 @@
 //! Attempted → settled: what was decided is done, durably, and the message leaves the worker.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -12,7 +13,8 @@ use crate::domain::decide::{Consequence, Disposition, consequence};
 use crate::domain::delivery::{DeliveryState, dead_letter_id_of_message};
 use crate::domain::dry_run::DryRun;
 use crate::domain::endpoint::Health;
-use crate::domain::job::{Job, Undecodable};
+use crate::domain::envelope;
+use crate::domain::job::Undecodable;
 use crate::domain::outcome::AttemptOutcome;
 use crate::domain::reason::Reason;
 use crate::domain::timestamp::Timestamp;
@@ -39,21 +41,15 @@ impl Pipeline {
             Err(Halt::DeadLetter(reason, why)) => self.give_up(decoded, state, reason, why).await,
             Err(Halt::Park(until, why)) => {
                 self.tally.parked(&decoded.key, until, why);
-                self.put_back(decoded, state.parked(), until).await
+                self.put_back(decoded.message, &state.parked(), until).await
             }
             Err(Halt::Ours(error)) => {
                 self.tally.fault(&error, &decoded.message.message_id);
-                // Longer with every time: what does not pass must not keep the queue busy.
-                let ceiling = FAULT_DELAY.saturating_mul(1 << state.faults.min(6));
-                let delay = ceiling.mul_f64(0.5 + self.chance.fraction());
-                let (now, expiry) = (self.clock.now(), decoded.job.expires_at);
-                if expiry.is_some_and(|expiry| expiry <= now) {
+                let Some((until, delay)) = self.after_fault(&state, decoded.job.expires_at) else {
                     let why = format!("it could not be sent before: {error}");
                     return self.give_up(decoded, state, Reason::Expired, why).await;
-                }
-                let until = now.plus(delay);
-                let until = expiry.map_or(until, |expiry| until.min(expiry));
-                if self.put_back(decoded, state.faulted(), until).await.is_err() {
+                };
+                if self.put_back(decoded.message, &state.faulted(), until).await.is_err() {
                     self.queue.release(&decoded.message.handle, delay).await?;
                 }
                 Ok(())
@@ -68,23 +64,41 @@ impl Pipeline {
         let state = decoded.state.clone().after(attempt);
         match disposition {
             Disposition::Done => self.queue.acknowledge(&decoded.message.handle).await,
-            Disposition::RetryAt(at) => self.put_back(decoded, state, at).await,
+            Disposition::RetryAt(at) => self.put_back(decoded.message, &state, at).await,
             Disposition::DeadLetter(reason) => self.give_up(decoded, state, reason, why).await,
         }
     }
 
-    async fn put_back(
+    /// Until when a job waits after a fault of ours, and how long that is: longer with every time, for
+    /// what does not pass must not keep the queue busy. `None` once the job has expired.
+    pub(super) fn after_fault(
         &self,
-        decoded: &Decoded<'_>,
-        state: DeliveryState,
+        state: &DeliveryState,
+        expiry: Option<Timestamp>,
+    ) -> Option<(Timestamp, Duration)> {
+        let ceiling = FAULT_DELAY.saturating_mul(1 << state.faults.min(6));
+        let delay = ceiling.mul_f64(0.5 + self.chance.fraction());
+        let now = self.clock.now();
+        if expiry.is_some_and(|expiry| expiry <= now) {
+            return None;
+        }
+        let until = now.plus(delay);
+        Some((expiry.map_or(until, |expiry| until.min(expiry)), delay))
+    }
+
+    /// Puts a message back with its new state.
+    pub(super) async fn put_back(
+        &self,
+        message: &Received,
+        state: &DeliveryState,
         until: Timestamp,
     ) -> Result<()> {
         let next = NewMessage {
-            body: decoded.message.body.clone(),
-            state: Some(encode(&state)?),
+            body: message.body.clone(),
+            state: Some(encode(state)?),
             not_before: Some(until),
         };
-        self.queue.replace(&decoded.message.handle, next).await
+        self.queue.replace(&message.handle, next).await
     }
 
     async fn give_up(
@@ -95,12 +109,14 @@ impl Pipeline {
         why: String,
     ) -> Result<()> {
         let key = &decoded.key;
+        let (job_size, job_sha256) = job_facts(decoded.message);
         let mut letter = DeadLetter {
             id: key.dead_letter_id(),
             message_id: decoded.message.message_id.clone(),
             customer_id: Some(key.customer_id.clone()),
             endpoint_id: Some(key.endpoint_id.clone()),
             job_id: Some(key.job_id.clone()),
+            child: state.child.clone(),
             round: state.round,
             reason,
             message: format!("{why}; {}", reason.advice()),
@@ -108,8 +124,8 @@ impl Pipeline {
             dead_at: self.clock.now(),
             attempts: state.attempt,
             history: state.history.clone(),
-            job_size: decoded.message.body.len(),
-            job_sha256: job_sha256(&decoded.message.body),
+            job_size,
+            job_sha256,
             attributes: BTreeMap::new(),
         };
         // An endpoint that cannot be read has no profile that could say more.
@@ -139,7 +155,10 @@ impl Pipeline {
         let why = "received too many times without being settled; the queue gave it up";
         let mut letter = self.letter_of_message(message, Reason::CrashLoop, why);
         // A job without an id of its own has its message's: a replay goes on with the same.
-        let own = || Job::decode(&message.body).ok().and(message.message_id.parse().ok());
+        let own = || {
+            let job = envelope::read(&message.body, &self.envelopes).ok()?;
+            job.id.or_else(|| message.message_id.parse().ok())
+        };
         letter.job_id = letter.job_id.or_else(own);
         let first = |id| DeliveryState::first(id, letter.accepted_at);
         let state = match (&message.state, letter.job_id.clone().map(first)) {
@@ -156,13 +175,17 @@ impl Pipeline {
         let state: Option<DeliveryState> =
             message.state.as_ref().and_then(|state| serde_json::from_slice(state).ok());
         let round = state.as_ref().map_or(1, |state| state.round);
+        let child = state.as_ref().and_then(|state| state.child.clone());
         let traces = Traces::of(&message.body);
+        let endpoint_id = child.as_ref().map(|child| child.endpoint_id.clone());
+        let (job_size, job_sha256) = job_facts(message);
         DeadLetter {
             id: dead_letter_id_of_message(&message.message_id, round),
             message_id: message.message_id.clone(),
             customer_id: traces.customer_id,
-            endpoint_id: traces.endpoint_id,
+            endpoint_id: endpoint_id.or(traces.endpoint_id),
             job_id: state.as_ref().map(|state| state.job_id.clone()).or(traces.job_id),
+            child,
             round,
             reason,
             message: format!("{why}; {}", reason.advice()),
@@ -170,14 +193,14 @@ impl Pipeline {
             dead_at: self.clock.now(),
             attempts: state.as_ref().map_or(0, |state| state.attempt),
             history: state.map_or_else(Vec::new, |state| state.history),
-            job_size: message.body.len(),
-            job_sha256: job_sha256(&message.body),
+            job_size,
+            job_sha256,
             attributes: BTreeMap::new(),
         }
     }
 
     /// The index first: a dead letter that nobody can find would be lost.
-    async fn bury(
+    pub(super) async fn bury(
         &self,
         message: &Received,
         letter: DeadLetter,
@@ -223,6 +246,12 @@ impl Pipeline {
     }
 }
 
-fn encode(state: &DeliveryState) -> Result<Bytes> {
+/// What a dead letter keeps of a message's bytes: how many they were, and their hash.
+pub fn job_facts(message: &Received) -> (usize, String) {
+    (message.body.len(), job_sha256(&message.body))
+}
+
+/// A state as it travels.
+pub fn encode(state: &DeliveryState) -> Result<Bytes> {
     serde_json::to_vec(state).map(Bytes::from).map_err(|e| Error::new("delivery.state", e))
 }

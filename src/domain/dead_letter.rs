@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::domain::delivery::DeliveryState;
+use crate::domain::fan_out::Child;
 use crate::domain::ids::{CustomerId, EndpointId, JobId};
 use crate::domain::outcome::Attempt;
 use crate::domain::reason::Reason;
@@ -27,6 +29,9 @@ pub struct DeadLetter {
     /// Which job, where that could be made out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job_id: Option<JobId>,
+    /// What makes it the child of a job that fanned out: it is replayed alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub child: Option<Child>,
     /// The round that ended so.
     pub round: u32,
     /// Why: a stable code.
@@ -49,6 +54,18 @@ pub struct DeadLetter {
     /// What stands beside the message in the dead-letter queue, where the endpoint's profile says so.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
+}
+
+impl DeadLetter {
+    /// The state with which a replay begins; `None` where the job's id could not be made out.
+    pub fn replayed(&self, now: Timestamp) -> Option<DeliveryState> {
+        let ended = DeliveryState {
+            round: self.round,
+            child: self.child.clone(),
+            ..DeliveryState::first(self.job_id.clone()?, self.accepted_at)
+        };
+        Some(ended.next_round(now))
+    }
 }
 
 /// SHA-256 of a job's bytes, in hex.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::domain::fan_out::Child;
 use crate::domain::ids::{CustomerId, EndpointId, JobId};
 use crate::domain::outcome::Attempt;
 use crate::domain::timestamp::Timestamp;
@@ -29,6 +30,9 @@ pub struct DeliveryState {
     pub faults: u32,
     /// When the queue accepted the job, or the replay began the round.
     pub accepted_at: Timestamp,
+    /// What makes it the child of a job that fanned out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub child: Option<Child>,
     /// The last attempts of this round, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<Attempt>,
@@ -37,7 +41,16 @@ pub struct DeliveryState {
 impl DeliveryState {
     /// The state of a job that was never attempted.
     pub fn first(job_id: JobId, accepted_at: Timestamp) -> Self {
-        Self { job_id, round: 1, attempt: 0, hops: 0, faults: 0, accepted_at, history: Vec::new() }
+        Self {
+            job_id,
+            round: 1,
+            attempt: 0,
+            hops: 0,
+            faults: 0,
+            accepted_at,
+            child: None,
+            history: Vec::new(),
+        }
     }
 
     /// The state after one more attempt.
@@ -102,8 +115,8 @@ pub struct DeliveryKey {
     pub job_id: JobId,
     /// Which round, from 1.
     pub round: u32,
-    /// The queue's id of the producer's message: the same through retries, copies and rounds. A
-    /// producer that enqueues an id again makes another delivery.
+    /// The queue's id of the producer's message, of a child its parent's: the same through retries,
+    /// copies and rounds. A producer that enqueues an id again makes another delivery.
     pub message_id: String,
 }
 
@@ -126,7 +139,8 @@ pub fn dead_letter_id_of_message(message_id: &str, round: u32) -> String {
     dead_letter_id(&["message", message_id, &round.to_string()])
 }
 
-fn dead_letter_id(fields: &[&str]) -> String {
+/// A short name for a dead letter that `fields` tell from every other.
+pub fn dead_letter_id(fields: &[&str]) -> String {
     let mut hasher = Sha256::new();
     for field in fields {
         // No id holds a NUL, so no two lists of fields give the same bytes.
@@ -146,6 +160,10 @@ mod tests {
     fn the_state_of_a_long_delivery_fits_an_attribute_of_4_kib() {
         let mut state =
             DeliveryState::first("j".repeat(256).parse().unwrap(), Timestamp::from_millis(0));
+        state.child = Some(Child {
+            endpoint_id: "e".repeat(128).parse().unwrap(),
+            parent_message_id: "m".repeat(40),
+        });
         for number in 1..=1000 {
             state = state.after(Attempt {
                 number,
@@ -162,5 +180,13 @@ mod tests {
         }
         assert_eq!(state.attempt, 1000);
         assert!(serde_json::to_vec(&state).unwrap().len() <= 4096);
+    }
+
+    #[test]
+    fn a_state_of_before_there_were_children_is_read_and_written_as_it_was() {
+        let old = r#"{"jobId":"j","round":2,"attempt":7,"hops":1,"acceptedAt":"2026-11-23T10:00:00.000Z"}"#;
+        let state: DeliveryState = serde_json::from_str(old).unwrap();
+        assert_eq!(state.child, None);
+        assert!(!serde_json::to_string(&state).unwrap().contains("child"));
     }
 }

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::domain::body::Body;
 use crate::domain::dead_letter::DeadLetter;
+use crate::domain::event_type::EventTypePattern;
 use crate::domain::eventbridge::{self, RuleTarget};
 use crate::domain::field::FieldError;
 use crate::domain::header::{self, InvalidHeader};
@@ -32,6 +33,12 @@ pub struct Endpoint {
     pub customer_id: CustomerId,
     /// Its name, unique for the customer.
     pub endpoint_id: EndpointId,
+    /// Whether deliveries are made.
+    #[serde(default = "enabled", skip_serializing_if = "is_enabled")]
+    pub enabled: bool,
+    /// The types of events that it wants of jobs that name no endpoint; all by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_types: Option<Vec<EventTypePattern>>,
     /// The URL, with `*` for each path parameter of the job.
     pub url: UrlTemplate,
     /// The HTTP method.
@@ -75,6 +82,14 @@ pub struct Endpoint {
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
+}
+
+fn enabled() -> bool {
+    true
+}
+
+fn is_enabled(enabled: &bool) -> bool {
+    *enabled
 }
 
 /// How a body is compressed before it is signed and sent.
@@ -140,7 +155,17 @@ impl Endpoint {
         self.url.secrets().chain(named.filter_map(Parameter::secret))
     }
 
+    /// Whether a job of this type that names no endpoint goes here.
+    pub fn wants(&self, event_type: Option<&str>) -> bool {
+        let filter = self.event_types.as_ref();
+        filter.is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(event_type)))
+    }
+
     fn check(&self) -> Result<(), FieldError> {
+        if self.event_types.as_ref().is_some_and(Vec::is_empty) {
+            let problem = "expected at least one pattern; leave it out for all types";
+            return Err(FieldError::new("eventTypes", problem));
+        }
         for (name, value) in &self.headers {
             self.check_header(name, value)
                 .map_err(|e| FieldError::new(format!("headers.{name}"), e.to_string()))?;
@@ -333,6 +358,8 @@ mod tests {
         assert_eq!(path_of(r#""retry":{"maxAttempts":0}"#), "retry.maxAttempts");
         assert_eq!(path_of(r#""retry":{"retryOn":["oops"]}"#), "retry.retryOn[0]");
         assert_eq!(path_of(r#""retires":{}"#), "retires");
+        assert_eq!(path_of(r#""eventTypes":[]"#), "eventTypes");
+        assert_eq!(path_of(r#""eventTypes":["a","*.b"]"#), "eventTypes[1]");
     }
 
     #[test]

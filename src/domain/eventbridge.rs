@@ -95,6 +95,7 @@ fn exhausted_condition(reason: Reason) -> Option<&'static str> {
         | Reason::Rejected
         | Reason::EndpointGone
         | Reason::Ambiguous
+        | Reason::FanOutTooLarge
         | Reason::CrashLoop => None,
     }
 }
@@ -120,6 +121,7 @@ fn error_code(letter: &DeadLetter) -> &'static str {
         | Reason::AuthFailed
         | Reason::EndpointDeauthorized
         | Reason::TokenUnavailable => "NO_PERMISSIONS",
+        Reason::FanOutTooLarge => "RESOURCE_LIMIT_EXCEEDED",
         Reason::CrashLoop => "INTERNAL_ERROR",
     }
 }

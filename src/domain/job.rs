@@ -10,6 +10,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::domain::endpoint::duplicate_header;
+use crate::domain::envelope::Envelope;
 use crate::domain::field::FieldError;
 use crate::domain::header;
 use crate::domain::ids::{CustomerId, EndpointId, JobId};
@@ -23,12 +24,14 @@ pub const MAX_JOB: usize = 1024 * 1024;
 /// One job, decoded and checked.
 #[derive(Debug, Clone)]
 pub struct Job {
+    /// What it came as.
+    pub envelope: Envelope,
     /// The idempotency key, if the producer gave one.
     pub id: Option<JobId>,
     /// Whose endpoint is called.
     pub customer_id: CustomerId,
-    /// Which endpoint is called.
-    pub endpoint_id: EndpointId,
+    /// Which endpoint is called; without one, every endpoint that wants the event's type.
+    pub endpoint_id: Option<EndpointId>,
     /// The event's type, for filters and records.
     pub event_type: Option<String>,
     /// What is delivered.
@@ -78,8 +81,8 @@ struct Document<'a> {
     id: Option<JobId>,
     /// Whose endpoint is called.
     customer_id: CustomerId,
-    /// Which endpoint is called.
-    endpoint_id: EndpointId,
+    /// Which endpoint is called. Without one, all of the customer that want the event's type.
+    endpoint_id: Option<EndpointId>,
     /// The event's type.
     #[serde(rename = "type")]
     event_type: Option<String>,
@@ -127,24 +130,103 @@ pub fn schema() -> Value {
     schemars::schema_for!(Document<'_>).to_value()
 }
 
+impl Payload {
+    /// A payload of text.
+    pub fn of(text: &str, content_type: &str) -> Self {
+        Self { bytes: text.as_bytes().to_vec(), content_type: Some(content_type.to_owned()) }
+    }
+}
+
+/// Reads a job from the bytes of a message. What is JSON and no job is offered to `otherwise`, whose
+/// `None` says that it is nothing else either.
+///
+/// # Errors
+/// With a stable reason and the path of the field that is wrong.
+pub fn decode_or(
+    bytes: &[u8],
+    otherwise: impl FnOnce(&str) -> Option<Result<Job, Undecodable>>,
+) -> Result<Job, Undecodable> {
+    if bytes.len() > MAX_JOB {
+        let problem = format!("{} bytes: a job has at most {MAX_JOB}", bytes.len());
+        return Err(undecodable(Reason::OversizedJob, "", problem));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|e| {
+        let problem = format!("not UTF-8 at byte {}", e.valid_up_to());
+        undecodable(Reason::MalformedJob, "", problem)
+    })?;
+    match read(text) {
+        Ok(document) => document.into_job(),
+        Err(error) if error.is_syntax() || error.is_eof() => {
+            Err(undecodable(Reason::MalformedJob, "", error.to_string()))
+        }
+        Err(error) => otherwise(text).unwrap_or_else(|| Err(not_a_job(text, &error))),
+    }
+}
+
 impl Job {
-    /// Reads a job from the bytes of a message.
+    /// Reads a job of ours from the bytes of a message.
     ///
     /// # Errors
     /// With a stable reason and the path of the field that is wrong.
     pub fn decode(bytes: &[u8]) -> Result<Self, Undecodable> {
-        if bytes.len() > MAX_JOB {
-            let problem = format!("{} bytes: a job has at most {MAX_JOB}", bytes.len());
-            return Err(undecodable(Reason::OversizedJob, "", problem));
+        decode_or(bytes, |_| None)
+    }
+
+    /// A job that came in an envelope, with nothing but what every one of them has.
+    pub fn of_envelope(
+        envelope: Envelope,
+        id: JobId,
+        customer_id: CustomerId,
+        payload: Payload,
+    ) -> Self {
+        Self {
+            envelope,
+            id: Some(id),
+            customer_id,
+            endpoint_id: None,
+            event_type: None,
+            payload,
+            headers: BTreeMap::new(),
+            query: BTreeMap::new(),
+            path_parameters: Vec::new(),
+            not_before: None,
+            expires_at: None,
+            traceparent: None,
         }
-        let text = std::str::from_utf8(bytes).map_err(|e| {
-            let problem = format!("not UTF-8 at byte {}", e.valid_up_to());
-            undecodable(Reason::MalformedJob, "", problem)
-        })?;
-        let document = read(text)?;
-        let payload = document.payload()?;
-        Ok(Self {
-            headers: document.checked_headers()?,
+    }
+}
+
+fn read(text: &str) -> serde_json::Result<Document<'_>> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let document = Document::deserialize(&mut reader)?;
+    reader.end()?;
+    Ok(document)
+}
+
+/// The complaint about a document. The path is tracked only now that the plain, faster reading has
+/// failed.
+fn not_a_job(text: &str, error: &serde_json::Error) -> Undecodable {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let (path, mut problem) = match serde_path_to_error::deserialize::<_, Document<'_>>(&mut reader)
+    {
+        Ok(_) => (String::new(), error.to_string()),
+        Err(traced) => (traced.path().to_string(), traced.inner().to_string()),
+    };
+    if !text.contains("\"customerId\"") {
+        problem.push_str(
+            "; expected a job, an EventBridge event, a CloudEvents 1.0 event or an SNS notification",
+        );
+    }
+    undecodable(Reason::InvalidJob, if path == "." { "" } else { path.as_str() }, problem)
+}
+
+impl Document<'_> {
+    fn into_job(self) -> Result<Job, Undecodable> {
+        let (payload, headers) = (self.payload()?, self.checked_headers()?);
+        let document = self;
+        Ok(Job {
+            envelope: Envelope::Job,
+            headers,
             payload,
             id: document.id,
             customer_id: document.customer_id,
@@ -157,32 +239,7 @@ impl Job {
             traceparent: document.traceparent,
         })
     }
-}
 
-fn read(text: &str) -> Result<Document<'_>, Undecodable> {
-    let mut reader = serde_json::Deserializer::from_str(text);
-    // The path is tracked only once the plain, faster reading has failed.
-    let first = Document::deserialize(&mut reader).and_then(|document| {
-        reader.end()?;
-        Ok(document)
-    });
-    first.map_err(|error| {
-        if error.is_syntax() || error.is_eof() {
-            return undecodable(Reason::MalformedJob, "", error.to_string());
-        }
-        let mut reader = serde_json::Deserializer::from_str(text);
-        match serde_path_to_error::deserialize::<_, Document<'_>>(&mut reader) {
-            Ok(_) => undecodable(Reason::InvalidJob, "", error.to_string()),
-            Err(traced) => {
-                let path = traced.path().to_string();
-                let path = if path == "." { "" } else { path.as_str() };
-                undecodable(Reason::InvalidJob, path, traced.inner().to_string())
-            }
-        }
-    })
-}
-
-impl Document<'_> {
     fn payload(&self) -> Result<Payload, Undecodable> {
         let (bytes, default_type) = match (self.data, &self.body, &self.body_base64) {
             (None, None, None) => {
@@ -242,55 +299,5 @@ fn undecodable(reason: Reason, path: impl Into<String>, problem: impl Into<Strin
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn decode(extra: &str) -> Result<Job, Undecodable> {
-        Job::decode(format!(r#"{{"customerId":"c","endpointId":"e"{extra}}}"#).as_bytes())
-    }
-
-    #[test]
-    fn json_data_keeps_its_text_exactly() {
-        let job = decode(r#","data":{"a":10.50, "n":9007199254740993}"#).unwrap();
-        assert_eq!(job.payload.bytes, br#"{"a":10.50, "n":9007199254740993}"#);
-        assert_eq!(job.payload.content_type.as_deref(), Some("application/json"));
-    }
-
-    #[test]
-    fn null_is_data() {
-        assert_eq!(decode(r#","data":null"#).unwrap().payload.bytes, b"null");
-        assert_eq!(decode("").unwrap().payload.bytes, b"");
-    }
-
-    #[test]
-    fn a_body_and_data_at_once_are_refused() {
-        let error = decode(r#","data":1,"body":"x""#).unwrap_err();
-        assert_eq!((error.reason, error.error.path.as_str()), (Reason::InvalidJob, "data"));
-    }
-
-    #[test]
-    fn what_is_not_json_in_utf8_is_malformed() {
-        for bytes in [&b"{"[..], b"", b"\xff{}", b"{\"customerId\":\"\xff\"}"] {
-            assert_eq!(Job::decode(bytes).unwrap_err().reason, Reason::MalformedJob, "{bytes:?}");
-        }
-    }
-
-    #[test]
-    fn a_wrong_field_is_named_by_its_path() {
-        let path_of = |extra: &str| decode(extra).unwrap_err().error.path;
-        assert_eq!(path_of(r#","headers":{"x-a":"b\r\nc"}"#), "headers.x-a");
-        assert_eq!(path_of(r#","headers":{"Webhook-Id":"b"}"#), "headers.Webhook-Id");
-        assert_eq!(path_of(r#","notBefore":"soon""#), "notBefore");
-        assert_eq!(path_of(r#","bodyBase64":"?""#), "bodyBase64");
-        assert_eq!(path_of(r#","headers":{"a":7}"#), "headers.a");
-        assert_eq!(path_of(r#","extra":7"#), "extra");
-    }
-
-    #[test]
-    fn a_mebibyte_of_nesting_is_refused_without_harm() {
-        let nested = format!(r#","data":{}"#, "[".repeat(MAX_JOB - 100));
-        assert_eq!(decode(&nested).unwrap_err().reason, Reason::MalformedJob);
-        let oversized = format!(r#","body":"{}""#, "x".repeat(MAX_JOB));
-        assert_eq!(decode(&oversized).unwrap_err().reason, Reason::OversizedJob);
-    }
-}
+#[path = "job_tests.rs"]
+mod tests;

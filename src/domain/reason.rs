@@ -36,6 +36,8 @@ reasons! {
     InvalidJob = "invalid_job", "correct the field that the message names and send the job again";
     /// The message is larger than the limit.
     OversizedJob = "oversized_job", "send a smaller body, or a reference to it";
+    /// The job names no endpoint, and more endpoints want it than one job goes to.
+    FanOutTooLarge = "fan_out_too_large", "narrow the endpoints' `eventTypes`, or send a job for each endpoint, then replay";
     /// The endpoint, or the customer, does not exist.
     UnknownEndpoint = "unknown_endpoint", "register it with `sealpost endpoint put`, then replay";
     /// The endpoint is disabled.

@@ -27,10 +27,12 @@ impl Traces {
             return Self::default();
         };
         let text = |key: &str| value.get(key).and_then(|v| v.as_str());
+        // An envelope's id is not its job's.
+        let is_envelope = ["specversion", "Type"].iter().any(|key| value.get(key).is_some());
         Self {
             customer_id: text("customerId").and_then(|t| t.parse().ok()),
             endpoint_id: text("endpointId").and_then(|t| t.parse().ok()),
-            job_id: text("id").and_then(|t| t.parse().ok()),
+            job_id: text("id").filter(|_| !is_envelope).and_then(|t| t.parse().ok()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Fences, and the index of dead letters.
+//! Fences, lists of endpoints that jobs fan out to, and the index of dead letters.
 
 use std::time::Duration;
 
@@ -8,6 +8,8 @@ use super::Result;
 use crate::domain::dead_letter::{DeadLetter, DeadLetterFilter};
 use crate::domain::decide::Disposition;
 use crate::domain::delivery::DeliveryKey;
+use crate::domain::fan_out::FanOutKey;
+use crate::domain::ids::EndpointId;
 use crate::domain::outcome::Attempt;
 use crate::domain::timestamp::Timestamp;
 
@@ -66,8 +68,22 @@ pub trait Deliveries: Send + Sync {
     /// attempt can be claimed at once, and nobody is told of a lost claimer.
     async fn abandon(&self, key: &DeliveryKey, token: &str) -> Result<()>;
 
-    /// Forgets fences whose last claim ended before `before`; returns how many. A store that removes
-    /// old fences by itself does nothing.
+    /// The endpoints that a job fans out to, if that was fixed; read with all that was written before.
+    async fn fan_out(&self, key: &FanOutKey, now: Timestamp) -> Result<Option<Vec<EndpointId>>>;
+
+    /// Fixes the endpoints that a job fans out to, up to [`MAX_FAN_OUT`], if that was not done
+    /// before; returns those that were fixed first. Kept for as long as fences are.
+    ///
+    /// [`MAX_FAN_OUT`]: crate::domain::fan_out::MAX_FAN_OUT
+    async fn fix_fan_out(
+        &self,
+        key: &FanOutKey,
+        endpoints: &[EndpointId],
+        now: Timestamp,
+    ) -> Result<Vec<EndpointId>>;
+
+    /// Forgets fences whose last claim ended before `before`, and what jobs fanned out to before;
+    /// returns how many of both. A store that removes old ones by itself does nothing.
     async fn forget_fences(&self, before: Timestamp) -> Result<u64>;
 
     /// Puts a dead letter into the index; one of the same id is replaced.

@@ -9,6 +9,7 @@ use crate::domain::dead_letter::DeadLetter;
 use crate::domain::decide::Disposition;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::endpoint::Health;
+use crate::domain::fan_out::FanOutKey;
 use crate::domain::ids::{CustomerId, EndpointId};
 use crate::domain::outcome::Attempt;
 use crate::domain::timestamp::Timestamp;
@@ -21,6 +22,8 @@ pub struct Tally {
     retried: AtomicU64,
     dead_lettered: AtomicU64,
     parked: AtomicU64,
+    fanned_out: AtomicU64,
+    unmatched: AtomicU64,
     faults: AtomicU64,
 }
 
@@ -35,6 +38,10 @@ pub struct Counts {
     pub dead_lettered: u64,
     /// Jobs put back without an attempt.
     pub parked: u64,
+    /// Jobs that went to more endpoints than they name.
+    pub fanned_out: u64,
+    /// Of these, jobs that no endpoint wanted.
+    pub unmatched: u64,
     /// Faults on our side.
     pub faults: u64,
 }
@@ -48,6 +55,8 @@ impl Tally {
             retried: read(&self.retried),
             dead_lettered: read(&self.dead_lettered),
             parked: read(&self.parked),
+            fanned_out: read(&self.fanned_out),
+            unmatched: read(&self.unmatched),
             faults: read(&self.faults),
         }
     }
@@ -85,6 +94,18 @@ impl Tally {
         self.parked.fetch_add(1, Ordering::Relaxed);
         let DeliveryKey { customer_id, endpoint_id, job_id, .. } = key;
         debug!(event = "parked", %customer_id, %endpoint_id, %job_id, %until, why);
+    }
+
+    /// A job that names no endpoint went to so many.
+    pub fn fanned_out(&self, key: &FanOutKey, endpoints: usize) {
+        self.fanned_out.fetch_add(1, Ordering::Relaxed);
+        let FanOutKey { customer_id, job_id, .. } = key;
+        if endpoints > 0 {
+            debug!(event = "fanned_out", %customer_id, %job_id, endpoints);
+        } else {
+            self.unmatched.fetch_add(1, Ordering::Relaxed);
+            info!(event = "unmatched", %customer_id, %job_id, "no endpoint wants it");
+        }
     }
 
     /// Something was learnt of an endpoint.

@@ -17,6 +17,7 @@ fn letter(number: i64) -> DeadLetter {
         customer_id: (number % 5 != 0).then(|| format!("c{}", number % 5).parse().unwrap()),
         endpoint_id: (number % 2 == 0).then(|| "orders".parse().unwrap()),
         job_id: None,
+        child: None,
         round: 1,
         reason: if number % 3 == 0 { Reason::TooOld } else { Reason::Rejected },
         message: "why".to_owned(),

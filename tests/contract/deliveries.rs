@@ -3,6 +3,8 @@ use std::time::Duration;
 use sealpost::domain::dead_letter::{DeadLetter, DeadLetterFilter};
 use sealpost::domain::decide::Disposition;
 use sealpost::domain::delivery::DeliveryKey;
+use sealpost::domain::fan_out::{FanOutKey, MAX_FAN_OUT};
+use sealpost::domain::ids::EndpointId;
 use sealpost::domain::outcome::{Attempt, AttemptOutcome};
 use sealpost::domain::reason::Reason;
 use sealpost::ports::deliveries::{AttemptRecord, Claim, ClaimRequest};
@@ -19,6 +21,8 @@ over_both! {
     a_restarted_worker_gets_the_claims_of_the_dead_one_and_is_told,
     dead_letters_are_listed_oldest_first_by_page_and_by_filter,
     the_answer_to_a_dry_run_is_taken_once_and_not_after_its_end,
+    what_a_job_fans_out_to_is_fixed_once,
+    the_longest_list_of_endpoints_is_kept_whole,
 }
 
 const LEASE: Duration = Duration::from_secs(20);
@@ -103,6 +107,7 @@ fn letter(backend: &Backend, id: &str, customer: &str, reason: Reason) -> DeadLe
         customer_id: Some(customer.parse().unwrap()),
         endpoint_id: None,
         job_id: None,
+        child: None,
         round: 1,
         reason,
         message: "why".to_owned(),
@@ -174,4 +179,43 @@ async fn the_answer_to_a_dry_run_is_taken_once_and_not_after_its_end(backend: Ba
     assert_eq!(take("d").await, None);
     backend.clock.advance(LEASE);
     assert_eq!(take("late").await, None);
+}
+
+fn fan_out(round: u32, message: &str) -> FanOutKey {
+    FanOutKey {
+        customer_id: "c".parse().unwrap(),
+        job_id: "j".parse().unwrap(),
+        round,
+        message_id: message.to_owned(),
+    }
+}
+
+async fn what_a_job_fans_out_to_is_fixed_once(backend: Backend) {
+    let (deliveries, now) = (&backend.app.deliveries, backend.app.clock.now());
+    let ids = |ids: &[&str]| ids.iter().map(|id| id.parse().unwrap()).collect::<Vec<EndpointId>>();
+    let (key, first, second) = (fan_out(1, "m"), ids(&["a", "b"]), ids(&["b", "c"]));
+    assert_eq!(deliveries.fan_out(&key, now).await.unwrap(), None);
+    let (a, b) = tokio::join!(
+        deliveries.fix_fan_out(&key, &first, now),
+        deliveries.fix_fan_out(&key, &second, now)
+    );
+    let fixed = a.unwrap();
+    assert!(fixed == first || fixed == second);
+    assert_eq!(b.unwrap(), fixed);
+    assert_eq!(deliveries.fix_fan_out(&key, &ids(&["z"]), now).await.unwrap(), fixed);
+    assert_eq!(deliveries.fan_out(&key, now).await.unwrap(), Some(fixed));
+    for other in [fan_out(2, "m"), fan_out(1, "n")] {
+        assert_eq!(deliveries.fan_out(&other, now).await.unwrap(), None, "{other:?}");
+        assert_eq!(deliveries.fix_fan_out(&other, &[], now).await.unwrap(), []);
+        assert_eq!(deliveries.fan_out(&other, now).await.unwrap(), Some(Vec::new()));
+    }
+}
+
+async fn the_longest_list_of_endpoints_is_kept_whole(backend: Backend) {
+    let (deliveries, now) = (&backend.app.deliveries, backend.app.clock.now());
+    let id = |n: usize| format!("{n:0128}").parse().unwrap();
+    let list: Vec<EndpointId> = (0..MAX_FAN_OUT).map(id).collect();
+    let key = fan_out(1, "m");
+    assert_eq!(deliveries.fix_fan_out(&key, &list, now).await.unwrap(), list);
+    assert_eq!(deliveries.fan_out(&key, now).await.unwrap(), Some(list));
 }

@@ -3,12 +3,14 @@ use std::time::Duration;
 use sealpost::domain::endpoint::{Endpoint, Health};
 use sealpost::domain::secret::SealedVersion;
 use sealpost::ports::endpoints::PutResult;
+use sealpost::ports::health::RecordedHealth;
 
 use crate::backend::{Backend, over_both};
 
 over_both! {
     an_endpoint_is_written_only_over_the_version_that_was_read,
     a_late_410_does_not_disable_an_endpoint_that_was_put_again,
+    what_was_learnt_of_a_customer_s_endpoints_is_listed_with_its_version,
     of_two_administrators_who_put_the_same_secret_version_one_is_refused,
 }
 
@@ -46,6 +48,25 @@ async fn a_late_410_does_not_disable_an_endpoint_that_was_put_again(backend: Bac
     assert!(health.set(&customer, &id, 2, &paused).await.unwrap());
     assert!(!health.set(&customer, &id, 1, &gone).await.unwrap());
     assert_eq!(health.get(&customer, &id, 2).await.unwrap(), paused);
+}
+
+async fn what_was_learnt_of_a_customer_s_endpoints_is_listed_with_its_version(backend: Backend) {
+    let health = &backend.app.health;
+    let (customer, other) = ("c".parse().unwrap(), "d".parse().unwrap());
+    assert!(health.list(&customer).await.unwrap().is_empty());
+    let gone = Health::Disabled { why: "gone".to_owned() };
+    let paused = Health::Paused { until: backend.app.clock.now() };
+    let record = |id: &str, version, health: &Health| RecordedHealth {
+        endpoint_id: id.parse().unwrap(),
+        version,
+        health: health.clone(),
+    };
+    let recorded = [record("a", 3, &gone), record("b", 1, &paused)];
+    for RecordedHealth { endpoint_id, version, health: known } in &recorded {
+        assert!(health.set(&customer, endpoint_id, *version, known).await.unwrap());
+    }
+    assert!(health.set(&other, &"x".parse().unwrap(), 1, &gone).await.unwrap());
+    assert_eq!(health.list(&customer).await.unwrap(), recorded);
 }
 
 async fn of_two_administrators_who_put_the_same_secret_version_one_is_refused(backend: Backend) {

@@ -19,6 +19,7 @@ mod dry_run;
 #[cfg(feature = "aws")]
 #[path = "../support/emulator.rs"]
 mod emulator;
+mod fan_out;
 mod help;
 #[cfg(feature = "aws")]
 #[path = "../support/producers.rs"]

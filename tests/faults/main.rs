@@ -9,6 +9,7 @@ mod challenges;
 #[path = "../vectors/data.rs"]
 mod data;
 mod dns_server;
+mod fan_out;
 mod mtls;
 mod names;
 mod responses;

@@ -11,6 +11,8 @@ use sealpost::delivery::Fencing;
 use sealpost::domain::dead_letter::{DeadLetter, DeadLetterFilter};
 use sealpost::domain::delivery::DeliveryKey;
 use sealpost::domain::endpoint::Endpoint;
+use sealpost::domain::fan_out::FanOutKey;
+use sealpost::domain::ids::EndpointId;
 use sealpost::domain::timestamp::Timestamp;
 use sealpost::ports::deliveries::{AttemptRecord, Claim, ClaimRequest};
 use sealpost::ports::queue::{Depth, NewMessage};
@@ -40,6 +42,17 @@ impl Deliveries for Forgetful {
     }
     async fn abandon(&self, key: &DeliveryKey, token: &str) -> Result<()> {
         self.inner.abandon(key, token).await
+    }
+    async fn fan_out(&self, key: &FanOutKey, now: Timestamp) -> Result<Option<Vec<EndpointId>>> {
+        self.inner.fan_out(key, now).await
+    }
+    async fn fix_fan_out(
+        &self,
+        key: &FanOutKey,
+        endpoints: &[EndpointId],
+        now: Timestamp,
+    ) -> Result<Vec<EndpointId>> {
+        self.inner.fix_fan_out(key, endpoints, now).await
     }
     async fn forget_fences(&self, before: Timestamp) -> Result<u64> {
         self.inner.forget_fences(before).await

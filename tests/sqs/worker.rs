@@ -223,3 +223,33 @@ async fn a_stray_that_aws_moves_back_goes_on_with_its_id_in_the_next_round() {
     let id = dead_letter_id_of_message(&ids[0], 1);
     assert_eq!(worker.app.deliveries.get_dead_letter(&id).await.unwrap(), None, "no dead letter");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_fans_out_twice_calls_each_endpoint_once() {
+    let sqs = Sqs::start().await;
+    let (origin, mut calls) = listen(|_| (204, String::new())).await;
+    let worker = Worker::new(&sqs, &origin).await;
+    let second = format!(r#"{{"customerId":"c","endpointId":"f","url":"{origin}/hook"}}"#);
+    let second = Endpoint::from_json(&second).unwrap();
+    worker.app.endpoints.put(second, None, worker.app.clock.now()).await.unwrap();
+    let queue = &worker.pipeline.queue;
+    queue.send(vec![message(r#"{"id":"evt","customerId":"c","data":1}"#)]).await.unwrap();
+    let parent = queue.receive(1, Duration::ZERO).await.unwrap().remove(0);
+    let stop = tokio_util::sync::CancellationToken::new();
+    for _ in 0..2 {
+        worker.pipeline.deliver(&parent, &stop).await;
+    }
+    let mut children = Vec::new();
+    while children.len() < 4 {
+        children.extend(queue.receive(10, Duration::ZERO).await.unwrap());
+    }
+    for child in &children {
+        worker.pipeline.deliver(child, &stop).await;
+    }
+    let mut ids = [calls.recv().await.unwrap(), calls.recv().await.unwrap()];
+    ids.sort_by_key(|call| call.header("webhook-id").to_owned());
+    assert_eq!(ids[0].header("webhook-id"), "evt/e");
+    assert_eq!(ids[1].header("webhook-id"), "evt/f");
+    assert!(calls.try_recv().is_err(), "the second copies met the fences of the first");
+    assert_eq!(queue.depth().await.unwrap().pending, 0);
+}

@@ -12,6 +12,7 @@ pub fn letter(id: &str, message: &Received) -> DeadLetter {
         customer_id: Some("customer-123".parse().unwrap()),
         endpoint_id: None,
         job_id: None,
+        child: None,
         round: 1,
         reason: Reason::TooOld,
         message: "too old".to_owned(),

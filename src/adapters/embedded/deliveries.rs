@@ -5,9 +5,12 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
 use super::database::Database;
+use super::fan_outs;
 use crate::domain::dead_letter::{DeadLetter, DeadLetterFilter};
 use crate::domain::decide::Disposition;
 use crate::domain::delivery::DeliveryKey;
+use crate::domain::fan_out::FanOutKey;
+use crate::domain::ids::EndpointId;
 use crate::domain::outcome::Attempt;
 use crate::domain::timestamp::Timestamp;
 use crate::ports::deliveries::{AttemptRecord, Claim, ClaimRequest};
@@ -157,10 +160,25 @@ impl Deliveries for SqliteDeliveries {
         self.0.write("deliveries.abandon", write).await.map(drop)
     }
 
+    async fn fan_out(&self, key: &FanOutKey, _now: Timestamp) -> Result<Option<Vec<EndpointId>>> {
+        fan_outs::get(&self.0, key).await
+    }
+
+    async fn fix_fan_out(
+        &self,
+        key: &FanOutKey,
+        endpoints: &[EndpointId],
+        now: Timestamp,
+    ) -> Result<Vec<EndpointId>> {
+        fan_outs::fix(&self.0, key, endpoints, now).await
+    }
+
     async fn forget_fences(&self, before: Timestamp) -> Result<u64> {
         let write = move |c: &Connection| {
-            c.prepare_cached("DELETE FROM message_fences WHERE lease_until < ?")?
-                .execute([before.as_millis()])
+            let fences = c
+                .prepare_cached("DELETE FROM message_fences WHERE lease_until < ?")?
+                .execute([before.as_millis()])?;
+            Ok(fences + fan_outs::forget(c, before)?)
         };
         Ok(self.0.write("deliveries.forget_fences", write).await? as u64)
     }

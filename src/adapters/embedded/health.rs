@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::database::Database;
 use crate::domain::endpoint::Health;
 use crate::domain::ids::{CustomerId, EndpointId};
+use crate::ports::health::RecordedHealth;
 use crate::ports::{Error, HealthStore, Result};
 
 /// The endpoint health of a data directory.
@@ -30,6 +31,26 @@ impl HealthStore for SqliteHealth {
         let parse =
             |text: String| serde_json::from_str(&text).map_err(|e| Error::new("health.get", e));
         record.map_or(Ok(Health::Active), parse)
+    }
+
+    async fn list(&self, customer: &CustomerId) -> Result<Vec<RecordedHealth>> {
+        let customer = customer.clone();
+        let read = move |c: &Connection| {
+            let sql = "SELECT endpoint_id, version, health FROM health
+                       WHERE customer_id = ? ORDER BY endpoint_id";
+            let mut statement = c.prepare_cached(sql)?;
+            let row = |row: &rusqlite::Row<'_>| {
+                Ok((row.get::<_, String>(0)?, row.get::<_, u64>(1)?, row.get::<_, String>(2)?))
+            };
+            statement.query_map([customer.as_str()], row)?.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        let rows = self.0.read("health.list", read).await?;
+        let parse = |(endpoint, version, health): (String, u64, String)| {
+            let endpoint_id = endpoint.parse().map_err(|e| Error::new("health.list", e))?;
+            let health = serde_json::from_str(&health).map_err(|e| Error::new("health.list", e))?;
+            Ok(RecordedHealth { endpoint_id, version, health })
+        };
+        rows.into_iter().map(parse).collect()
     }
 
     async fn set(

@@ -8,6 +8,7 @@ mod data_dir;
 mod database;
 mod deliveries;
 mod endpoints;
+mod fan_outs;
 mod health;
 mod in_flight;
 mod key_file;

@@ -56,6 +56,17 @@ CREATE TABLE IF NOT EXISTS message_fences (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS message_fences_age ON message_fences (lease_until);
 
+CREATE TABLE IF NOT EXISTS fan_outs (
+    customer_id TEXT    NOT NULL,
+    job_id      TEXT    NOT NULL,
+    round       INTEGER NOT NULL,
+    message_id  TEXT    NOT NULL,
+    fixed_at    INTEGER NOT NULL,
+    endpoints   TEXT    NOT NULL,                 -- their ids, in JSON
+    PRIMARY KEY (customer_id, job_id, round, message_id)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS fan_outs_age ON fan_outs (fixed_at);
+
 CREATE TABLE IF NOT EXISTS dead_letters (
     id      TEXT    PRIMARY KEY,
     dead_at INTEGER NOT NULL,

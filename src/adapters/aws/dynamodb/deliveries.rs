@@ -3,9 +3,11 @@
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 
-use super::{Table, dead_letters, dry_runs, fences, tables};
+use super::{Table, dead_letters, dry_runs, fan_outs, fences, tables};
 use crate::domain::dead_letter::{DeadLetter, DeadLetterFilter};
 use crate::domain::delivery::DeliveryKey;
+use crate::domain::fan_out::FanOutKey;
+use crate::domain::ids::EndpointId;
 use crate::domain::timestamp::Timestamp;
 use crate::ports::deliveries::{AttemptRecord, Claim, ClaimRequest};
 use crate::ports::{Deliveries, Result};
@@ -34,7 +36,20 @@ impl Deliveries for DynamoDeliveries {
         fences::abandon(&self.0, key, token).await
     }
 
-    /// Does nothing: the table removes fences by itself, through their attribute `ttl`.
+    async fn fan_out(&self, key: &FanOutKey, now: Timestamp) -> Result<Option<Vec<EndpointId>>> {
+        fan_outs::get(&self.0, key, now).await
+    }
+
+    async fn fix_fan_out(
+        &self,
+        key: &FanOutKey,
+        endpoints: &[EndpointId],
+        now: Timestamp,
+    ) -> Result<Vec<EndpointId>> {
+        fan_outs::fix(&self.0, key, endpoints, now).await
+    }
+
+    /// Does nothing: the table removes both by itself, through the attribute `ttl`.
     async fn forget_fences(&self, _before: Timestamp) -> Result<u64> {
         Ok(0)
     }

@@ -18,7 +18,7 @@ use crate::ports::deliveries::{AttemptRecord, Claim, ClaimRequest};
 use crate::ports::{Error, Result};
 
 /// How long a fence is kept after its last claim ended: longer than a queue keeps a message.
-const LIFETIME: Duration = Duration::from_secs(15 * 24 * 3600);
+pub(super) const LIFETIME: Duration = Duration::from_secs(15 * 24 * 3600);
 
 /// Claimed before, it must be an earlier attempt, or the same one whose claimer left no outcome in
 /// time, or so old that it is only waiting to be removed.

@@ -3,11 +3,12 @@
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 
-use super::item::{Reader, n, names, s, values};
+use super::item::{Item, Reader, n, names, s, values};
 use super::{Table, endpoint_key, tables, was_made};
 use crate::adapters::aws::classify::failed;
 use crate::domain::endpoint::Health;
 use crate::domain::ids::{CustomerId, EndpointId};
+use crate::ports::health::RecordedHealth;
 use crate::ports::{Error, HealthStore, Result};
 
 /// The endpoint health of a table.
@@ -38,6 +39,17 @@ impl HealthStore for DynamoHealth {
             return Ok(Health::Active);
         }
         serde_json::from_str(item.text("health")?).map_err(|e| Error::new("health.get", e))
+    }
+
+    async fn list(&self, customer: &CustomerId) -> Result<Vec<RecordedHealth>> {
+        let recorded = |item: &Item| {
+            let item = Reader { operation: "health.list", item };
+            let health = serde_json::from_str(item.text("health")?)
+                .map_err(|e| Error::new("health.list", e))?;
+            let (endpoint_id, version) = (item.parsed("endpointId")?, item.number("version")?);
+            Ok(RecordedHealth { endpoint_id, version, health })
+        };
+        self.0.items("health.list", Some(customer)).await?.iter().map(recorded).collect()
     }
 
     async fn set(

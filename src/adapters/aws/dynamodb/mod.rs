@@ -13,6 +13,7 @@ mod dead_letters;
 mod deliveries;
 mod dry_runs;
 mod endpoints;
+mod fan_outs;
 mod fences;
 mod health;
 mod item;

@@ -45,6 +45,7 @@ fn letter() -> DeadLetter {
         customer_id: Some("customer-123".parse().unwrap()),
         endpoint_id: None,
         job_id: None,
+        child: None,
         round: 1,
         reason: Reason::Rejected,
         message: String::new(),
