@@ -30,6 +30,14 @@ pub trait Passing {
     fn is_passing(&self) -> bool;
 }
 
+/// A value that may hold something older than itself, which the hard lifetime counts from.
+pub trait Aged {
+    /// When the oldest part of it was made; `None` if nothing in it is older than itself.
+    fn oldest(&self) -> Option<Instant> {
+        None
+    }
+}
+
 /// The cache.
 pub struct SoftCache<K, V> {
     entries: Cache<K, Arc<Entry<V>>>,
@@ -39,13 +47,16 @@ pub struct SoftCache<K, V> {
 struct Entry<V> {
     value: Arc<V>,
     loaded: Instant,
+    /// When the hard lifetime began.
+    since: Instant,
     refreshing: AtomicBool,
 }
 
-impl<V> Entry<V> {
+impl<V: Aged> Entry<V> {
     fn new(value: V, loaded: Instant) -> Arc<Self> {
         let refreshing = AtomicBool::new(false);
-        Arc::new(Self { value: Arc::new(value), loaded, refreshing })
+        let since = value.oldest().map_or(loaded, |oldest| oldest.min(loaded));
+        Arc::new(Self { value: Arc::new(value), loaded, since, refreshing })
     }
 
     /// What `load` reads is as old as its beginning.
@@ -58,7 +69,7 @@ impl<V> Entry<V> {
 impl<K, V> SoftCache<K, V>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
-    V: Send + Sync + 'static,
+    V: Aged + Send + Sync + 'static,
 {
     /// An empty cache.
     pub fn new(lifetimes: Lifetimes) -> Self {
@@ -73,12 +84,9 @@ where
         F: Future<Output = Result<V, E>> + Send + 'static,
     {
         if let Some(entry) = self.entries.get(key).await {
-            let age = entry.loaded.elapsed();
-            if age < self.lifetimes.soft {
-                return Ok(Arc::clone(&entry.value));
-            }
-            if age < self.lifetimes.hard {
-                if !entry.refreshing.swap(true, Ordering::AcqRel) {
+            if entry.since.elapsed() < self.lifetimes.hard {
+                let is_fresh = entry.loaded.elapsed() < self.lifetimes.soft;
+                if !is_fresh && !entry.refreshing.swap(true, Ordering::AcqRel) {
                     self.refresh(key.clone(), Arc::clone(&entry), load);
                 }
                 return Ok(Arc::clone(&entry.value));
@@ -170,6 +178,8 @@ mod tests {
         }
     }
 
+    impl Aged for u32 {}
+
     const LIFETIMES: Lifetimes =
         Lifetimes { soft: Duration::from_secs(10), hard: Duration::from_secs(60), capacity: 100 };
 
@@ -249,5 +259,25 @@ mod tests {
         cache.get(&1, fail(false)).await.unwrap();
         settle().await;
         assert!(cache.get(&1, fail(false)).await.is_err());
+    }
+
+    struct Kept(Instant);
+    impl Aged for Kept {
+        fn oldest(&self) -> Option<Instant> {
+            Some(self.0)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_taken_over_from_an_older_value_does_not_outlive_its_own_hard_lifetime() {
+        let (cache, begun) = (SoftCache::new(LIFETIMES), Instant::now());
+        let keep = || async move { Ok::<_, Failure>(Kept(begun)) };
+        cache.get(&1, keep()).await.unwrap();
+        tokio::time::advance(Duration::from_secs(50)).await;
+        cache.put(1, Kept(begun)).await;
+        tokio::time::advance(Duration::from_secs(9)).await;
+        assert!(cache.get(&1, async { Err(Failure { passing: true }) }).await.is_ok());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(cache.get(&1, async { Err(Failure { passing: true }) }).await.is_err());
     }
 }

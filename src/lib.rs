@@ -12,6 +12,7 @@ pub mod config;
 pub mod delivery;
 pub mod domain;
 pub mod egress;
+pub mod keygen;
 pub mod ports;
 pub mod registration;
 pub mod telemetry;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::auth::Chain;
-use crate::cache::{Lifetimes, Passing, SoftCache};
+use crate::cache::{Aged, Lifetimes, Passing, SoftCache};
 use crate::domain::endpoint::{Endpoint, Health};
 use crate::domain::field::FieldError;
 use crate::domain::ids::{CustomerId, EndpointId, SecretId};
@@ -36,6 +36,8 @@ impl KnownEndpoint {
         Self { version, endpoint, chain, secrets, health }
     }
 }
+
+impl Aged for KnownEndpoint {}
 
 /// Why an endpoint cannot be used.
 #[derive(Debug, thiserror::Error)]

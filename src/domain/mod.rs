@@ -23,6 +23,7 @@ pub mod request;
 pub mod retry_after;
 pub mod retry_policy;
 pub mod secret;
+pub mod secret_record;
 pub mod shown_request;
 pub mod target;
 pub mod timestamp;

@@ -1,7 +1,14 @@
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
 use super::*;
 use crate::adapters::embedded::{Database, KeyFile, SqliteSecrets};
 use crate::adapters::system::{SystemChance, SystemClock};
-use crate::ports::keys::DataKey;
+use crate::domain::origin::Origin;
+use crate::domain::secret::MAX_VALUE;
+use crate::ports::endpoints::PutResult;
+use crate::ports::keys::{DataKey, MAX_WRAPPED};
 
 fn origins(text: &str) -> BTreeSet<Origin> {
     [text.parse().unwrap()].into()
@@ -22,7 +29,7 @@ fn bench_with(policy: Policy) -> Bench {
     let database = Database::open(&dir.path().join("t.db")).unwrap();
     let keys = KeyFile::open_or_create(&dir.path().join("key")).unwrap();
     let lifetimes =
-        Lifetimes { soft: Duration::from_secs(60), hard: Duration::from_secs(120), capacity: 10 };
+        Lifetimes { soft: Duration::from_secs(30), hard: Duration::from_secs(120), capacity: 10 };
     let secrets = Arc::new(SqliteSecrets(database.clone()));
     Bench {
         vault: Vault::new(
@@ -150,6 +157,61 @@ fn an_envelope_cut_anywhere_or_changed_anywhere_does_not_open() {
     }
 }
 
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn any_bytes_up_to_a_kind_s_limit_open_as_they_were_put(
+        bytes in prop_oneof![
+            prop::collection::vec(any::<u8>(), 1..300),
+            (prop::sample::select(vec![1, MAX_WRAPPED, MAX_WRAPPED + 1, MAX_VALUE - 1, MAX_VALUE]),
+             any::<u8>()).prop_map(|(length, byte)| vec![byte; length]),
+            prop::collection::vec(any::<u8>(), 1..MAX_VALUE),
+        ],
+        sealing in prop::sample::select(vec![Sealing::Envelope, Sealing::Direct]),
+    ) {
+        runtime().block_on(async {
+            let bench = bench_with(Policy { sealing, accept_unbound: false });
+            let (customer, secret) = ("acme".parse().unwrap(), "s".parse().unwrap());
+            let value = SecretBytes::new(bytes.clone());
+            let origins = origins("https://a.example");
+            bench.vault.put(NewSecret { customer, secret, value, origins, overlap: None })
+                .await
+                .unwrap();
+            let kind = SealedKind::split(&stored(&bench).await.sealed).unwrap().0;
+            let is_direct = sealing == Sealing::Direct && bytes.len() <= MAX_WRAPPED;
+            assert_eq!(kind, if is_direct { SealedKind::Direct } else { SealedKind::Envelope });
+            let open = bench.open("acme").await.unwrap();
+            let at = ["https://a.example".parse().unwrap()];
+            let values = open.values_for(&at, SystemClock.now()).unwrap();
+            assert!(values[0].expose() == bytes);
+        });
+    }
+}
+
+#[tokio::test]
+async fn any_bit_flipped_anywhere_in_a_sealed_value_keeps_it_from_opening() {
+    for sealing in [Sealing::Envelope, Sealing::Direct] {
+        let bench = bench_with(Policy { sealing, accept_unbound: true });
+        bench.put("acme", "value", None).await;
+        let (customer, secret) = ("acme".parse().unwrap(), "s".parse().unwrap());
+        let version = stored(&bench).await;
+        let opens = async |version: &SealedVersion| {
+            bench.vault.open_version(&customer, &secret, version).await.is_ok()
+        };
+        assert!(opens(&version).await);
+        for bit in 0..version.sealed.len() * 8 {
+            let mut flipped = version.clone();
+            flipped.sealed[bit / 8] ^= 1 << (bit % 8);
+            assert!(!opens(&flipped).await, "{sealing:?}: bit {bit}");
+        }
+    }
+}
+
 const DIRECT: Policy = Policy { sealing: Sealing::Direct, accept_unbound: false };
 
 async fn stored(bench: &Bench) -> SealedVersion {
@@ -178,14 +240,19 @@ async fn a_directly_sealed_value_does_not_open_for_another_customer() {
     assert!(matches!(*refused, VaultError::NotDecrypted { .. }), "{refused}");
 }
 
+/// Stores a version as it is.
+async fn put_sealed(bench: &Bench, version: SealedVersion) {
+    let (customer, secret) = ("acme".parse().unwrap(), "s".parse().unwrap());
+    let record = bench.vault.secrets.record(&customer, &secret).await.unwrap();
+    let change = record.make_current(version, None);
+    bench.vault.secrets.change(&customer, &secret, change).await.unwrap();
+}
+
 async fn put_unbound(bench: &Bench) {
     let value = SecretBytes::new(b"foreign".to_vec());
     let ciphertext = bench.vault.keys.wrap(&value, &[]).await.unwrap();
     let version = SealedVersion::unbound(&ciphertext, SystemClock.now());
-    let (customer, secret) = ("acme".parse().unwrap(), "s".parse().unwrap());
-    // The store gives versions from 1; only a foreign program writes a 0.
-    let version = SealedVersion { version: 1, ..version };
-    bench.vault.secrets.put(&customer, &secret, version, None).await.unwrap();
+    put_sealed(bench, version).await;
 }
 
 #[tokio::test]
@@ -209,8 +276,7 @@ async fn a_bound_value_relabelled_as_unbound_does_not_open() {
     let mut version = stored(&bench).await;
     version.sealed[0] = SealedKind::Unbound.byte();
     version.version = 2;
-    let (customer, secret) = ("acme".parse().unwrap(), "s".parse().unwrap());
-    bench.vault.secrets.put(&customer, &secret, version, None).await.unwrap();
+    put_sealed(&bench, version).await;
     let refused = bench.open("acme").await.err().unwrap();
     assert!(matches!(*refused, VaultError::NotDecrypted { .. }), "{refused}");
 }
@@ -286,4 +352,17 @@ async fn a_refused_secret_is_reread_at_once_and_then_not_for_half_a_minute() {
     assert_eq!(reread().await, 2, "a moment ago");
     pass(Duration::from_secs(31)).await;
     assert_eq!(reread().await, 3);
+}
+
+#[tokio::test]
+async fn a_thousand_callers_at_once_cost_one_reading_of_the_key_service() {
+    let (mut bench, unwraps) = (bench(), Arc::default());
+    bench.put("c", "value", None).await;
+    let keys = Arc::clone(&bench.vault.keys);
+    bench.vault.keys = Arc::new(Counting { keys, unwraps: Arc::clone(&unwraps) });
+    let all = futures_util::future::join_all((0..1000).map(|_| bench.open("c"))).await;
+    assert!(
+        all.iter().all(|open| values(open.as_ref().unwrap(), "https://a.example") == ["value"])
+    );
+    assert_eq!(unwraps.load(std::sync::atomic::Ordering::SeqCst), 1);
 }

@@ -16,6 +16,7 @@ mod endpoints;
 mod fences;
 mod health;
 mod item;
+mod sealed;
 mod secrets;
 pub mod tables;
 
