@@ -49,9 +49,16 @@ pub fn authorities(pem: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// What the first certificate of a PEM text says, to be kept beside the sealed value, and its public
-/// key in DER (`SubjectPublicKeyInfo`); `None` if there is none that parses.
-pub fn facts(pem: &[u8]) -> Option<(Facts, Vec<u8>)> {
+/// The public key of the first certificate of a PEM text, in DER (`SubjectPublicKeyInfo`).
+pub fn public_key(pem: &[u8]) -> Option<Vec<u8>> {
+    let chain = chain(pem).ok()?;
+    let (_, certificate) = X509Certificate::from_der(chain.first()?).ok()?;
+    Some(certificate.public_key().raw.to_vec())
+}
+
+/// What the first certificate of a PEM text says, to be kept beside the sealed value; `None` if there
+/// is none that parses.
+pub fn facts(pem: &[u8]) -> Option<Facts> {
     let chain = chain(pem).ok()?;
     let first = chain.first()?;
     let (_, certificate) = X509Certificate::from_der(first).ok()?;
@@ -67,7 +74,7 @@ pub fn facts(pem: &[u8]) -> Option<(Facts, Vec<u8>)> {
     };
     let at = |seconds: i64| Timestamp::from_millis(seconds.saturating_mul(1000));
     let fingerprint = digest(&SHA256, first);
-    let facts = Facts {
+    Some(Facts {
         certificate_subject: Some(certificate.subject().to_string()),
         certificate_issuer: Some(certificate.issuer().to_string()),
         certificate_fingerprint: Some(
@@ -76,6 +83,5 @@ pub fn facts(pem: &[u8]) -> Option<(Facts, Vec<u8>)> {
         not_before: validities().map(|(begin, _)| begin).max().map(at),
         not_after: validities().map(|(_, end)| end).min().map(at),
         ..Facts::default()
-    };
-    Some((facts, certificate.public_key().raw.to_vec()))
+    })
 }

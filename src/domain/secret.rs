@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::domain::ids::{CustomerId, SecretId};
@@ -196,6 +197,15 @@ impl SealedVersion {
     /// Whether the value is bound to no customer, no name and no origins.
     pub fn is_unbound(&self) -> bool {
         matches!(SealedKind::split(&self.sealed), Some((SealedKind::Unbound, _)))
+    }
+
+    /// SHA-256 over all that decides to what the value opens and where it may go.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(self.version.to_be_bytes());
+        hash.update(origin::digest(&self.origins));
+        hash.update(&self.sealed);
+        hash.finalize().into()
     }
 
     /// Whether the value may go to `origin`, as far as the value itself says. An unbound one names

@@ -45,7 +45,10 @@ pub struct Public {
 /// key.
 pub fn facts(value: &SecretBytes) -> Option<Facts> {
     let (certificate, public) = match certificate::facts(value.expose()) {
-        Some((facts, der)) => (facts, Public::from_der(der)),
+        Some(facts) => {
+            let der = certificate::public_key(value.expose());
+            (facts, der.and_then(Public::from_der))
+        }
         None => (Facts::default(), Some(Public::of(value)?)),
     };
     Some(Facts {

@@ -61,17 +61,34 @@ pub struct Policy {
 /// A secret, opened.
 pub struct OpenSecret {
     /// The current version first; then the previous one, if it is still in use somewhere.
-    versions: Vec<OpenVersion>,
+    versions: Box<[OpenVersion]>,
     previous_until: Option<Timestamp>,
     /// When it was last read because an endpoint refused it.
     reread_at: Option<Instant>,
 }
 
+/// An opened value, without what it was opened from: a worker keeps tens of thousands.
 #[derive(Clone)]
 struct OpenVersion {
-    sealed: SealedVersion,
+    version: u64,
+    /// Tells what it was opened from from everything else.
+    digest: [u8; 32],
+    /// Where it may go; `None` if it is unbound.
+    origins: Option<Arc<[Origin]>>,
     value: SecretBytes,
     opened_at: Instant,
+}
+
+impl OpenVersion {
+    fn new(stored: &SealedVersion, value: SecretBytes, opened_at: Instant) -> Self {
+        let origins = (!stored.is_unbound()).then(|| stored.origins.iter().cloned().collect());
+        let (version, digest) = (stored.version, stored.digest());
+        Self { version, digest, origins, value, opened_at }
+    }
+
+    fn may_go_to(&self, origin: &Origin) -> bool {
+        self.origins.as_ref().is_none_or(|origins| origins.contains(origin))
+    }
 }
 
 impl Aged for OpenSecret {
@@ -83,7 +100,7 @@ impl Aged for OpenSecret {
 impl OpenSecret {
     /// The current version's number.
     pub fn version(&self) -> u64 {
-        self.versions.first().map_or(0, |v| v.sealed.version)
+        self.versions.first().map_or(0, |v| v.version)
     }
 
     /// The values in use at `now` that may go to each of `origins`, the current one first.
@@ -99,7 +116,7 @@ impl OpenSecret {
         let in_use = if overlap { self.versions.len() } else { 1 };
         let mut values = Vec::with_capacity(in_use);
         for version in self.versions.iter().take(in_use) {
-            match origins.iter().find(|origin| !version.sealed.may_go_to(origin)) {
+            match origins.iter().find(|origin| !version.may_go_to(origin)) {
                 None => values.push(version.value.clone()),
                 Some(origin) if values.is_empty() => return Err(origin),
                 Some(_) => {}
@@ -193,7 +210,8 @@ impl Vault {
         for version in stored.in_use(self.clock.now()) {
             // The store is read often, so that a rotation is seen; the key service is asked only
             // for what has changed, and once in the hard lifetime, so that a withdrawn key is seen.
-            let same = |v: &&OpenVersion| v.sealed == *version && v.opened_at.elapsed() < self.keep;
+            let digest = version.digest();
+            let same = |v: &&OpenVersion| v.digest == digest && v.opened_at.elapsed() < self.keep;
             let open = known.as_ref().and_then(|k| k.versions.iter().find(same)).cloned();
             versions.push(match open {
                 Some(open) => open,
@@ -201,12 +219,13 @@ impl Vault {
                     let opened_at = Instant::now();
                     let value = self.open_version(customer, secret, version).await?;
                     self.warn_of_end(customer, secret, version);
-                    OpenVersion { value, sealed: version.clone(), opened_at }
+                    OpenVersion::new(version, value, opened_at)
                 }
             });
         }
         let reread_at = known.and_then(|known| known.reread_at);
-        Ok(OpenSecret { versions, previous_until: stored.previous_until, reread_at })
+        let (versions, previous_until) = (versions.into_boxed_slice(), stored.previous_until);
+        Ok(OpenSecret { versions, previous_until, reread_at })
     }
 
     /// Once in a hard lifetime: a certificate that ends stops the deliveries.

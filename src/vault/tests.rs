@@ -281,10 +281,11 @@ async fn a_bound_value_relabelled_as_unbound_does_not_open() {
     assert!(matches!(*refused, VaultError::NotDecrypted { .. }), "{refused}");
 }
 
-/// Counts what is unwrapped.
+/// Counts what is unwrapped, and fails when it is told to.
 struct Counting {
     keys: Arc<dyn Keys>,
     unwraps: Arc<std::sync::atomic::AtomicU32>,
+    broken: Arc<std::sync::atomic::AtomicBool>,
 }
 
 #[async_trait::async_trait]
@@ -297,6 +298,9 @@ impl Keys for Counting {
     }
     async fn unwrap(&self, wrapped: &[u8], context: &Context) -> crate::ports::Result<Unwrapped> {
         self.unwraps.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        if self.broken.load(std::sync::atomic::Ordering::SeqCst) {
+            return Err(crate::ports::Error::new("keys.unwrap", "out of order"));
+        }
         self.keys.unwrap(wrapped, context).await
     }
 }
@@ -316,7 +320,8 @@ async fn read_anew(bench: &Bench, is_seen: impl Fn(&OpenSecret) -> bool) {
 async fn the_key_service_is_asked_for_what_changed_and_once_in_the_hard_lifetime() {
     let (mut bench, unwraps) = (bench(), Arc::default());
     let keys = Arc::clone(&bench.vault.keys);
-    bench.vault.keys = Arc::new(Counting { keys, unwraps: Arc::clone(&unwraps) });
+    bench.vault.keys =
+        Arc::new(Counting { keys, unwraps: Arc::clone(&unwraps), broken: Arc::default() });
     let count = || unwraps.load(std::sync::atomic::Ordering::SeqCst);
     bench.put("c", "old", None).await;
     bench.open("c").await.unwrap();
@@ -359,10 +364,37 @@ async fn a_thousand_callers_at_once_cost_one_reading_of_the_key_service() {
     let (mut bench, unwraps) = (bench(), Arc::default());
     bench.put("c", "value", None).await;
     let keys = Arc::clone(&bench.vault.keys);
-    bench.vault.keys = Arc::new(Counting { keys, unwraps: Arc::clone(&unwraps) });
+    bench.vault.keys =
+        Arc::new(Counting { keys, unwraps: Arc::clone(&unwraps), broken: Arc::default() });
     let all = futures_util::future::join_all((0..1000).map(|_| bench.open("c"))).await;
     assert!(
         all.iter().all(|open| values(open.as_ref().unwrap(), "https://a.example") == ["value"])
     );
     assert_eq!(unwraps.load(std::sync::atomic::Ordering::SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn during_an_outage_opened_values_serve_until_their_hard_lifetime_and_not_longer() {
+    let (mut bench, unwraps, broken) = (bench(), Arc::default(), Arc::default());
+    let keys = Arc::clone(&bench.vault.keys);
+    bench.vault.keys =
+        Arc::new(Counting { keys, unwraps: Arc::clone(&unwraps), broken: Arc::clone(&broken) });
+    bench.put("c", "value", None).await;
+    bench.open("c").await.unwrap();
+    broken.store(true, std::sync::atomic::Ordering::SeqCst);
+    // The store is read anew all the while; the key service is asked, and fails, from 90 s on.
+    for _ in 0..119 {
+        pass(Duration::from_secs(1)).await;
+        let open = bench.open("c").await.unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(values(&open, "https://a.example"), ["value"]);
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+    }
+    pass(Duration::from_secs(1)).await;
+    let refused = bench.open("c").await.err().unwrap();
+    assert!(matches!(*refused, VaultError::Ours(_)), "{refused}");
+    assert!(unwraps.load(std::sync::atomic::Ordering::SeqCst) > 2, "it was asked before the end");
+    broken.store(false, std::sync::atomic::Ordering::SeqCst);
+    assert!(bench.open("c").await.is_ok(), "without a restart");
 }

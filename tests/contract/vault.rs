@@ -113,17 +113,24 @@ async fn what_was_moved_or_repointed_ends_its_jobs_with_a_reason_of_its_own(back
     assert_eq!(reason(&backend, "nobody", home).await, Reason::UnknownSecret);
     store(&backend, ids("evil", "signing"), sealed.clone()).await;
     assert_eq!(reason(&backend, "evil", home).await, Reason::SecretNotDecrypted);
-    let origins = ["https://b.example".parse().unwrap()].into();
-    store(&backend, ids("wide", "signing"), SealedVersion { origins, ..sealed.clone() }).await;
+    let wide = ["https://b.example".parse().unwrap()].into();
+    let wide = SealedVersion { origins: wide, ..sealed.clone() };
+    store(&backend, ids("wide", "signing"), wide).await;
     assert_eq!(reason(&backend, "wide", "https://b.example/").await, Reason::SecretNotDecrypted);
     let (kind, ciphertext) = SealedKind::split(&sealed.sealed).unwrap();
     assert_eq!(kind, SealedKind::Envelope);
     let unbound = SealedVersion::unbound(ciphertext, sealed.created_at);
     store(&backend, ids("free", "signing"), unbound).await;
     assert_eq!(reason(&backend, "free", home).await, Reason::UnboundSecret);
-    // The same row, served as a version that it is not.
+    // Its own row, served as a version that it is not. (Nothing of it is in the cache.)
+    let (customer, secret) = ids("late", "signing");
+    let value = SecretBytes::new(b"value".to_vec());
+    let new = NewSecret { customer, secret, value, origins: origins(), overlap: None };
+    backend.app.vault.put(new).await.unwrap();
+    let (customer, secret) = ids("late", "signing");
+    let sealed = backend.app.secrets.get(&customer, &secret).await.unwrap().unwrap().current;
     store(&backend, (customer, secret), SealedVersion { version: 2, ..sealed }).await;
-    assert_eq!(reason(&backend, "acme", home).await, Reason::SecretNotDecrypted);
+    assert_eq!(reason(&backend, "late", home).await, Reason::SecretNotDecrypted);
 }
 
 async fn a_version_is_made_current_again_without_being_opened(backend: Backend) {

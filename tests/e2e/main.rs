@@ -24,3 +24,4 @@ mod help;
 mod producers;
 mod program;
 mod receiver;
+mod secrets;

@@ -11,6 +11,7 @@ mod data;
 mod dns_server;
 mod mtls;
 mod names;
+mod previous_secret;
 mod responses;
 mod roles;
 mod server;
