@@ -46,7 +46,7 @@ fn every_put_is_a_version_that_is_kept_until_it_is_purged() {
     let (past, previous, current) = ("past", "previous", "current");
     assert_eq!(standings(&program), named(&[(4, current), (3, previous), (2, past), (1, past)]));
     let newest = &history(&program)[0];
-    assert_eq!(newest["origins"], serde_json::json!(["https://a.example"]), "kept by rotate");
+    assert_eq!(newest["origins"], serde_json::json!(["https://a.example:443"]), "kept by rotate");
     assert_eq!(newest["sealing"], "envelope");
     assert!(sent(&program).contains("Bearer canary-4"));
 

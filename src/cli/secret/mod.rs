@@ -143,6 +143,7 @@ pub struct Back {
 /// Remove old versions for good
 #[derive(Debug, Args)]
 #[command(
+    disable_version_flag = true,
     after_help = "Example:\n  sealpost secret purge acme signing --keep 5 --yes\n\nWithout --version and --keep, every version that is in use no more. The current one goes with the whole secret alone: see `sealpost secret delete`. --version can name the previous one too, whose overlap ends then."
 )]
 pub struct Purge {

@@ -18,8 +18,9 @@ pub fn warn_of_end(name: &str, facts: Option<&Facts>, now: Timestamp) {
 /// What there is to say of a version, facts included.
 fn described(version: &SealedVersion) -> Value {
     let kind = SealedKind::split(&version.sealed).map_or("unknown", |(kind, _)| kind.word());
+    let origins: Vec<String> = version.origins.iter().map(ToString::to_string).collect();
     let mut shown = json!({"version": version.version, "createdAt": version.created_at,
-                           "sealing": kind, "origins": version.origins});
+                           "sealing": kind, "origins": origins});
     // Texts, numbers and times always make JSON.
     if let Some(facts) = &version.facts
         && let Ok(Value::Object(facts)) = serde_json::to_value(facts)
