@@ -285,4 +285,6 @@ impl Vault {
 }
 
 #[cfg(test)]
+mod caching_tests;
+#[cfg(test)]
 mod tests;

@@ -10,17 +10,17 @@ use crate::domain::secret::MAX_VALUE;
 use crate::ports::endpoints::PutResult;
 use crate::ports::keys::{DataKey, MAX_WRAPPED};
 
-fn origins(text: &str) -> BTreeSet<Origin> {
+pub fn origins(text: &str) -> BTreeSet<Origin> {
     [text.parse().unwrap()].into()
 }
 
-struct Bench {
-    vault: Vault,
+pub struct Bench {
+    pub vault: Vault,
     database: Database,
     _dir: tempfile::TempDir,
 }
 
-fn bench() -> Bench {
+pub fn bench() -> Bench {
     bench_with(Policy::default())
 }
 
@@ -46,7 +46,7 @@ fn bench_with(policy: Policy) -> Bench {
 }
 
 impl Bench {
-    async fn put(&self, customer: &str, value: &str, overlap: Option<Duration>) -> PutResult {
+    pub async fn put(&self, customer: &str, value: &str, overlap: Option<Duration>) -> PutResult {
         let new = NewSecret {
             customer: customer.parse().unwrap(),
             secret: "s".parse().unwrap(),
@@ -58,14 +58,14 @@ impl Bench {
     }
 
     /// Another process on the same store: the cache knows nothing of what it puts.
-    fn elsewhere(&self) -> Self {
+    pub fn elsewhere(&self) -> Self {
         let none = Lifetimes { soft: Duration::ZERO, hard: Duration::ZERO, capacity: 1 };
         let vault = Vault { open: Arc::new(SoftCache::new(none)), ..self.vault.clone() };
         let database = self.database.clone();
         Self { vault, database, _dir: tempfile::tempdir().unwrap() }
     }
 
-    async fn open(&self, customer: &str) -> Result<Arc<OpenSecret>, Arc<VaultError>> {
+    pub async fn open(&self, customer: &str) -> Result<Arc<OpenSecret>, Arc<VaultError>> {
         self.vault.open(&customer.parse().unwrap(), &"s".parse().unwrap()).await
     }
 
@@ -74,7 +74,7 @@ impl Bench {
     }
 }
 
-fn values(open: &OpenSecret, origin: &str) -> Vec<String> {
+pub fn values(open: &OpenSecret, origin: &str) -> Vec<String> {
     let now = SystemClock.now();
     let origins = [origin.parse().unwrap()];
     let values = open.values_for(&origins, now).unwrap_or_default();
@@ -279,122 +279,4 @@ async fn a_bound_value_relabelled_as_unbound_does_not_open() {
     put_sealed(&bench, version).await;
     let refused = bench.open("acme").await.err().unwrap();
     assert!(matches!(*refused, VaultError::NotDecrypted { .. }), "{refused}");
-}
-
-/// Counts what is unwrapped, and fails when it is told to.
-struct Counting {
-    keys: Arc<dyn Keys>,
-    unwraps: Arc<std::sync::atomic::AtomicU32>,
-    broken: Arc<std::sync::atomic::AtomicBool>,
-}
-
-#[async_trait::async_trait]
-impl Keys for Counting {
-    async fn generate(&self, context: &Context) -> crate::ports::Result<DataKey> {
-        self.keys.generate(context).await
-    }
-    async fn wrap(&self, plain: &SecretBytes, context: &Context) -> crate::ports::Result<Vec<u8>> {
-        self.keys.wrap(plain, context).await
-    }
-    async fn unwrap(&self, wrapped: &[u8], context: &Context) -> crate::ports::Result<Unwrapped> {
-        self.unwraps.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-        if self.broken.load(std::sync::atomic::Ordering::SeqCst) {
-            return Err(crate::ports::Error::new("keys.unwrap", "out of order"));
-        }
-        self.keys.unwrap(wrapped, context).await
-    }
-}
-
-async fn pass(time: Duration) {
-    tokio::time::advance(time).await;
-}
-
-/// Lets a reading in the background end: the database has a thread of its own.
-async fn read_anew(bench: &Bench, is_seen: impl Fn(&OpenSecret) -> bool) {
-    while !is_seen(&bench.open("c").await.unwrap()) {
-        tokio::task::yield_now().await;
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_key_service_is_asked_for_what_changed_and_once_in_the_hard_lifetime() {
-    let (mut bench, unwraps) = (bench(), Arc::default());
-    let keys = Arc::clone(&bench.vault.keys);
-    bench.vault.keys =
-        Arc::new(Counting { keys, unwraps: Arc::clone(&unwraps), broken: Arc::default() });
-    let count = || unwraps.load(std::sync::atomic::Ordering::SeqCst);
-    bench.put("c", "old", None).await;
-    bench.open("c").await.unwrap();
-    assert_eq!(count(), 1);
-    let (customer, secret) = ("c".parse().unwrap(), "s".parse().unwrap());
-    bench.vault.reread(&customer, &secret).await.unwrap();
-    assert_eq!(count(), 1, "read anew, and not opened anew");
-    // Another process puts a version, which the cache does not know of.
-    let elsewhere = bench.elsewhere();
-    elsewhere.put("c", "new", Some(Duration::from_secs(3600))).await;
-    pass(Duration::from_secs(61)).await;
-    read_anew(&bench, |open| open.version() == 2).await;
-    assert_eq!(count(), 2, "the old version was open already");
-    pass(Duration::from_secs(121)).await;
-    bench.open("c").await.unwrap();
-    assert_eq!(count(), 4, "both, after the hard lifetime");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_refused_secret_is_reread_at_once_and_then_not_for_half_a_minute() {
-    let bench = bench();
-    bench.put("c", "old", None).await;
-    bench.open("c").await.unwrap();
-    let (customer, secret) = ("c".parse().unwrap(), "s".parse().unwrap());
-    let elsewhere = bench.elsewhere();
-    let reread = async || {
-        bench.vault.reread(&customer, &secret).await.unwrap();
-        bench.open("c").await.unwrap().version()
-    };
-    elsewhere.put("c", "new", None).await;
-    assert_eq!(reread().await, 2, "just opened, and rotated since");
-    elsewhere.put("c", "newer", None).await;
-    assert_eq!(reread().await, 2, "a moment ago");
-    pass(Duration::from_secs(31)).await;
-    assert_eq!(reread().await, 3);
-}
-
-#[tokio::test]
-async fn a_thousand_callers_at_once_cost_one_reading_of_the_key_service() {
-    let (mut bench, unwraps) = (bench(), Arc::default());
-    bench.put("c", "value", None).await;
-    let keys = Arc::clone(&bench.vault.keys);
-    bench.vault.keys =
-        Arc::new(Counting { keys, unwraps: Arc::clone(&unwraps), broken: Arc::default() });
-    let all = futures_util::future::join_all((0..1000).map(|_| bench.open("c"))).await;
-    assert!(
-        all.iter().all(|open| values(open.as_ref().unwrap(), "https://a.example") == ["value"])
-    );
-    assert_eq!(unwraps.load(std::sync::atomic::Ordering::SeqCst), 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn during_an_outage_opened_values_serve_until_their_hard_lifetime_and_not_longer() {
-    let (mut bench, unwraps, broken) = (bench(), Arc::default(), Arc::default());
-    let keys = Arc::clone(&bench.vault.keys);
-    bench.vault.keys =
-        Arc::new(Counting { keys, unwraps: Arc::clone(&unwraps), broken: Arc::clone(&broken) });
-    bench.put("c", "value", None).await;
-    bench.open("c").await.unwrap();
-    broken.store(true, std::sync::atomic::Ordering::SeqCst);
-    // The store is read anew all the while; the key service is asked, and fails, from 90 s on.
-    for _ in 0..119 {
-        pass(Duration::from_secs(1)).await;
-        let open = bench.open("c").await.unwrap_or_else(|e| panic!("{e}"));
-        assert_eq!(values(&open, "https://a.example"), ["value"]);
-        for _ in 0..50 {
-            tokio::task::yield_now().await;
-        }
-    }
-    pass(Duration::from_secs(1)).await;
-    let refused = bench.open("c").await.err().unwrap();
-    assert!(matches!(*refused, VaultError::Ours(_)), "{refused}");
-    assert!(unwraps.load(std::sync::atomic::Ordering::SeqCst) > 2, "it was asked before the end");
-    broken.store(false, std::sync::atomic::Ordering::SeqCst);
-    assert!(bench.open("c").await.is_ok(), "without a restart");
 }

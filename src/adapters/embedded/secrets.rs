@@ -154,3 +154,43 @@ impl Secrets for SqliteSecrets {
         Ok(self.0.write("secrets.delete", write).await? > 0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::timestamp::Timestamp;
+
+    /// A database as it was before versions had a history, with a row of that time.
+    const BEFORE: &str = r#"
+        DROP TABLE secret_versions;
+        PRAGMA user_version = 3;
+        INSERT INTO secrets VALUES ('c', 's', 2, '{"current":{"version":2,"sealed":"AQI=",
+            "origins":["https://a.example:443"],"createdAt":"2026-11-02T00:00:00Z",
+            "facts":{"certificateSubject":"CN=acme","notAfter":"2027-01-01T00:00:00Z"}},
+            "previous":{"version":1,"sealed":"AQE=","origins":["https://a.example:443"],
+            "createdAt":"2026-11-01T00:00:00Z"},"previousUntil":"2026-11-03T00:00:00Z"}');
+    "#;
+
+    #[tokio::test]
+    async fn a_row_from_before_there_was_a_history_is_read_and_written_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.db");
+        drop(Database::open(&path).unwrap());
+        Connection::open(&path).unwrap().execute_batch(BEFORE).unwrap();
+        let secrets = SqliteSecrets(Database::open(&path).unwrap());
+        let (customer, id) = ("c".parse().unwrap(), "s".parse().unwrap());
+        let record = secrets.record(&customer, &id).await.unwrap();
+        assert_eq!(record.last_version, 2);
+        let stored = record.secret.clone().unwrap();
+        assert_eq!((stored.current.sealed, stored.previous.unwrap().version), (vec![1, 2], 1));
+        let facts = stored.current.facts.unwrap();
+        assert_eq!(facts.certificate_subject.as_deref(), Some("CN=acme"));
+        let (sealed, created_at) = (vec![1], Timestamp::from_millis(0));
+        let next =
+            SealedVersion { version: 3, sealed, origins: [].into(), created_at, facts: None };
+        let change = record.make_current(next, None);
+        assert_eq!(secrets.change(&customer, &id, change).await.unwrap(), PutResult::Put(3));
+        let past = secrets.history(&customer, &id).await.unwrap();
+        assert_eq!(past.iter().map(|v| v.version).collect::<Vec<_>>(), [2, 1]);
+    }
+}
