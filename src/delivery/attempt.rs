@@ -11,7 +11,6 @@ use super::resolve::{OpenSecrets, Resolved};
 use super::sign::{Signed, apply, lacks_challenge};
 use super::withhold::withhold_secrets;
 use super::{Halt, Pipeline};
-use crate::auth::Step;
 use crate::auth::need::Need;
 use crate::domain::decide::{Disposition, decide};
 use crate::domain::delivery::DeliveryKey;
@@ -233,11 +232,12 @@ fn are_same(some: &OpenSecrets, others: &OpenSecrets) -> bool {
 /// Whether another value of a secret makes another request: some go into tokens alone.
 fn shows_secrets(resolved: &Resolved<'_>) -> bool {
     let known = &resolved.known;
-    let mut steps = known.chain.steps().iter();
-    let is_shown = |step: &Box<dyn Step>| {
-        !matches!(step.need(), Some(Need::Token(_))) && !step.secrets().is_empty()
-    };
-    steps.any(is_shown) || known.endpoint.url.secrets().next().is_some()
+    let is_shown = known
+        .chain
+        .steps()
+        .iter()
+        .any(|step| !matches!(step.need(), Some(Need::Token(_))) && !step.secrets().is_empty());
+    is_shown || known.endpoint.url.secrets().next().is_some()
 }
 
 fn is_refusal(outcome: &AttemptOutcome) -> bool {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sealpost::vault::NewSecret;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use crate::bench::{Bench, enqueue, loopback, put, put_secret, secret};
 use crate::token_server::target;
@@ -135,4 +136,40 @@ async fn a_token_server_that_knows_the_previous_client_secret_alone_is_asked_wit
     enqueue(&bench.app, 1).await;
     bench.deliver_due().await;
     assert_eq!((bench.app.tally.counts().delivered, tokens.count()), (2, 2), "both are remembered");
+}
+
+/// What a Digest answer has to be for the password `old` (RFC 7616 section 3.4.1).
+fn expected(request: &str) -> Option<(String, String)> {
+    let hash = |text: String| -> String {
+        Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    };
+    let (_, rest) = request.split_once("authorization: Digest ")?;
+    let line = rest.split("\r\n").next()?;
+    let member = |name: &str| {
+        let (_, value) = line.split_once(&format!("{name}="))?;
+        Some(value.split([',', '\r']).next()?.trim_matches('"').to_owned())
+    };
+    let (one, two) = (hash("u:r:old".to_owned()), hash("POST:/".to_owned()));
+    let (nc, cnonce) = (member("nc")?, member("cnonce")?);
+    let response = hash(format!("{one}:n1:{nc}:{cnonce}:auth:{two}"));
+    Some((response, member(" response").or_else(|| member("response"))?))
+}
+
+#[tokio::test]
+async fn a_digest_of_the_previous_password_answers_the_same_challenge_with_a_count_of_its_own() {
+    let web = Web::start(|request| {
+        if expected(request).is_some_and(|(right, given)| right == given) {
+            return ("204 No Content".to_owned(), String::new());
+        }
+        let ask = "Digest realm=\"r\", qop=\"auth\", algorithm=SHA-256, nonce=\"n1\"";
+        (format!("401 Unauthorized\r\nwww-authenticate: {ask}"), String::new())
+    })
+    .await;
+    let step = json!({"scheme": "digest", "username": "u", "secret": "s"});
+    let bench = bench(&web, &step, falls_back(), OVERLAP).await;
+    enqueue(&bench.app, 1).await;
+    bench.deliver_due().await;
+    let (counts, calls) = (bench.app.tally.counts(), web.all());
+    assert_eq!((counts.delivered, counts.retried, calls.len()), (1, 0, 3), "{calls:?}");
+    assert!(calls[1].contains("nc=00000001") && calls[2].contains("nc=00000002"), "{calls:?}");
 }
