@@ -2,12 +2,15 @@
 //! caller's request reads it anew in the background while all go on with the old one. After the
 //! hard one, nobody gets the old one any more: the caller waits, or fails.
 
+mod bounded;
+
 use std::future::Future;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bounded::Bounded;
 use moka::future::Cache;
 use moka::ops::compute::Op;
 use tokio::time::Instant;
@@ -40,9 +43,15 @@ pub trait Aged {
 
 /// The cache.
 pub struct SoftCache<K, V> {
-    entries: Cache<K, Arc<Entry<V>>>,
+    entries: Arc<Bounded<K, Arc<Entry<V>>>>,
+    /// The readings that callers wait for. What they give is handed on to `entries` and forgotten here:
+    /// each value costs a quarter of a kilobyte in this map alone.
+    readings: Cache<K, Arc<Entry<V>>>,
     lifetimes: Lifetimes,
 }
+
+/// Most readings that callers wait for at once and share.
+const READINGS: u64 = 4096;
 
 struct Entry<V> {
     value: Arc<V>,
@@ -59,6 +68,10 @@ impl<V: Aged> Entry<V> {
         Arc::new(Self { value: Arc::new(value), loaded, since, refreshing })
     }
 
+    fn is_usable(&self, hard: Duration) -> bool {
+        self.since.elapsed() < hard
+    }
+
     /// What `load` reads is as old as its beginning.
     async fn read<E>(load: impl Future<Output = Result<V, E>>) -> Result<Arc<Self>, E> {
         let begun = Instant::now();
@@ -73,7 +86,8 @@ where
 {
     /// An empty cache.
     pub fn new(lifetimes: Lifetimes) -> Self {
-        Self { entries: Cache::new(lifetimes.capacity), lifetimes }
+        let entries = Arc::new(Bounded::new(lifetimes.capacity));
+        Self { entries, readings: Cache::new(READINGS), lifetimes }
     }
 
     /// The value of `key`, read with `load` if it is not there or too old. Callers that miss at the
@@ -83,17 +97,34 @@ where
         E: Passing + Send + Sync + 'static,
         F: Future<Output = Result<V, E>> + Send + 'static,
     {
-        if let Some(entry) = self.entries.get(key).await {
-            if entry.since.elapsed() < self.lifetimes.hard {
+        if let Some(entry) = self.entries.get(key) {
+            if entry.is_usable(self.lifetimes.hard) {
                 let is_fresh = entry.loaded.elapsed() < self.lifetimes.soft;
                 if !is_fresh && !entry.refreshing.swap(true, Ordering::AcqRel) {
                     self.refresh(key.clone(), Arc::clone(&entry), load);
                 }
                 return Ok(Arc::clone(&entry.value));
             }
-            self.entries.invalidate(key).await;
+            // Another caller may have read it anew in between.
+            self.entries.remove_if(key, |there| Arc::ptr_eq(there, &entry));
         }
-        Ok(Arc::clone(&self.entries.try_get_with(key.clone(), Entry::read(load)).await?.value))
+        // Left behind by a caller that went away before it could forget it.
+        if self.readings.get(key).await.is_some_and(|left| !left.is_usable(self.lifetimes.hard)) {
+            self.readings.invalidate(key).await;
+        }
+        let (entries, wanted, hard) = (Arc::clone(&self.entries), key.clone(), self.lifetimes.hard);
+        let reading = async move {
+            // A reading that ended just before this one began is as good.
+            if let Some(entry) = entries.get(&wanted).filter(|entry| entry.is_usable(hard)) {
+                return Ok(entry);
+            }
+            let entry = Entry::read(load).await?;
+            entries.insert(wanted, Arc::clone(&entry));
+            Ok(entry)
+        };
+        let entry = self.readings.try_get_with(key.clone(), reading).await?;
+        self.readings.invalidate(key).await;
+        Ok(Arc::clone(&entry.value))
     }
 
     /// The value of `key` as it was read at `since` or later.
@@ -102,43 +133,49 @@ where
         E: Passing + Send + Sync + 'static,
         F: Future<Output = Result<V, E>> + Send + 'static,
     {
-        let mut failure = None;
-        let lasting = &mut failure;
+        let (mut found, mut failure) = (None, None);
+        let (there, lasting) = (&mut found, &mut failure);
         // One caller at a time for a key; the old value stays unless it is known to be wrong.
-        let computed = self.entries.entry(key.clone()).and_try_compute_with(|known| async move {
-            if known.is_some_and(|entry| entry.value().loaded >= since) {
+        let computed = self.readings.entry(key.clone()).and_try_compute_with(|_| async move {
+            if let Some(entry) = self.entries.get(key).filter(|entry| entry.loaded >= since) {
+                *there = Some(entry);
                 return Ok(Op::Nop);
             }
             match Entry::read(load).await {
-                Ok(entry) => Ok(Op::Put(entry)),
-                Err(error) if error.is_passing() => Err(Arc::new(error)),
+                Ok(entry) => {
+                    self.entries.insert(key.clone(), Arc::clone(&entry));
+                    *there = Some(entry);
+                }
+                Err(error) if error.is_passing() => return Err(Arc::new(error)),
                 Err(error) => {
+                    self.entries.remove_if(key, |_| true);
                     *lasting = Some(Arc::new(error));
-                    Ok(Op::Remove)
                 }
             }
+            Ok(Op::Remove)
         });
-        let computed = computed.await?;
-        match (computed.into_entry(), failure) {
+        computed.await?;
+        match (found, failure) {
             (_, Some(failure)) => Err(failure),
-            (Some(entry), None) => Ok(Arc::clone(&entry.into_value().value)),
-            (None, None) => unreachable!("it is removed only with a failure"),
+            (Some(entry), None) => Ok(Arc::clone(&entry.value)),
+            (None, None) => unreachable!("what is neither there nor read is a failure"),
         }
     }
 
     /// The value of `key` as it is, however old.
-    pub async fn peek(&self, key: &K) -> Option<Arc<V>> {
-        self.entries.get(key).await.map(|entry| Arc::clone(&entry.value))
+    pub fn peek(&self, key: &K) -> Option<Arc<V>> {
+        self.entries.get(key).map(|entry| Arc::clone(&entry.value))
     }
 
     /// Puts a value that was read elsewhere.
-    pub async fn put(&self, key: K, value: V) {
-        self.entries.insert(key, Entry::new(value, Instant::now())).await;
+    pub fn put(&self, key: K, value: V) {
+        self.entries.insert(key, Entry::new(value, Instant::now()));
     }
 
     /// Forgets a value.
     pub async fn forget(&self, key: &K) {
-        self.entries.invalidate(key).await;
+        self.entries.remove_if(key, |_| true);
+        self.readings.invalidate(key).await;
     }
 
     fn refresh<E, F>(&self, key: K, old: Arc<Entry<V>>, load: F)
@@ -146,18 +183,18 @@ where
         E: Passing + Send + Sync + 'static,
         F: Future<Output = Result<V, E>> + Send + 'static,
     {
-        let entries = self.entries.clone();
+        let entries = Arc::clone(&self.entries);
         tokio::spawn(async move {
             match Entry::read(load).await {
                 Ok(entry) => {
                     // Somebody may have read it later and been faster.
-                    let there = entries.get(&key).await;
+                    let there = entries.get(&key);
                     if there.is_none_or(|there| there.loaded <= entry.loaded) {
-                        entries.insert(key, entry).await;
+                        entries.insert(key, entry);
                     }
                 }
                 Err(error) if error.is_passing() => old.refreshing.store(false, Ordering::Release),
-                Err(_) => entries.invalidate(&key).await,
+                Err(_) => entries.remove_if(&key, |_| true),
             }
         });
     }
@@ -274,7 +311,7 @@ mod tests {
         let keep = || async move { Ok::<_, Failure>(Kept(begun)) };
         cache.get(&1, keep()).await.unwrap();
         tokio::time::advance(Duration::from_secs(50)).await;
-        cache.put(1, Kept(begun)).await;
+        cache.put(1, Kept(begun));
         tokio::time::advance(Duration::from_secs(9)).await;
         assert!(cache.get(&1, async { Err(Failure { passing: true }) }).await.is_ok());
         tokio::time::advance(Duration::from_secs(1)).await;

@@ -60,8 +60,9 @@ pub struct Policy {
 
 /// A secret, opened.
 pub struct OpenSecret {
-    /// The current version first; then the previous one, if it is still in use somewhere.
-    versions: Box<[OpenVersion]>,
+    current: OpenVersion,
+    /// The version before, if it is still in use somewhere.
+    previous: Option<Box<OpenVersion>>,
     previous_until: Option<Timestamp>,
     /// When it was last read because an endpoint refused it.
     reread_at: Option<Instant>,
@@ -73,34 +74,41 @@ struct OpenVersion {
     version: u64,
     /// Tells what it was opened from from everything else.
     digest: [u8; 32],
-    /// Where it may go; `None` if it is unbound.
-    origins: Option<Arc<[Origin]>>,
+    /// Where it may go, a line for each; `None` if it is unbound.
+    origins: Option<Arc<str>>,
     value: SecretBytes,
     opened_at: Instant,
 }
 
 impl OpenVersion {
     fn new(stored: &SealedVersion, value: SecretBytes, opened_at: Instant) -> Self {
-        let origins = (!stored.is_unbound()).then(|| stored.origins.iter().cloned().collect());
+        let lines = || stored.origins.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let origins = (!stored.is_unbound()).then(|| lines().join("\n").into());
         let (version, digest) = (stored.version, stored.digest());
         Self { version, digest, origins, value, opened_at }
     }
 
     fn may_go_to(&self, origin: &Origin) -> bool {
-        self.origins.as_ref().is_none_or(|origins| origins.contains(origin))
+        self.origins
+            .as_ref()
+            .is_none_or(|lines| lines.split('\n').any(|line| line == origin.as_str()))
     }
 }
 
 impl Aged for OpenSecret {
     fn oldest(&self) -> Option<Instant> {
-        self.versions.iter().map(|version| version.opened_at).min()
+        self.versions().map(|version| version.opened_at).min()
     }
 }
 
 impl OpenSecret {
     /// The current version's number.
     pub fn version(&self) -> u64 {
-        self.versions.first().map_or(0, |v| v.version)
+        self.current.version
+    }
+
+    fn versions(&self) -> impl Iterator<Item = &OpenVersion> {
+        std::iter::once(&self.current).chain(self.previous.as_deref())
     }
 
     /// The values in use at `now` that may go to each of `origins`, the current one first.
@@ -113,9 +121,8 @@ impl OpenSecret {
         now: Timestamp,
     ) -> Result<Vec<SecretBytes>, &'o Origin> {
         let overlap = self.previous_until.is_some_and(|until| now < until);
-        let in_use = if overlap { self.versions.len() } else { 1 };
-        let mut values = Vec::with_capacity(in_use);
-        for version in self.versions.iter().take(in_use) {
+        let mut values = Vec::new();
+        for version in self.versions().take(if overlap { 2 } else { 1 }) {
             match origins.iter().find(|origin| !version.may_go_to(origin)) {
                 None => values.push(version.value.clone()),
                 Some(origin) if values.is_empty() => return Err(origin),
@@ -194,7 +201,7 @@ impl Vault {
         }
         let mut fresh = self.read(customer, secret).await.map_err(Arc::new)?;
         fresh.reread_at = Some(Instant::now());
-        self.open.put((customer.clone(), secret.clone()), fresh).await;
+        self.open.put((customer.clone(), secret.clone()), fresh);
         Ok(())
     }
 
@@ -205,27 +212,36 @@ impl Vault {
     ) -> Result<OpenSecret, VaultError> {
         let unknown = || VaultError::Unknown { customer: customer.clone(), secret: secret.clone() };
         let stored = self.secrets.get(customer, secret).await?.ok_or_else(unknown)?;
-        let known = self.open.peek(&(customer.clone(), secret.clone())).await;
-        let mut versions = Vec::new();
-        for version in stored.in_use(self.clock.now()) {
-            // The store is read often, so that a rotation is seen; the key service is asked only
-            // for what has changed, and once in the hard lifetime, so that a withdrawn key is seen.
-            let digest = version.digest();
-            let same = |v: &&OpenVersion| v.digest == digest && v.opened_at.elapsed() < self.keep;
-            let open = known.as_ref().and_then(|k| k.versions.iter().find(same)).cloned();
-            versions.push(match open {
-                Some(open) => open,
-                None => {
-                    let opened_at = Instant::now();
-                    let value = self.open_version(customer, secret, version).await?;
-                    self.warn_of_end(customer, secret, version);
-                    OpenVersion::new(version, value, opened_at)
-                }
-            });
+        let known = self.open.peek(&(customer.clone(), secret.clone()));
+        let current = self.opened(customer, secret, &stored.current, known.as_deref()).await?;
+        let mut previous = None;
+        if let Some(version) = stored.in_use(self.clock.now()).nth(1) {
+            let version = self.opened(customer, secret, version, known.as_deref()).await?;
+            previous = Some(Box::new(version));
         }
         let reread_at = known.and_then(|known| known.reread_at);
-        let (versions, previous_until) = (versions.into_boxed_slice(), stored.previous_until);
-        Ok(OpenSecret { versions, previous_until, reread_at })
+        Ok(OpenSecret { current, previous, previous_until: stored.previous_until, reread_at })
+    }
+
+    /// A version, opened; taken over from `known` if it is there. The store is read often, so that a
+    /// rotation is seen; the key service is asked only for what has changed, and once in the hard
+    /// lifetime, so that a withdrawn key is seen.
+    async fn opened(
+        &self,
+        customer: &CustomerId,
+        secret: &SecretId,
+        version: &SealedVersion,
+        known: Option<&OpenSecret>,
+    ) -> Result<OpenVersion, VaultError> {
+        let digest = version.digest();
+        let same = |v: &&OpenVersion| v.digest == digest && v.opened_at.elapsed() < self.keep;
+        if let Some(open) = known.and_then(|known| known.versions().find(same)) {
+            return Ok(open.clone());
+        }
+        let opened_at = Instant::now();
+        let value = self.open_version(customer, secret, version).await?;
+        self.warn_of_end(customer, secret, version);
+        Ok(OpenVersion::new(version, value, opened_at))
     }
 
     /// Once in a hard lifetime: a certificate that ends stops the deliveries.
