@@ -25,6 +25,7 @@ bench: emulator
 	cargo bench --locked --bench delivery
 	cargo bench --locked --bench auth
 	cargo bench --locked --bench transform
+	cargo bench --locked --bench vault
 
 fmt:
 	cargo fmt --all --check

@@ -56,6 +56,8 @@ pub struct App {
     pub health: Arc<dyn HealthStore>,
     /// Fences and dead letters.
     pub deliveries: Arc<dyn Deliveries>,
+    /// The key service.
+    pub keys: Arc<dyn Keys>,
     /// The vault.
     pub vault: Vault,
     /// Who gives the credentials of AWS roles.
@@ -228,7 +230,7 @@ impl App {
             parts;
         let vault = Vault::new(
             Arc::clone(&secrets),
-            keys,
+            Arc::clone(&keys),
             Arc::clone(&clock),
             Arc::clone(&chance),
             config.secrets.policy(),
@@ -242,6 +244,7 @@ impl App {
             secrets,
             health,
             deliveries,
+            keys,
             vault,
             roles,
             guard,

@@ -2,12 +2,15 @@
 //! caller's request reads it anew in the background while all go on with the old one. After the
 //! hard one, nobody gets the old one any more: the caller waits, or fails.
 
+mod bounded;
+
 use std::future::Future;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bounded::Bounded;
 use moka::future::Cache;
 use moka::ops::compute::Op;
 use tokio::time::Instant;
@@ -30,22 +33,43 @@ pub trait Passing {
     fn is_passing(&self) -> bool;
 }
 
+/// A value that may hold something older than itself, which the hard lifetime counts from.
+pub trait Aged {
+    /// When the oldest part of it was made; `None` if nothing in it is older than itself.
+    fn oldest(&self) -> Option<Instant> {
+        None
+    }
+}
+
 /// The cache.
 pub struct SoftCache<K, V> {
-    entries: Cache<K, Arc<Entry<V>>>,
+    entries: Arc<Bounded<K, Arc<Entry<V>>>>,
+    /// The readings that callers wait for. What they give is handed on to `entries` and forgotten here:
+    /// each value costs a quarter of a kilobyte in this map alone.
+    readings: Cache<K, Arc<Entry<V>>>,
     lifetimes: Lifetimes,
 }
+
+/// Most readings that callers wait for at once and share.
+const READINGS: u64 = 4096;
 
 struct Entry<V> {
     value: Arc<V>,
     loaded: Instant,
+    /// When the hard lifetime began.
+    since: Instant,
     refreshing: AtomicBool,
 }
 
-impl<V> Entry<V> {
+impl<V: Aged> Entry<V> {
     fn new(value: V, loaded: Instant) -> Arc<Self> {
         let refreshing = AtomicBool::new(false);
-        Arc::new(Self { value: Arc::new(value), loaded, refreshing })
+        let since = value.oldest().map_or(loaded, |oldest| oldest.min(loaded));
+        Arc::new(Self { value: Arc::new(value), loaded, since, refreshing })
+    }
+
+    fn is_usable(&self, hard: Duration) -> bool {
+        self.since.elapsed() < hard
     }
 
     /// What `load` reads is as old as its beginning.
@@ -58,11 +82,12 @@ impl<V> Entry<V> {
 impl<K, V> SoftCache<K, V>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
-    V: Send + Sync + 'static,
+    V: Aged + Send + Sync + 'static,
 {
     /// An empty cache.
     pub fn new(lifetimes: Lifetimes) -> Self {
-        Self { entries: Cache::new(lifetimes.capacity), lifetimes }
+        let entries = Arc::new(Bounded::new(lifetimes.capacity));
+        Self { entries, readings: Cache::new(READINGS), lifetimes }
     }
 
     /// The value of `key`, read with `load` if it is not there or too old. Callers that miss at the
@@ -72,20 +97,34 @@ where
         E: Passing + Send + Sync + 'static,
         F: Future<Output = Result<V, E>> + Send + 'static,
     {
-        if let Some(entry) = self.entries.get(key).await {
-            let age = entry.loaded.elapsed();
-            if age < self.lifetimes.soft {
-                return Ok(Arc::clone(&entry.value));
-            }
-            if age < self.lifetimes.hard {
-                if !entry.refreshing.swap(true, Ordering::AcqRel) {
+        if let Some(entry) = self.entries.get(key) {
+            if entry.is_usable(self.lifetimes.hard) {
+                let is_fresh = entry.loaded.elapsed() < self.lifetimes.soft;
+                if !is_fresh && !entry.refreshing.swap(true, Ordering::AcqRel) {
                     self.refresh(key.clone(), Arc::clone(&entry), load);
                 }
                 return Ok(Arc::clone(&entry.value));
             }
-            self.entries.invalidate(key).await;
+            // Another caller may have read it anew in between.
+            self.entries.remove_if(key, |there| Arc::ptr_eq(there, &entry));
         }
-        Ok(Arc::clone(&self.entries.try_get_with(key.clone(), Entry::read(load)).await?.value))
+        // Left behind by a caller that went away before it could forget it.
+        if self.readings.get(key).await.is_some_and(|left| !left.is_usable(self.lifetimes.hard)) {
+            self.readings.invalidate(key).await;
+        }
+        let (entries, wanted, hard) = (Arc::clone(&self.entries), key.clone(), self.lifetimes.hard);
+        let reading = async move {
+            // A reading that ended just before this one began is as good.
+            if let Some(entry) = entries.get(&wanted).filter(|entry| entry.is_usable(hard)) {
+                return Ok(entry);
+            }
+            let entry = Entry::read(load).await?;
+            entries.insert(wanted, Arc::clone(&entry));
+            Ok(entry)
+        };
+        let entry = self.readings.try_get_with(key.clone(), reading).await?;
+        self.readings.invalidate(key).await;
+        Ok(Arc::clone(&entry.value))
     }
 
     /// The value of `key` as it was read at `since` or later.
@@ -94,43 +133,49 @@ where
         E: Passing + Send + Sync + 'static,
         F: Future<Output = Result<V, E>> + Send + 'static,
     {
-        let mut failure = None;
-        let lasting = &mut failure;
+        let (mut found, mut failure) = (None, None);
+        let (there, lasting) = (&mut found, &mut failure);
         // One caller at a time for a key; the old value stays unless it is known to be wrong.
-        let computed = self.entries.entry(key.clone()).and_try_compute_with(|known| async move {
-            if known.is_some_and(|entry| entry.value().loaded >= since) {
+        let computed = self.readings.entry(key.clone()).and_try_compute_with(|_| async move {
+            if let Some(entry) = self.entries.get(key).filter(|entry| entry.loaded >= since) {
+                *there = Some(entry);
                 return Ok(Op::Nop);
             }
             match Entry::read(load).await {
-                Ok(entry) => Ok(Op::Put(entry)),
-                Err(error) if error.is_passing() => Err(Arc::new(error)),
+                Ok(entry) => {
+                    self.entries.insert(key.clone(), Arc::clone(&entry));
+                    *there = Some(entry);
+                }
+                Err(error) if error.is_passing() => return Err(Arc::new(error)),
                 Err(error) => {
+                    self.entries.remove_if(key, |_| true);
                     *lasting = Some(Arc::new(error));
-                    Ok(Op::Remove)
                 }
             }
+            Ok(Op::Remove)
         });
-        let computed = computed.await?;
-        match (computed.into_entry(), failure) {
+        computed.await?;
+        match (found, failure) {
             (_, Some(failure)) => Err(failure),
-            (Some(entry), None) => Ok(Arc::clone(&entry.into_value().value)),
-            (None, None) => unreachable!("it is removed only with a failure"),
+            (Some(entry), None) => Ok(Arc::clone(&entry.value)),
+            (None, None) => unreachable!("what is neither there nor read is a failure"),
         }
     }
 
     /// The value of `key` as it is, however old.
-    pub async fn peek(&self, key: &K) -> Option<Arc<V>> {
-        self.entries.get(key).await.map(|entry| Arc::clone(&entry.value))
+    pub fn peek(&self, key: &K) -> Option<Arc<V>> {
+        self.entries.get(key).map(|entry| Arc::clone(&entry.value))
     }
 
     /// Puts a value that was read elsewhere.
-    pub async fn put(&self, key: K, value: V) {
-        self.entries.insert(key, Entry::new(value, Instant::now())).await;
+    pub fn put(&self, key: K, value: V) {
+        self.entries.insert(key, Entry::new(value, Instant::now()));
     }
 
     /// Forgets a value.
     pub async fn forget(&self, key: &K) {
-        self.entries.invalidate(key).await;
+        self.entries.remove_if(key, |_| true);
+        self.readings.invalidate(key).await;
     }
 
     fn refresh<E, F>(&self, key: K, old: Arc<Entry<V>>, load: F)
@@ -138,116 +183,22 @@ where
         E: Passing + Send + Sync + 'static,
         F: Future<Output = Result<V, E>> + Send + 'static,
     {
-        let entries = self.entries.clone();
+        let entries = Arc::clone(&self.entries);
         tokio::spawn(async move {
             match Entry::read(load).await {
                 Ok(entry) => {
                     // Somebody may have read it later and been faster.
-                    let there = entries.get(&key).await;
+                    let there = entries.get(&key);
                     if there.is_none_or(|there| there.loaded <= entry.loaded) {
-                        entries.insert(key, entry).await;
+                        entries.insert(key, entry);
                     }
                 }
                 Err(error) if error.is_passing() => old.refreshing.store(false, Ordering::Release),
-                Err(_) => entries.invalidate(&key).await,
+                Err(_) => entries.remove_if(&key, |_| true),
             }
         });
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::atomic::AtomicU32;
-
-    #[derive(Debug)]
-    struct Failure {
-        passing: bool,
-    }
-    impl Passing for Failure {
-        fn is_passing(&self) -> bool {
-            self.passing
-        }
-    }
-
-    const LIFETIMES: Lifetimes =
-        Lifetimes { soft: Duration::from_secs(10), hard: Duration::from_secs(60), capacity: 100 };
-
-    fn load(count: &Arc<AtomicU32>) -> impl Future<Output = Result<u32, Failure>> + Send + 'static {
-        let count = Arc::clone(count);
-        async move {
-            tokio::task::yield_now().await;
-            Ok(count.fetch_add(1, Ordering::SeqCst) + 1)
-        }
-    }
-
-    async fn fail(passing: bool) -> Result<u32, Failure> {
-        Err(Failure { passing })
-    }
-
-    async fn settle() {
-        for _ in 0..50 {
-            tokio::task::yield_now().await;
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn callers_that_miss_together_share_one_reading() {
-        let (cache, count) = (SoftCache::new(LIFETIMES), Arc::new(AtomicU32::new(0)));
-        let (a, b) = tokio::join!(cache.get(&1, load(&count)), cache.get(&1, load(&count)));
-        assert_eq!((*a.unwrap(), *b.unwrap(), count.load(Ordering::SeqCst)), (1, 1, 1));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn after_the_soft_lifetime_the_old_value_serves_while_one_caller_refreshes() {
-        let (cache, count) = (SoftCache::new(LIFETIMES), Arc::new(AtomicU32::new(0)));
-        cache.get(&1, load(&count)).await.unwrap();
-        tokio::time::advance(Duration::from_secs(11)).await;
-        assert_eq!(*cache.get(&1, load(&count)).await.unwrap(), 1);
-        assert_eq!(*cache.get(&1, load(&count)).await.unwrap(), 1);
-        settle().await;
-        assert_eq!(*cache.get(&1, load(&count)).await.unwrap(), 2);
-        assert_eq!(count.load(Ordering::SeqCst), 2);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn after_the_hard_lifetime_nobody_gets_the_old_value() {
-        let (cache, count) = (SoftCache::new(LIFETIMES), Arc::new(AtomicU32::new(0)));
-        cache.get(&1, load(&count)).await.unwrap();
-        tokio::time::advance(Duration::from_secs(11)).await;
-        assert_eq!(
-            *cache.get(&1, fail(true)).await.unwrap(),
-            1,
-            "a passing failure keeps the old value"
-        );
-        settle().await;
-        tokio::time::advance(Duration::from_secs(50)).await;
-        assert!(cache.get(&1, fail(true)).await.is_err());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_value_can_be_asked_for_as_it_is_now() {
-        let (cache, count) = (SoftCache::new(LIFETIMES), Arc::new(AtomicU32::new(0)));
-        let since = Instant::now();
-        cache.get(&1, load(&count)).await.unwrap();
-        assert_eq!(*cache.get_since(&1, since, load(&count)).await.unwrap(), 1);
-        tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!(*cache.get_since(&1, Instant::now(), load(&count)).await.unwrap(), 2);
-        assert_eq!(*cache.get(&1, load(&count)).await.unwrap(), 2);
-        tokio::time::advance(Duration::from_secs(1)).await;
-        assert!(cache.get_since(&1, Instant::now(), fail(true)).await.is_err());
-        assert_eq!(*cache.get(&1, load(&count)).await.unwrap(), 2, "it serves the others still");
-        assert!(cache.get_since(&1, Instant::now(), fail(false)).await.is_err());
-        assert_eq!(*cache.get(&1, load(&count)).await.unwrap(), 3, "it was wrong");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_lasting_failure_drops_the_value_at_once() {
-        let (cache, count) = (SoftCache::new(LIFETIMES), Arc::new(AtomicU32::new(0)));
-        cache.get(&1, load(&count)).await.unwrap();
-        tokio::time::advance(Duration::from_secs(11)).await;
-        cache.get(&1, fail(false)).await.unwrap();
-        settle().await;
-        assert!(cache.get(&1, fail(false)).await.is_err());
-    }
-}
+mod tests;

@@ -13,6 +13,7 @@ pub mod cost;
 pub mod delivery;
 pub mod domain;
 pub mod egress;
+pub mod keygen;
 pub mod ports;
 pub mod registration;
 pub mod telemetry;

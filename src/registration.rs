@@ -4,12 +4,12 @@ use crate::app::App;
 use crate::delivery::{Compiled, compile, destinations};
 use crate::domain::endpoint::{Endpoint, Health};
 use crate::domain::field::FieldError;
-use crate::domain::ids::SecretId;
+use crate::domain::ids::{CustomerId, SecretId};
 use crate::domain::secret::SecretBytes;
 use crate::domain::target::secret_segments;
 use crate::ports::Error;
-use crate::ports::endpoints::PutResult;
-use crate::vault::NewSecret;
+use crate::ports::endpoints::{PutResult, StoredEndpoint};
+use crate::vault::{NewSecret, Rollback, WriteError};
 
 /// Why something is not registered.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +17,9 @@ pub enum RegistrationError {
     /// It could not be used.
     #[error(transparent)]
     Refused(#[from] FieldError),
+    /// The secret could not be written.
+    #[error(transparent)]
+    Secret(#[from] WriteError),
     /// The store or the key service failed.
     #[error(transparent)]
     Ours(#[from] Error),
@@ -61,27 +64,80 @@ pub async fn put_endpoint(
 /// # Errors
 /// With the endpoint and the path of the step that could not use the value.
 pub async fn put_secret(app: &App, new: NewSecret) -> Result<PutResult, RegistrationError> {
+    put_secret_over(app, new, None).await
+}
+
+/// The same, if the version `expected` is the current one (0: there is none).
+///
+/// # Errors
+/// As [`put_secret`].
+pub async fn put_secret_over(
+    app: &App,
+    new: NewSecret,
+    expected: Option<u64>,
+) -> Result<PutResult, RegistrationError> {
     let (customer, id) = (new.customer.clone(), new.secret.clone());
-    let mut using = Vec::new();
-    for stored in app.endpoints.list(Some(&customer)).await? {
-        // An endpoint that cannot be used says so when it is used.
-        let Ok(compiled) = compile(&stored.endpoint, &app.guard) else { continue };
-        if destinations(&stored.endpoint, &compiled.chain).iter().any(|(named, _)| *named == id) {
-            let name = format!("endpoint {}", stored.endpoint.endpoint_id);
-            check_value(&stored.endpoint, &compiled, &id, &new.value)
-                .map_err(|e| e.under(&name))?;
-            using.push(stored);
-        }
+    let using = using(app, &customer, &id).await?;
+    for (stored, compiled) in &using {
+        let name = format!("endpoint {}", stored.endpoint.endpoint_id);
+        check_value(&stored.endpoint, compiled, &id, &new.value).map_err(|e| e.under(&name))?;
     }
-    let put = app.vault.put(new).await?;
-    for stored in using {
-        let endpoint = &stored.endpoint.endpoint_id;
-        let health = app.health.get(&customer, endpoint, stored.version).await?;
-        if matches!(health, Health::Deauthorized { .. }) {
-            app.health.set(&customer, endpoint, stored.version, &Health::Active).await?;
-        }
-    }
+    let put = app.vault.put_over(new, expected).await?;
+    try_again(app, &customer, using, put).await?;
     Ok(put)
+}
+
+/// Makes an old version of a secret current again. Endpoints that were refused with the other value are
+/// tried again. The value is not looked at: it was checked when it was put.
+///
+/// # Errors
+/// If there is no such version, or it is the current one.
+pub async fn roll_back_secret(
+    app: &App,
+    rollback: Rollback,
+    expected: Option<u64>,
+) -> Result<PutResult, RegistrationError> {
+    let customer = rollback.customer.clone();
+    let using = using(app, &customer, &rollback.secret).await?;
+    let put = app.vault.roll_back(rollback, expected).await?;
+    try_again(app, &customer, using, put).await?;
+    Ok(put)
+}
+
+/// The endpoints that name a secret, as far as they can be used: one that cannot says so when it is.
+async fn using(
+    app: &App,
+    customer: &CustomerId,
+    id: &SecretId,
+) -> Result<Vec<(StoredEndpoint, Compiled)>, Error> {
+    let mut using = Vec::new();
+    for stored in app.endpoints.list(Some(customer)).await? {
+        let Ok(compiled) = compile(&stored.endpoint, &app.guard) else { continue };
+        if destinations(&stored.endpoint, &compiled.chain).iter().any(|(named, _)| named == id) {
+            using.push((stored, compiled));
+        }
+    }
+    Ok(using)
+}
+
+/// Lets endpoints be called again whose token server refused the value before.
+async fn try_again(
+    app: &App,
+    customer: &CustomerId,
+    using: Vec<(StoredEndpoint, Compiled)>,
+    put: PutResult,
+) -> Result<(), Error> {
+    if matches!(put, PutResult::Conflict(_)) {
+        return Ok(());
+    }
+    for (stored, _) in using {
+        let endpoint = &stored.endpoint.endpoint_id;
+        let health = app.health.get(customer, endpoint, stored.version).await?;
+        if matches!(health, Health::Deauthorized { .. }) {
+            app.health.set(customer, endpoint, stored.version, &Health::Active).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether calls to the endpoint could be made with this value.

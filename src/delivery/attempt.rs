@@ -6,10 +6,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::claim::Claimed;
+use super::grants::Grants;
 use super::resolve::{OpenSecrets, Resolved};
 use super::sign::{Signed, apply, lacks_challenge};
 use super::withhold::withhold_secrets;
 use super::{Halt, Pipeline};
+use crate::auth::need::Need;
 use crate::domain::decide::{Disposition, decide};
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::outcome::{Attempt, AttemptOutcome, Phase};
@@ -62,7 +64,8 @@ impl Pipeline {
     }
 
     /// Makes the call; and once more, at once, if it was refused and a secret has changed since, or
-    /// what was granted can be renewed.
+    /// what was granted can be renewed. If nothing is new, the previous secret is tried, where the
+    /// endpoint says so: a receiver that was told of a rotation may not have made it yet.
     async fn make_calls(
         &self,
         signed: &Signed<'_>,
@@ -89,26 +92,63 @@ impl Pipeline {
         let resolved = Resolved { secrets, ..signed.resolved.clone() };
         let grants = self.renewed_grants(&resolved, &signed.grants, &challenges).await?;
         if !is_new && grants.is_none() {
-            return Ok(refused);
+            return self.fall_back(signed, &signed.grants, refused, stop).await;
         }
         let grants = grants.unwrap_or_else(|| signed.grants.clone());
-        if lacks_challenge(&resolved, &grants) {
-            // The refusal brought none, and another call without the message would bring no other.
-            return Ok(refused);
+        let again = self.call_again(signed, &resolved, &grants, stop).await?;
+        match again {
+            // A challenge has only now been answered; a new token may be as wrong as the old one.
+            Some(attempt) if !is_new => self.fall_back(signed, &grants, attempt, stop).await,
+            Some(attempt) => Ok(attempt),
+            None => Ok(refused),
         }
-        // What cannot be applied leaves the refusal standing; a fault of ours does not make the old
-        // secret the endpoint's fault.
-        match apply(&resolved, &signed.unsigned, &grants, &*self.chance, self.clock.now()) {
+    }
+
+    /// Signs the call anew and makes it; `None` if that cannot be done. What cannot be applied leaves
+    /// the refusal standing; a fault of ours does not make the old secret the endpoint's fault.
+    async fn call_again(
+        &self,
+        signed: &Signed<'_>,
+        resolved: &Resolved<'_>,
+        grants: &Grants,
+        stop: &CancellationToken,
+    ) -> Result<Option<Attempt>, Halt> {
+        if lacks_challenge(resolved, grants) {
+            // The refusal brought none, and another call without the message would bring no other.
+            return Ok(None);
+        }
+        match apply(resolved, &signed.unsigned, grants, &*self.chance, self.clock.now()) {
             Ok(request) => {
                 let (attempt, _) =
                     self.call(signed, &resolved.secrets, &request, false, stop).await?;
-                Ok(attempt)
+                Ok(Some(attempt))
             }
             Err(_) => {
-                self.forget_challenges(&resolved).await;
-                Ok(refused)
+                self.forget_challenges(resolved).await;
+                Ok(None)
             }
         }
+    }
+
+    /// After a 401 with the current secrets: the call with the previous ones, where the endpoint says
+    /// so and they still overlap; otherwise `refused` stands. What a token was made of is tried where
+    /// the token is asked for.
+    async fn fall_back(
+        &self,
+        signed: &Signed<'_>,
+        grants: &Grants,
+        refused: Attempt,
+        stop: &CancellationToken,
+    ) -> Result<Attempt, Halt> {
+        let is_401 = matches!(refused.outcome, AttemptOutcome::Answered { status: 401, .. });
+        let previous = signed.resolved.with_previous().filter(|_| is_401);
+        let Some(previous) = previous.filter(shows_secrets) else { return Ok(refused) };
+        let grants = self.with_next_challenges(&previous, grants).await;
+        let Some(attempt) = self.call_again(signed, &previous, &grants, stop).await? else {
+            return Ok(refused);
+        };
+        self.tally.fell_back(&signed.resolved.decoded.key, &attempt.outcome);
+        Ok(attempt)
     }
 
     /// The secrets as they are now, if they are others than those that were refused. They are read
@@ -188,6 +228,17 @@ fn are_same(some: &OpenSecrets, others: &OpenSecrets) -> bool {
         let others = others.get(id).map_or(&[][..], Vec::as_slice);
         values.iter().map(SecretBytes::expose).eq(others.iter().map(SecretBytes::expose))
     })
+}
+
+/// Whether another value of a secret makes another request: some go into tokens alone.
+fn shows_secrets(resolved: &Resolved<'_>) -> bool {
+    let known = &resolved.known;
+    let is_shown = known
+        .chain
+        .steps()
+        .iter()
+        .any(|step| !matches!(step.need(), Some(Need::Token(_))) && !step.secrets().is_empty());
+    is_shown || known.endpoint.url.secrets().next().is_some()
 }
 
 fn is_refusal(outcome: &AttemptOutcome) -> bool {

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::parameters::Parameters;
 use crate::auth::{Chain, Part};
-use crate::cache::{Lifetimes, Passing, SoftCache};
+use crate::cache::{Aged, Lifetimes, Passing, SoftCache};
 use crate::domain::endpoint::{Endpoint, Health};
 use crate::domain::field::FieldError;
 use crate::domain::ids::{CustomerId, EndpointId, SecretId};
@@ -46,6 +46,8 @@ impl KnownEndpoint {
         Self { version, endpoint, chain, parameters, transform, retry, secrets, health }
     }
 }
+
+impl Aged for KnownEndpoint {}
 
 /// What an endpoint's configuration is made into, once for each version of it.
 pub struct Compiled {

@@ -29,6 +29,20 @@ pub struct Resolved<'d> {
     pub secrets: OpenSecrets,
 }
 
+impl Resolved<'_> {
+    /// The same with the previous values of those secrets that have one, where the endpoint says that
+    /// they may be used in place of refused ones; `None` if there is nothing else to try.
+    pub(super) fn with_previous(&self) -> Option<Self> {
+        let has_previous = self.secrets.values().any(|values| values.len() > 1);
+        if !self.known.endpoint.previous_secret_on_401 || !has_previous {
+            return None;
+        }
+        let last = |values: &Vec<SecretBytes>| values.last().into_iter().cloned().collect();
+        let secrets = self.secrets.iter().map(|(id, values)| (id.clone(), last(values))).collect();
+        Some(Self { secrets, ..self.clone() })
+    }
+}
+
 impl Pipeline {
     /// Looks up the endpoint and opens its secrets; as they were read at `since` or later, if that
     /// is given.
@@ -93,5 +107,5 @@ impl Pipeline {
 
 /// Several callers share one failed reading, so its error is described anew for each.
 pub fn ours(error: &Error) -> Halt {
-    Halt::Ours(Error::new(error.operation, error.source.to_string()))
+    Halt::Ours(error.again())
 }

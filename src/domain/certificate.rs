@@ -1,5 +1,6 @@
 //! Certificates in PEM: whether they parse, and what they say that is no secret.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -48,18 +49,39 @@ pub fn authorities(pem: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// The public key of the first certificate of a PEM text, in DER (`SubjectPublicKeyInfo`).
+pub fn public_key(pem: &[u8]) -> Option<Vec<u8>> {
+    let chain = chain(pem).ok()?;
+    let (_, certificate) = X509Certificate::from_der(chain.first()?).ok()?;
+    Some(certificate.public_key().raw.to_vec())
+}
+
 /// What the first certificate of a PEM text says, to be kept beside the sealed value; `None` if there
 /// is none that parses.
 pub fn facts(pem: &[u8]) -> Option<Facts> {
     let chain = chain(pem).ok()?;
-    let (_, certificate) = X509Certificate::from_der(chain.first()?).ok()?;
-    // A chain ends when its first link does.
-    let ends = chain.iter().filter_map(|der| {
-        let (_, certificate) = X509Certificate::from_der(der).ok()?;
-        Some(certificate.validity().not_after.timestamp())
-    });
+    let first = chain.first()?;
+    let (_, certificate) = X509Certificate::from_der(first).ok()?;
+    // A chain begins with its last link and ends with its first.
+    let validities = || {
+        chain.iter().filter_map(|der| {
+            let (_, certificate) = X509Certificate::from_der(der).ok()?;
+            Some((
+                certificate.validity().not_before.timestamp(),
+                certificate.validity().not_after.timestamp(),
+            ))
+        })
+    };
+    let at = |seconds: i64| Timestamp::from_millis(seconds.saturating_mul(1000));
+    let fingerprint = digest(&SHA256, first);
     Some(Facts {
         certificate_subject: Some(certificate.subject().to_string()),
-        not_after: ends.min().map(|seconds| Timestamp::from_millis(seconds.saturating_mul(1000))),
+        certificate_issuer: Some(certificate.issuer().to_string()),
+        certificate_fingerprint: Some(
+            fingerprint.as_ref().iter().map(|byte| format!("{byte:02x}")).collect(),
+        ),
+        not_before: validities().map(|(begin, _)| begin).max().map(at),
+        not_after: validities().map(|(_, end)| end).min().map(at),
+        ..Facts::default()
     })
 }

@@ -71,6 +71,10 @@ pub struct Endpoint {
     /// How calls are authenticated and signed, applied in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub auth: Vec<AuthStep>,
+    /// Whether a call that is refused with 401 is made once more with the previous value of a secret,
+    /// while it overlaps with the current one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub previous_secret_on_401: bool,
     /// When failures are tried again.
     #[serde(default, skip_serializing_if = "is_default")]
     pub retry: RetrySettings,

@@ -31,6 +31,7 @@ pub mod retry_after;
 pub mod retry_policy;
 pub mod retry_preset;
 pub mod secret;
+pub mod secret_record;
 pub mod shown_request;
 pub mod target;
 pub mod timestamp;

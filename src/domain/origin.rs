@@ -21,6 +21,11 @@ pub struct Origin(String);
 pub struct InvalidOrigin(String);
 
 impl Origin {
+    /// The origin as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// The origin of `url`, or `None` if it has no host.
     pub fn of(url: &Url) -> Option<Self> {
         let host = url.host_str()?.trim_end_matches('.');

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::domain::ids::{CustomerId, SecretId};
@@ -12,6 +14,18 @@ use crate::domain::timestamp::Timestamp;
 
 /// Largest secret value, in bytes: two sealed values have to fit a DynamoDB item of 400 KB.
 pub const MAX_VALUE: usize = 64 * 1024;
+
+/// Checks the size of a value that is to be sealed.
+///
+/// # Errors
+/// If it is empty or larger than [`MAX_VALUE`].
+pub fn check_size(value: &SecretBytes) -> Result<(), String> {
+    match value.expose().len() {
+        0 => Err("the value is empty".to_owned()),
+        1..=MAX_VALUE => Ok(()),
+        _ => Err(format!("the value has more than {MAX_VALUE} bytes")),
+    }
+}
 
 /// Bytes of a secret. Has neither `Debug` nor `Display`, and is wiped from memory when the last clone
 /// is dropped.
@@ -87,6 +101,15 @@ impl SealedKind {
         self as u8
     }
 
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Envelope => "envelope",
+            Self::Direct => "direct",
+            Self::Unbound => "unbound",
+        }
+    }
+
     /// The kind of sealed bytes, and what follows the byte that says so.
     pub fn split(sealed: &[u8]) -> Option<(Self, &[u8])> {
         let (first, rest) = sealed.split_first()?;
@@ -115,15 +138,53 @@ pub struct SealedVersion {
 
 /// What a value says that is no secret: kept beside the sealed value when it is put, so that it can be
 /// shown where nobody may decrypt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Facts {
     /// Whom a certificate is for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub certificate_subject: Option<String>,
+    /// Who vouches for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate_issuer: Option<String>,
+    /// SHA-256 of the certificate, in hexadecimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate_fingerprint: Option<String>,
+    /// The beginning of a certificate's validity; of the chain's latest, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
     /// The end of a certificate's validity; of the chain's shortest, where there are several.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub not_after: Option<Timestamp>,
+    /// The kind of an asymmetric key, as in `EC P-256`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_type: Option<String>,
+    /// Its size.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_bits: Option<u32>,
+    /// Its public half, in PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<String>,
+    /// The thumbprint of its public half as a JWK (RFC 7638).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwk_thumbprint: Option<String>,
+}
+
+/// How long before its end a certificate is warned about.
+const SOON: Duration = Duration::from_secs(30 * 24 * 3600);
+
+impl Facts {
+    /// What is to be said of a certificate that has ended at `now`, or ends soon.
+    pub fn warning(&self, now: Timestamp) -> Option<String> {
+        let end = self.not_after?;
+        if end <= now {
+            Some(format!("ended at {end}"))
+        } else if end <= now.plus(SOON) {
+            Some(format!("ends at {end}: put a new one"))
+        } else {
+            None
+        }
+    }
 }
 
 impl SealedVersion {
@@ -136,6 +197,15 @@ impl SealedVersion {
     /// Whether the value is bound to no customer, no name and no origins.
     pub fn is_unbound(&self) -> bool {
         matches!(SealedKind::split(&self.sealed), Some((SealedKind::Unbound, _)))
+    }
+
+    /// SHA-256 over all that decides to what the value opens and where it may go.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(self.version.to_be_bytes());
+        hash.update(origin::digest(&self.origins));
+        hash.update(&self.sealed);
+        hash.finalize().into()
     }
 
     /// Whether the value may go to `origin`, as far as the value itself says. An unbound one names

@@ -29,6 +29,45 @@ pub struct Error {
     /// What went wrong.
     #[source]
     pub source: Box<dyn std::error::Error + Send + Sync>,
+    /// What has to be mended by hand, where that is known.
+    pub alarm: Option<Alarm>,
+}
+
+/// A failure that does not pass by itself: somebody has to mend it. The name is part of the contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alarm {
+    /// We may not use the key.
+    KeyAccessDenied,
+    /// The key is disabled.
+    KeyDisabled,
+    /// The key waits for its deletion: what it sealed is lost when that is over.
+    KeyPendingDeletion,
+    /// There is no such key.
+    KeyNotFound,
+    /// The key cannot be used for another reason.
+    KeyUnusable,
+}
+
+impl Alarm {
+    /// Every alarm, in the order of the documentation.
+    pub const ALL: [Self; 5] = [
+        Self::KeyAccessDenied,
+        Self::KeyDisabled,
+        Self::KeyPendingDeletion,
+        Self::KeyNotFound,
+        Self::KeyUnusable,
+    ];
+
+    /// Its name in the log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::KeyAccessDenied => "key_access_denied",
+            Self::KeyDisabled => "key_disabled",
+            Self::KeyPendingDeletion => "key_pending_deletion",
+            Self::KeyNotFound => "key_not_found",
+            Self::KeyUnusable => "key_unusable",
+        }
+    }
 }
 
 impl Error {
@@ -37,7 +76,19 @@ impl Error {
         operation: &'static str,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        Self { operation, source: source.into() }
+        Self { operation, source: source.into(), alarm: None }
+    }
+
+    /// The same, which somebody has to mend.
+    #[must_use]
+    pub fn with_alarm(self, alarm: Option<Alarm>) -> Self {
+        Self { alarm, ..self }
+    }
+
+    /// The same failure in words, for another of those who share it.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self::new(self.operation, self.source.to_string()).with_alarm(self.alarm)
     }
 }
 

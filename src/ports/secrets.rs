@@ -6,7 +6,7 @@ use super::Result;
 use super::endpoints::PutResult;
 use crate::domain::ids::{CustomerId, SecretId};
 use crate::domain::secret::{SealedSecret, SealedVersion};
-use crate::domain::timestamp::Timestamp;
+use crate::domain::secret_record::{SecretChange, SecretRecord};
 
 /// Sealed secrets by customer and secret id. What a write has returned is durable and seen by every
 /// later read.
@@ -15,19 +15,31 @@ pub trait Secrets: Send + Sync {
     /// The secret with its current and its previous version, in one read.
     async fn get(&self, customer: &CustomerId, secret: &SecretId) -> Result<Option<SealedSecret>>;
 
-    /// Makes `version` the current one if the version now is the one before it (0: there is none).
-    /// The version before stays in use until `previous_until`.
-    async fn put(
+    /// The same for whoever is about to change it: the last version number ever given is remembered
+    /// of deleted secrets too. A number is never given twice, because a sealed value is bound to it.
+    async fn record(&self, customer: &CustomerId, secret: &SecretId) -> Result<SecretRecord>;
+
+    /// Makes a change whole, history included, if the record still is as the change has seen it. Tells
+    /// the version that is current then; of a conflict the one that is current now (0: none).
+    async fn change(
         &self,
         customer: &CustomerId,
         secret: &SecretId,
-        version: SealedVersion,
-        previous_until: Option<Timestamp>,
+        change: SecretChange,
     ) -> Result<PutResult>;
 
-    /// The last version number ever given, deleted secrets included; 0 if there was none. A number
-    /// is never given twice, because a sealed value is bound to it.
-    async fn last_version(&self, customer: &CustomerId, secret: &SecretId) -> Result<u64>;
+    /// The versions that left the record and are kept, newest first. One that was made current again
+    /// may be among them.
+    async fn history(&self, customer: &CustomerId, secret: &SecretId)
+    -> Result<Vec<SealedVersion>>;
+
+    /// Removes versions from the history; those in use stay as they are. Tells how many there were.
+    async fn forget(
+        &self,
+        customer: &CustomerId,
+        secret: &SecretId,
+        versions: &[u64],
+    ) -> Result<usize>;
 
     /// The secrets of a customer, or of all, by customer and secret id.
     async fn list(
@@ -35,6 +47,6 @@ pub trait Secrets: Send + Sync {
         customer: Option<&CustomerId>,
     ) -> Result<Vec<(CustomerId, SecretId, SealedSecret)>>;
 
-    /// Removes a secret with all its versions; `false` if there was none.
+    /// Removes a secret with all its versions, history included; `false` if there was none.
     async fn delete(&self, customer: &CustomerId, secret: &SecretId) -> Result<bool>;
 }

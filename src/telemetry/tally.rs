@@ -11,9 +11,9 @@ use crate::domain::delivery::DeliveryKey;
 use crate::domain::endpoint::Health;
 use crate::domain::fan_out::FanOutKey;
 use crate::domain::ids::{CustomerId, EndpointId};
-use crate::domain::outcome::Attempt;
+use crate::domain::outcome::{Attempt, AttemptOutcome};
 use crate::domain::timestamp::Timestamp;
-use crate::ports::Error;
+use crate::ports::{Alarm, Error};
 
 /// Counters since the process began.
 #[derive(Debug, Default)]
@@ -124,6 +124,12 @@ impl Tally {
         }
     }
 
+    /// A call that was refused was made again with the previous value of a secret.
+    pub fn fell_back(&self, key: &DeliveryKey, outcome: &AttemptOutcome) {
+        let DeliveryKey { customer_id, endpoint_id, job_id, .. } = key;
+        info!(event = "previous_secret", %customer_id, %endpoint_id, %job_id, %outcome);
+    }
+
     /// A message was removed because its delivery has gone on without it.
     pub fn leftover(&self, key: &DeliveryKey) {
         let DeliveryKey { customer_id, endpoint_id, job_id, .. } = key;
@@ -133,6 +139,7 @@ impl Tally {
     /// Something failed on our side while `what` was in hand.
     pub fn fault(&self, error: &Error, what: &str) {
         self.faults.fetch_add(1, Ordering::Relaxed);
-        warn!(event = "fault", operation = error.operation, what, "{error}");
+        let alarm = error.alarm.map(Alarm::name);
+        warn!(event = "fault", operation = error.operation, alarm, what, "{error}");
     }
 }

@@ -51,3 +51,47 @@ impl Passing for VaultError {
         }
     }
 }
+
+/// Why a write was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The value cannot be sealed.
+    #[error("{0}")]
+    Value(String),
+    /// There is no such secret.
+    #[error("customer {customer} has no secret {secret}")]
+    Unknown {
+        /// Whose.
+        customer: CustomerId,
+        /// Which.
+        secret: SecretId,
+    },
+    /// No such version is kept.
+    #[error(
+        "no version {version} of secret {secret} of customer {customer} is kept: see \
+         `sealpost secret history {customer} {secret}`"
+    )]
+    UnknownVersion {
+        /// Whose.
+        customer: CustomerId,
+        /// Which.
+        secret: SecretId,
+        /// Which version.
+        version: u64,
+    },
+    /// There is nothing to go back from.
+    #[error("version {0} is the current one already")]
+    AlreadyCurrent(u64),
+    /// The current version goes with the whole secret alone.
+    #[error(
+        "version {0} is the current one: `sealpost secret delete` removes it with the whole secret, \
+         `sealpost secret rotate` replaces it"
+    )]
+    IsCurrent(u64),
+    /// Somebody else has changed the secret; this version is the current one now (0: none).
+    #[error("somebody else has just changed the secret, which is at version {0} now: look again")]
+    Conflict(u64),
+    /// The store or the key service failed.
+    #[error(transparent)]
+    Ours(#[from] Error),
+}

@@ -10,28 +10,30 @@
 mod context;
 pub mod envelope;
 mod error;
+mod facts;
+mod write;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
-use crate::cache::{Lifetimes, SoftCache};
-use crate::domain::certificate;
+use crate::cache::{Aged, Lifetimes, SoftCache};
 use crate::domain::ids::{CustomerId, SecretId};
 use crate::domain::origin::Origin;
 use crate::domain::secret::{Binding, SealedKind, SealedVersion, SecretBytes};
 use crate::domain::timestamp::Timestamp;
-use crate::ports::endpoints::PutResult;
-use crate::ports::keys::{Context, MAX_WRAPPED, Unwrapped};
-use crate::ports::{Chance, Clock, Error, Keys, Secrets};
+use crate::ports::keys::{Context, Unwrapped};
+use crate::ports::{Chance, Clock, Keys, Secrets};
 
 use self::envelope::EnvelopeError;
 pub use context::context_bytes;
-pub use error::VaultError;
+pub use error::{VaultError, WriteError};
+pub use facts::{Public, facts, pem};
+pub use write::{NewSecret, Rollback};
 
 /// Least time between two readings of the same secret past the cache.
 const REREAD_PAUSE: Duration = Duration::from_secs(30);
@@ -58,24 +60,55 @@ pub struct Policy {
 
 /// A secret, opened.
 pub struct OpenSecret {
-    /// The current version first; then the previous one, if it is still in use somewhere.
-    versions: Vec<OpenVersion>,
+    current: OpenVersion,
+    /// The version before, if it is still in use somewhere.
+    previous: Option<Box<OpenVersion>>,
     previous_until: Option<Timestamp>,
     /// When it was last read because an endpoint refused it.
     reread_at: Option<Instant>,
 }
 
+/// An opened value, without what it was opened from: a worker keeps tens of thousands.
 #[derive(Clone)]
 struct OpenVersion {
-    sealed: SealedVersion,
+    version: u64,
+    /// Tells what it was opened from from everything else.
+    digest: [u8; 32],
+    /// Where it may go, a line for each; `None` if it is unbound.
+    origins: Option<Arc<str>>,
     value: SecretBytes,
     opened_at: Instant,
+}
+
+impl OpenVersion {
+    fn new(stored: &SealedVersion, value: SecretBytes, opened_at: Instant) -> Self {
+        let lines = || stored.origins.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let origins = (!stored.is_unbound()).then(|| lines().join("\n").into());
+        let (version, digest) = (stored.version, stored.digest());
+        Self { version, digest, origins, value, opened_at }
+    }
+
+    fn may_go_to(&self, origin: &Origin) -> bool {
+        self.origins
+            .as_ref()
+            .is_none_or(|lines| lines.split('\n').any(|line| line == origin.as_str()))
+    }
+}
+
+impl Aged for OpenSecret {
+    fn oldest(&self) -> Option<Instant> {
+        self.versions().map(|version| version.opened_at).min()
+    }
 }
 
 impl OpenSecret {
     /// The current version's number.
     pub fn version(&self) -> u64 {
-        self.versions.first().map_or(0, |v| v.sealed.version)
+        self.current.version
+    }
+
+    fn versions(&self) -> impl Iterator<Item = &OpenVersion> {
+        std::iter::once(&self.current).chain(self.previous.as_deref())
     }
 
     /// The values in use at `now` that may go to each of `origins`, the current one first.
@@ -88,10 +121,9 @@ impl OpenSecret {
         now: Timestamp,
     ) -> Result<Vec<SecretBytes>, &'o Origin> {
         let overlap = self.previous_until.is_some_and(|until| now < until);
-        let in_use = if overlap { self.versions.len() } else { 1 };
-        let mut values = Vec::with_capacity(in_use);
-        for version in self.versions.iter().take(in_use) {
-            match origins.iter().find(|origin| !version.sealed.may_go_to(origin)) {
+        let mut values = Vec::new();
+        for version in self.versions().take(if overlap { 2 } else { 1 }) {
+            match origins.iter().find(|origin| !version.may_go_to(origin)) {
                 None => values.push(version.value.clone()),
                 Some(origin) if values.is_empty() => return Err(origin),
                 Some(_) => {}
@@ -99,20 +131,6 @@ impl OpenSecret {
         }
         Ok(values)
     }
-}
-
-/// What is put into the vault.
-pub struct NewSecret {
-    /// Whose.
-    pub customer: CustomerId,
-    /// Which.
-    pub secret: SecretId,
-    /// The bytes.
-    pub value: SecretBytes,
-    /// Where they may go.
-    pub origins: BTreeSet<Origin>,
-    /// How long the version before stays in use beside the new one.
-    pub overlap: Option<Duration>,
 }
 
 /// Seals and opens.
@@ -123,8 +141,8 @@ pub struct Vault {
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
     policy: Policy,
-    /// How long an opened value serves without the key service being asked again.
-    hard: Duration,
+    /// How old an opened value may be for a reading of the store to take it over.
+    keep: Duration,
     open: Arc<SoftCache<(CustomerId, SecretId), OpenSecret>>,
 }
 
@@ -138,42 +156,11 @@ impl Vault {
         policy: Policy,
         lifetimes: Lifetimes,
     ) -> Self {
-        let (hard, open) = (lifetimes.hard, Arc::new(SoftCache::new(lifetimes)));
-        Self { secrets, keys, clock, chance, policy, hard, open }
-    }
-
-    /// Seals a value and makes it the secret's current version.
-    ///
-    /// # Errors
-    /// If the store or the key service fails. A conflicting write is a [`PutResult`].
-    pub async fn put(&self, new: NewSecret) -> Result<PutResult, Error> {
-        let version = self.secrets.last_version(&new.customer, &new.secret).await? + 1;
-        let binding = Binding {
-            customer_id: new.customer,
-            secret_id: new.secret,
-            version,
-            origins: new.origins,
-        };
-        let context = binding.context();
-        let sealed = self.seal(&new.value, &context).await?;
-        let now = self.clock.now();
-        let Binding { customer_id, secret_id, origins, .. } = binding;
-        let facts = certificate::facts(new.value.expose());
-        let sealed = SealedVersion { version, sealed, origins, created_at: now, facts };
-        let previous_until = new.overlap.map(|overlap| now.plus(overlap));
-        let result = self.secrets.put(&customer_id, &secret_id, sealed, previous_until).await?;
-        self.open.forget(&(customer_id, secret_id)).await;
-        Ok(result)
-    }
-
-    async fn seal(&self, value: &SecretBytes, context: &Context) -> Result<Vec<u8>, Error> {
-        if self.policy.sealing == Sealing::Direct && value.expose().len() <= MAX_WRAPPED {
-            let wrapped = self.keys.wrap(value, context).await?;
-            return Ok([&[SealedKind::Direct.byte()][..], &wrapped].concat());
-        }
-        let data_key = self.keys.generate(context).await?;
-        envelope::seal(&data_key, value, context, &*self.chance)
-            .map_err(|e| Error::new("vault.seal", e.to_string()))
+        // A value in use is read anew with every soft lifetime. The last of these readings before its
+        // hard one ends opens it anew, so that nobody waits for the key service then.
+        let keep = lifetimes.hard.saturating_sub(lifetimes.soft);
+        let open = Arc::new(SoftCache::new(lifetimes));
+        Self { secrets, keys, clock, chance, policy, keep, open }
     }
 
     /// The secret, opened: from the cache where it is fresh enough.
@@ -214,7 +201,7 @@ impl Vault {
         }
         let mut fresh = self.read(customer, secret).await.map_err(Arc::new)?;
         fresh.reread_at = Some(Instant::now());
-        self.open.put((customer.clone(), secret.clone()), fresh).await;
+        self.open.put((customer.clone(), secret.clone()), fresh);
         Ok(())
     }
 
@@ -225,24 +212,46 @@ impl Vault {
     ) -> Result<OpenSecret, VaultError> {
         let unknown = || VaultError::Unknown { customer: customer.clone(), secret: secret.clone() };
         let stored = self.secrets.get(customer, secret).await?.ok_or_else(unknown)?;
-        let known = self.open.peek(&(customer.clone(), secret.clone())).await;
-        let mut versions = Vec::new();
-        for version in stored.in_use(self.clock.now()) {
-            // The store is read often, so that a rotation is seen; the key service is asked only
-            // for what has changed, and once in the hard lifetime, so that a withdrawn key is seen.
-            let same = |v: &&OpenVersion| v.sealed == *version && v.opened_at.elapsed() < self.hard;
-            let open = known.as_ref().and_then(|k| k.versions.iter().find(same)).cloned();
-            versions.push(match open {
-                Some(open) => open,
-                None => OpenVersion {
-                    value: self.open_version(customer, secret, version).await?,
-                    sealed: version.clone(),
-                    opened_at: Instant::now(),
-                },
-            });
+        let known = self.open.peek(&(customer.clone(), secret.clone()));
+        let current = self.opened(customer, secret, &stored.current, known.as_deref()).await?;
+        let mut previous = None;
+        if let Some(version) = stored.in_use(self.clock.now()).nth(1) {
+            let version = self.opened(customer, secret, version, known.as_deref()).await?;
+            previous = Some(Box::new(version));
         }
         let reread_at = known.and_then(|known| known.reread_at);
-        Ok(OpenSecret { versions, previous_until: stored.previous_until, reread_at })
+        Ok(OpenSecret { current, previous, previous_until: stored.previous_until, reread_at })
+    }
+
+    /// A version, opened; taken over from `known` if it is there. The store is read often, so that a
+    /// rotation is seen; the key service is asked only for what has changed, and once in the hard
+    /// lifetime, so that a withdrawn key is seen.
+    async fn opened(
+        &self,
+        customer: &CustomerId,
+        secret: &SecretId,
+        version: &SealedVersion,
+        known: Option<&OpenSecret>,
+    ) -> Result<OpenVersion, VaultError> {
+        let digest = version.digest();
+        let same = |v: &&OpenVersion| v.digest == digest && v.opened_at.elapsed() < self.keep;
+        if let Some(open) = known.and_then(|known| known.versions().find(same)) {
+            return Ok(open.clone());
+        }
+        let opened_at = Instant::now();
+        let value = self.open_version(customer, secret, version).await?;
+        self.warn_of_end(customer, secret, version);
+        Ok(OpenVersion::new(version, value, opened_at))
+    }
+
+    /// Once in a hard lifetime: a certificate that ends stops the deliveries.
+    fn warn_of_end(&self, customer: &CustomerId, secret: &SecretId, version: &SealedVersion) {
+        let facts = version.facts.as_ref();
+        if let Some(warning) = facts.and_then(|facts| facts.warning(self.clock.now())) {
+            let number = version.version;
+            warn!(event = "certificate", customer_id = %customer, secret_id = %secret,
+                  version = number, "the certificate {warning}");
+        }
     }
 
     async fn open_version(
@@ -291,5 +300,7 @@ impl Vault {
     }
 }
 
+#[cfg(test)]
+mod caching_tests;
 #[cfg(test)]
 mod tests;

@@ -1,19 +1,26 @@
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
 use super::*;
 use crate::adapters::embedded::{Database, KeyFile, SqliteSecrets};
 use crate::adapters::system::{SystemChance, SystemClock};
-use crate::ports::keys::DataKey;
+use crate::domain::origin::Origin;
+use crate::domain::secret::MAX_VALUE;
+use crate::ports::endpoints::PutResult;
+use crate::ports::keys::{DataKey, MAX_WRAPPED};
 
-fn origins(text: &str) -> BTreeSet<Origin> {
+pub fn origins(text: &str) -> BTreeSet<Origin> {
     [text.parse().unwrap()].into()
 }
 
-struct Bench {
-    vault: Vault,
+pub struct Bench {
+    pub vault: Vault,
     database: Database,
     _dir: tempfile::TempDir,
 }
 
-fn bench() -> Bench {
+pub fn bench() -> Bench {
     bench_with(Policy::default())
 }
 
@@ -22,7 +29,7 @@ fn bench_with(policy: Policy) -> Bench {
     let database = Database::open(&dir.path().join("t.db")).unwrap();
     let keys = KeyFile::open_or_create(&dir.path().join("key")).unwrap();
     let lifetimes =
-        Lifetimes { soft: Duration::from_secs(60), hard: Duration::from_secs(120), capacity: 10 };
+        Lifetimes { soft: Duration::from_secs(30), hard: Duration::from_secs(120), capacity: 10 };
     let secrets = Arc::new(SqliteSecrets(database.clone()));
     Bench {
         vault: Vault::new(
@@ -39,7 +46,7 @@ fn bench_with(policy: Policy) -> Bench {
 }
 
 impl Bench {
-    async fn put(&self, customer: &str, value: &str, overlap: Option<Duration>) -> PutResult {
+    pub async fn put(&self, customer: &str, value: &str, overlap: Option<Duration>) -> PutResult {
         let new = NewSecret {
             customer: customer.parse().unwrap(),
             secret: "s".parse().unwrap(),
@@ -51,14 +58,14 @@ impl Bench {
     }
 
     /// Another process on the same store: the cache knows nothing of what it puts.
-    fn elsewhere(&self) -> Self {
+    pub fn elsewhere(&self) -> Self {
         let none = Lifetimes { soft: Duration::ZERO, hard: Duration::ZERO, capacity: 1 };
         let vault = Vault { open: Arc::new(SoftCache::new(none)), ..self.vault.clone() };
         let database = self.database.clone();
         Self { vault, database, _dir: tempfile::tempdir().unwrap() }
     }
 
-    async fn open(&self, customer: &str) -> Result<Arc<OpenSecret>, Arc<VaultError>> {
+    pub async fn open(&self, customer: &str) -> Result<Arc<OpenSecret>, Arc<VaultError>> {
         self.vault.open(&customer.parse().unwrap(), &"s".parse().unwrap()).await
     }
 
@@ -67,7 +74,7 @@ impl Bench {
     }
 }
 
-fn values(open: &OpenSecret, origin: &str) -> Vec<String> {
+pub fn values(open: &OpenSecret, origin: &str) -> Vec<String> {
     let now = SystemClock.now();
     let origins = [origin.parse().unwrap()];
     let values = open.values_for(&origins, now).unwrap_or_default();
@@ -150,6 +157,61 @@ fn an_envelope_cut_anywhere_or_changed_anywhere_does_not_open() {
     }
 }
 
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn any_bytes_up_to_a_kind_s_limit_open_as_they_were_put(
+        bytes in prop_oneof![
+            prop::collection::vec(any::<u8>(), 1..300),
+            (prop::sample::select(vec![1, MAX_WRAPPED, MAX_WRAPPED + 1, MAX_VALUE - 1, MAX_VALUE]),
+             any::<u8>()).prop_map(|(length, byte)| vec![byte; length]),
+            prop::collection::vec(any::<u8>(), 1..MAX_VALUE),
+        ],
+        sealing in prop::sample::select(vec![Sealing::Envelope, Sealing::Direct]),
+    ) {
+        runtime().block_on(async {
+            let bench = bench_with(Policy { sealing, accept_unbound: false });
+            let (customer, secret) = ("acme".parse().unwrap(), "s".parse().unwrap());
+            let value = SecretBytes::new(bytes.clone());
+            let origins = origins("https://a.example");
+            bench.vault.put(NewSecret { customer, secret, value, origins, overlap: None })
+                .await
+                .unwrap();
+            let kind = SealedKind::split(&stored(&bench).await.sealed).unwrap().0;
+            let is_direct = sealing == Sealing::Direct && bytes.len() <= MAX_WRAPPED;
+            assert_eq!(kind, if is_direct { SealedKind::Direct } else { SealedKind::Envelope });
+            let open = bench.open("acme").await.unwrap();
+            let at = ["https://a.example".parse().unwrap()];
+            let values = open.values_for(&at, SystemClock.now()).unwrap();
+            assert!(values[0].expose() == bytes);
+        });
+    }
+}
+
+#[tokio::test]
+async fn any_bit_flipped_anywhere_in_a_sealed_value_keeps_it_from_opening() {
+    for sealing in [Sealing::Envelope, Sealing::Direct] {
+        let bench = bench_with(Policy { sealing, accept_unbound: true });
+        bench.put("acme", "value", None).await;
+        let (customer, secret) = ("acme".parse().unwrap(), "s".parse().unwrap());
+        let version = stored(&bench).await;
+        let opens = async |version: &SealedVersion| {
+            bench.vault.open_version(&customer, &secret, version).await.is_ok()
+        };
+        assert!(opens(&version).await);
+        for bit in 0..version.sealed.len() * 8 {
+            let mut flipped = version.clone();
+            flipped.sealed[bit / 8] ^= 1 << (bit % 8);
+            assert!(!opens(&flipped).await, "{sealing:?}: bit {bit}");
+        }
+    }
+}
+
 const DIRECT: Policy = Policy { sealing: Sealing::Direct, accept_unbound: false };
 
 async fn stored(bench: &Bench) -> SealedVersion {
@@ -178,14 +240,19 @@ async fn a_directly_sealed_value_does_not_open_for_another_customer() {
     assert!(matches!(*refused, VaultError::NotDecrypted { .. }), "{refused}");
 }
 
+/// Stores a version as it is.
+async fn put_sealed(bench: &Bench, version: SealedVersion) {
+    let (customer, secret) = ("acme".parse().unwrap(), "s".parse().unwrap());
+    let record = bench.vault.secrets.record(&customer, &secret).await.unwrap();
+    let change = record.make_current(version, None);
+    bench.vault.secrets.change(&customer, &secret, change).await.unwrap();
+}
+
 async fn put_unbound(bench: &Bench) {
     let value = SecretBytes::new(b"foreign".to_vec());
     let ciphertext = bench.vault.keys.wrap(&value, &[]).await.unwrap();
     let version = SealedVersion::unbound(&ciphertext, SystemClock.now());
-    let (customer, secret) = ("acme".parse().unwrap(), "s".parse().unwrap());
-    // The store gives versions from 1; only a foreign program writes a 0.
-    let version = SealedVersion { version: 1, ..version };
-    bench.vault.secrets.put(&customer, &secret, version, None).await.unwrap();
+    put_sealed(bench, version).await;
 }
 
 #[tokio::test]
@@ -209,81 +276,7 @@ async fn a_bound_value_relabelled_as_unbound_does_not_open() {
     let mut version = stored(&bench).await;
     version.sealed[0] = SealedKind::Unbound.byte();
     version.version = 2;
-    let (customer, secret) = ("acme".parse().unwrap(), "s".parse().unwrap());
-    bench.vault.secrets.put(&customer, &secret, version, None).await.unwrap();
+    put_sealed(&bench, version).await;
     let refused = bench.open("acme").await.err().unwrap();
     assert!(matches!(*refused, VaultError::NotDecrypted { .. }), "{refused}");
-}
-
-/// Counts what is unwrapped.
-struct Counting {
-    keys: Arc<dyn Keys>,
-    unwraps: Arc<std::sync::atomic::AtomicU32>,
-}
-
-#[async_trait::async_trait]
-impl Keys for Counting {
-    async fn generate(&self, context: &Context) -> crate::ports::Result<DataKey> {
-        self.keys.generate(context).await
-    }
-    async fn wrap(&self, plain: &SecretBytes, context: &Context) -> crate::ports::Result<Vec<u8>> {
-        self.keys.wrap(plain, context).await
-    }
-    async fn unwrap(&self, wrapped: &[u8], context: &Context) -> crate::ports::Result<Unwrapped> {
-        self.unwraps.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-        self.keys.unwrap(wrapped, context).await
-    }
-}
-
-async fn pass(time: Duration) {
-    tokio::time::advance(time).await;
-}
-
-/// Lets a reading in the background end: the database has a thread of its own.
-async fn read_anew(bench: &Bench, is_seen: impl Fn(&OpenSecret) -> bool) {
-    while !is_seen(&bench.open("c").await.unwrap()) {
-        tokio::task::yield_now().await;
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_key_service_is_asked_for_what_changed_and_once_in_the_hard_lifetime() {
-    let (mut bench, unwraps) = (bench(), Arc::default());
-    let keys = Arc::clone(&bench.vault.keys);
-    bench.vault.keys = Arc::new(Counting { keys, unwraps: Arc::clone(&unwraps) });
-    let count = || unwraps.load(std::sync::atomic::Ordering::SeqCst);
-    bench.put("c", "old", None).await;
-    bench.open("c").await.unwrap();
-    assert_eq!(count(), 1);
-    let (customer, secret) = ("c".parse().unwrap(), "s".parse().unwrap());
-    bench.vault.reread(&customer, &secret).await.unwrap();
-    assert_eq!(count(), 1, "read anew, and not opened anew");
-    // Another process puts a version, which the cache does not know of.
-    let elsewhere = bench.elsewhere();
-    elsewhere.put("c", "new", Some(Duration::from_secs(3600))).await;
-    pass(Duration::from_secs(61)).await;
-    read_anew(&bench, |open| open.version() == 2).await;
-    assert_eq!(count(), 2, "the old version was open already");
-    pass(Duration::from_secs(121)).await;
-    bench.open("c").await.unwrap();
-    assert_eq!(count(), 4, "both, after the hard lifetime");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_refused_secret_is_reread_at_once_and_then_not_for_half_a_minute() {
-    let bench = bench();
-    bench.put("c", "old", None).await;
-    bench.open("c").await.unwrap();
-    let (customer, secret) = ("c".parse().unwrap(), "s".parse().unwrap());
-    let elsewhere = bench.elsewhere();
-    let reread = async || {
-        bench.vault.reread(&customer, &secret).await.unwrap();
-        bench.open("c").await.unwrap().version()
-    };
-    elsewhere.put("c", "new", None).await;
-    assert_eq!(reread().await, 2, "just opened, and rotated since");
-    elsewhere.put("c", "newer", None).await;
-    assert_eq!(reread().await, 2, "a moment ago");
-    pass(Duration::from_secs(31)).await;
-    assert_eq!(reread().await, 3);
 }

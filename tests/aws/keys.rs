@@ -33,6 +33,7 @@ fn kind(result: Result<Unwrapped>) -> Kind {
     let Err(error) = result else { panic!("it was opened or refused for good") };
     let failure = error.source.downcast_ref::<Failure>().unwrap();
     println!("{error}");
+    assert_eq!(error.alarm, failure.key_alarm());
     failure.kind
 }
 

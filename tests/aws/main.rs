@@ -19,6 +19,7 @@ mod sqs;
 mod dead_letters;
 mod fences;
 mod keys;
+mod outage;
 mod program;
 mod roles;
 mod tables;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
 use sealpost::adapters::aws::dynamodb::{DynamoEndpoints, DynamoSecrets};
 use sealpost::domain::endpoint::Endpoint;
 use sealpost::domain::secret::SealedVersion;
@@ -28,6 +30,10 @@ async fn an_endpoint_that_was_written_is_no_conflict_with_itself() {
     }
 }
 
+fn version(version: u64) -> SealedVersion {
+    SealedVersion { version, sealed: vec![1], origins: [].into(), created_at: NOW, facts: None }
+}
+
 #[tokio::test]
 async fn a_secret_that_was_written_is_no_conflict_with_itself_and_keeps_the_one_before() {
     let aws = Aws::start().await;
@@ -35,14 +41,14 @@ async fn a_secret_that_was_written_is_no_conflict_with_itself_and_keeps_the_one_
     let secrets = DynamoSecrets::new(&aws.clients.dynamodb, aws.config.table_prefix.as_str());
     let (customer, secret) = ("c".parse().unwrap(), "s".parse().unwrap());
     let until = NOW.plus(Duration::from_secs(60));
-    for version in [1, 2, 3] {
-        let (sealed, origins) = (vec![1], [].into());
-        let next = SealedVersion { version, sealed, origins, created_at: NOW, facts: None };
-        emulated.emulator.lose_answer("UpdateItem");
-        let put = secrets.put(&customer, &secret, next.clone(), Some(until)).await.unwrap();
-        assert_eq!(put, PutResult::Put(version));
-        let again = secrets.put(&customer, &secret, next, Some(until)).await.unwrap();
-        assert_eq!(again, PutResult::Conflict(version));
+    for number in [1, 2, 3] {
+        let record = secrets.record(&customer, &secret).await.unwrap();
+        let change = record.make_current(version(number), Some(until));
+        emulated.emulator.lose_answer("TransactWriteItems");
+        let put = secrets.change(&customer, &secret, change.clone()).await.unwrap();
+        assert_eq!(put, PutResult::Put(number));
+        let again = secrets.change(&customer, &secret, change).await.unwrap();
+        assert_eq!(again, PutResult::Conflict(number));
     }
     let stored = secrets.get(&customer, &secret).await.unwrap().unwrap();
     assert_eq!(stored.in_use(NOW).map(|v| v.version).collect::<Vec<_>>(), [3, 2]);
@@ -53,14 +59,62 @@ async fn after_a_delete_the_next_version_has_none_before_it() {
     let aws = Aws::start().await;
     let secrets = DynamoSecrets::new(&aws.clients.dynamodb, aws.config.table_prefix.as_str());
     let (customer, secret) = ("c".parse().unwrap(), "s".parse().unwrap());
-    let next = |version| {
-        let (sealed, origins) = (vec![1], [].into());
-        SealedVersion { version, sealed, origins, created_at: NOW, facts: None }
-    };
     let until = Some(NOW.plus(Duration::from_secs(60)));
-    secrets.put(&customer, &secret, next(1), until).await.unwrap();
+    let put = async |number| {
+        let record = secrets.record(&customer, &secret).await.unwrap();
+        let change = record.make_current(version(number), until);
+        secrets.change(&customer, &secret, change).await.unwrap()
+    };
+    put(1).await;
     assert!(secrets.delete(&customer, &secret).await.unwrap());
-    assert_eq!(secrets.put(&customer, &secret, next(2), until).await.unwrap(), PutResult::Put(2));
+    assert_eq!(put(2).await, PutResult::Put(2));
     let stored = secrets.get(&customer, &secret).await.unwrap().unwrap();
     assert_eq!(stored.in_use(NOW).map(|v| v.version).collect::<Vec<_>>(), [2]);
+}
+
+/// A row as it was written before versions had a history: its previous version was kept in the row
+/// alone, and a foreign program's value beside the version that had replaced it.
+#[tokio::test]
+async fn rows_from_before_there_was_a_history_are_read_and_written_over() {
+    let aws = Aws::start().await;
+    let table = format!("{}secrets", aws.config.table_prefix);
+    let secrets = DynamoSecrets::new(&aws.clients.dynamodb, aws.config.table_prefix.as_str());
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    let map = |number: &str| {
+        AttributeValue::M(
+            [
+                ("version", AttributeValue::N(number.to_owned())),
+                ("sealed", AttributeValue::B(Blob::new([1, 2]))),
+                ("origins", AttributeValue::L(vec![text("https://a.example")])),
+                ("createdAt", text("2026-11-01T00:00:00Z")),
+            ]
+            .map(|(name, value)| (name.to_owned(), value))
+            .into(),
+        )
+    };
+    let put = |id: &str| {
+        let put = aws.clients.dynamodb.put_item().table_name(&table);
+        let put = put.item("customerId", text("c")).item("secretId", text(id));
+        put.item("writer", text("w")).item("previousUntil", text("2027-12-01T00:00:00Z"))
+    };
+    let ours = put("ours").item("version", AttributeValue::N("2".to_owned()));
+    ours.item("current", map("2")).item("previous", map("1")).send().await.unwrap();
+    let bound = put("bound").item("version", AttributeValue::N("1".to_owned()));
+    let bound = bound.item("current", map("1")).item("encryptedValue", text("AAEC"));
+    bound.send().await.unwrap();
+    let customer = "c".parse().unwrap();
+    for (id, expected) in [("ours", vec![2, 1]), ("bound", vec![1, 0])] {
+        let secret = id.parse().unwrap();
+        let record = secrets.record(&customer, &secret).await.unwrap();
+        let stored = record.secret.clone().unwrap();
+        assert_eq!(stored.in_use(NOW).map(|v| v.version).collect::<Vec<_>>(), expected, "{id}");
+        let next = record.last_version + 1;
+        let change = record.make_current(version(next), None);
+        let put = secrets.change(&customer, &secret, change).await.unwrap();
+        assert_eq!(put, PutResult::Put(next), "{id}");
+        let past = secrets.history(&customer, &secret).await.unwrap();
+        assert_eq!(past.iter().map(|v| v.version).collect::<Vec<_>>(), expected, "{id}");
+        assert!(past.iter().all(|v| v.is_unbound() == (v.version == 0)), "{id}");
+    }
+    assert_eq!(secrets.list(Some(&customer)).await.unwrap().len(), 2, "history is not listed");
 }

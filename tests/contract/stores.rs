@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use sealpost::domain::endpoint::{Endpoint, Health};
 use sealpost::domain::secret::SealedVersion;
+use sealpost::domain::secret_record::{SecretChange, SecretRecord};
+use sealpost::domain::timestamp::Timestamp;
 use sealpost::ports::endpoints::PutResult;
 use sealpost::ports::health::RecordedHealth;
 
@@ -12,6 +14,8 @@ over_both! {
     a_late_410_does_not_disable_an_endpoint_that_was_put_again,
     what_was_learnt_of_a_customer_s_endpoints_is_listed_with_its_version,
     of_two_administrators_who_put_the_same_secret_version_one_is_refused,
+    versions_that_leave_use_are_kept_until_they_are_forgotten,
+    a_change_is_made_only_over_the_record_that_was_seen,
 }
 
 fn endpoint(url: &str) -> Endpoint {
@@ -69,27 +73,77 @@ async fn what_was_learnt_of_a_customer_s_endpoints_is_listed_with_its_version(ba
     assert_eq!(health.list(&customer).await.unwrap(), recorded);
 }
 
+fn version(version: u64) -> SealedVersion {
+    let created_at = Timestamp::from_millis(0);
+    SealedVersion { version, sealed: vec![1], origins: [].into(), created_at, facts: None }
+}
+
+async fn record(backend: &Backend) -> SecretRecord {
+    backend.app.secrets.record(&"c".parse().unwrap(), &"s".parse().unwrap()).await.unwrap()
+}
+
+async fn change(backend: &Backend, change: SecretChange) -> PutResult {
+    let (customer, id) = ("c".parse().unwrap(), "s".parse().unwrap());
+    backend.app.secrets.change(&customer, &id, change).await.unwrap()
+}
+
+/// Makes a version current over what there is now.
+async fn put_version(backend: &Backend, number: u64, until: Option<Timestamp>) -> PutResult {
+    change(backend, record(backend).await.make_current(version(number), until)).await
+}
+
+async fn past(backend: &Backend) -> Vec<u64> {
+    let (customer, id) = ("c".parse().unwrap(), "s".parse().unwrap());
+    let past = backend.app.secrets.history(&customer, &id).await.unwrap();
+    past.iter().map(|version| version.version).collect()
+}
+
 async fn of_two_administrators_who_put_the_same_secret_version_one_is_refused(backend: Backend) {
     let (customer, id) = ("c".parse().unwrap(), "s".parse().unwrap());
     let now = backend.app.clock.now();
-    let version = |version| SealedVersion {
-        version,
-        sealed: vec![1],
-        origins: [].into(),
-        created_at: now,
-        facts: None,
-    };
-    let secrets = &backend.app.secrets;
-    let (a, b) = tokio::join!(
-        secrets.put(&customer, &id, version(1), None),
-        secrets.put(&customer, &id, version(1), None)
-    );
-    let results = [a.unwrap(), b.unwrap()];
-    assert!(results.contains(&PutResult::Put(1)) && results.contains(&PutResult::Conflict(1)));
+    let first = SecretRecord::default().make_current(version(1), None);
+    let (a, b) = tokio::join!(change(&backend, first.clone()), change(&backend, first));
+    assert!([a, b].contains(&PutResult::Put(1)) && [a, b].contains(&PutResult::Conflict(1)));
     let until = now.plus(Duration::from_secs(60));
-    secrets.put(&customer, &id, version(2), Some(until)).await.unwrap();
-    let stored = secrets.get(&customer, &id).await.unwrap().unwrap();
+    put_version(&backend, 2, Some(until)).await;
+    let stored = backend.app.secrets.get(&customer, &id).await.unwrap().unwrap();
     assert_eq!(stored.in_use(now).map(|v| v.version).collect::<Vec<_>>(), [2, 1]);
     assert_eq!(stored.in_use(until).map(|v| v.version).collect::<Vec<_>>(), [2]);
-    assert_eq!(secrets.last_version(&customer, &id).await.unwrap(), 2);
+    assert_eq!(record(&backend).await.last_version, 2);
+}
+
+async fn versions_that_leave_use_are_kept_until_they_are_forgotten(backend: Backend) {
+    let (customer, id) = ("c".parse().unwrap(), "s".parse().unwrap());
+    let until = Some(backend.app.clock.now().plus(Duration::from_secs(60)));
+    for number in 1..=11 {
+        let until = until.filter(|_| number != 11);
+        assert_eq!(put_version(&backend, number, until).await, PutResult::Put(number));
+    }
+    assert_eq!(past(&backend).await, [10, 9, 8, 7, 6, 5, 4, 3, 2, 1]);
+    let secrets = &backend.app.secrets;
+    assert_eq!(secrets.history(&customer, &"s.1".parse().unwrap()).await.unwrap().len(), 0);
+    assert_eq!(secrets.forget(&customer, &id, &[1, 2, 77]).await.unwrap(), 2);
+    assert_eq!(past(&backend).await, [10, 9, 8, 7, 6, 5, 4, 3]);
+    assert_eq!(secrets.list(Some(&customer)).await.unwrap().len(), 1, "history is not listed");
+    assert!(secrets.delete(&customer, &id).await.unwrap());
+    assert!(past(&backend).await.is_empty());
+    assert_eq!(record(&backend).await, SecretRecord { last_version: 11, secret: None });
+}
+
+async fn a_change_is_made_only_over_the_record_that_was_seen(backend: Backend) {
+    let (customer, id) = ("c".parse().unwrap(), "s".parse().unwrap());
+    put_version(&backend, 1, None).await;
+    put_version(&backend, 2, None).await;
+    let seen = record(&backend).await;
+    // Version 1 is made current again: no new number is given, and still nothing is as it was seen.
+    assert_eq!(put_version(&backend, 1, None).await, PutResult::Put(1));
+    let late = seen.clone().make_current(version(3), None);
+    assert_eq!(change(&backend, late).await, PutResult::Conflict(1));
+    assert_eq!(past(&backend).await, [2, 1], "a refused change leaves no history");
+    let late = record(&backend).await.make_current(version(3), None);
+    assert!(backend.app.secrets.delete(&customer, &id).await.unwrap());
+    assert_eq!(change(&backend, late.clone()).await, PutResult::Conflict(0));
+    let late = SecretRecord::default().make_current(version(1), None);
+    assert_eq!(change(&backend, late).await, PutResult::Conflict(0), "a number is not given twice");
+    assert_eq!(put_version(&backend, 3, None).await, PutResult::Put(3));
 }

@@ -54,7 +54,12 @@ fn the_commands_of_the_readme_and_of_operations_work_as_written() {
     let printed = run(&program, &commands(&document("docs/AUTH.md")));
     assert!(printed.contains("mtls") && printed.contains("\"scheme\": \"standard_webhooks\""));
     let printed = run(&program, &commands(&document("docs/OPERATIONS.md")));
-    assert!(printed.contains("replayed 0") && printed.contains("\"version\":1"), "{printed}");
+    assert!(
+        printed.contains("replayed 0")
+            && printed.contains("\"version\":1")
+            && printed.contains("purged 0"),
+        "{printed}"
+    );
 }
 
 /// The table of docs/COST.md holds what the command prints.
@@ -85,6 +90,10 @@ fn the_reference_lists_every_reason_and_every_setting() {
     for reason in Reason::ALL {
         let row = format!("| `{}` | {} |", reason.code(), reason.advice());
         assert!(reference.contains(&row), "docs/REFERENCE.md lacks: {row}");
+    }
+    for alarm in sealpost::ports::Alarm::ALL {
+        let row = format!("| `{}` | ", alarm.name());
+        assert!(document("docs/OPERATIONS.md").contains(&row), "docs/OPERATIONS.md lacks: {row}");
     }
     let mut config = Config::default();
     config.cache.soft = Some(std::time::Duration::from_secs(1));

@@ -40,7 +40,10 @@ fn prepare(program: &Program) -> String {
                     {\"test\": 2432232314}";
     std::fs::write(folder.join("request.http"), captured).unwrap();
     std::fs::write(folder.join("sealpost.toml"), "[log]\nformat = 'json'\n").unwrap();
-    program.ok(&["secret", "put", "acme", "signing", "--origin", "https://acme.example"], "k");
+    // Twice: there is a version to go back to.
+    for _ in 0..2 {
+        program.ok(&["secret", "put", "acme", "signing", "--origin", "https://acme.example"], "k");
+    }
     let endpoint = json!({"customerId": "acme", "endpointId": "orders",
                           "url": "https://acme.example/hook"});
     // The job comes before the endpoint, so that it is dead-lettered without a call.

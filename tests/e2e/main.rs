@@ -26,3 +26,4 @@ mod help;
 mod producers;
 mod program;
 mod receiver;
+mod secrets;

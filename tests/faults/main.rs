@@ -12,6 +12,7 @@ mod dns_server;
 mod fan_out;
 mod mtls;
 mod names;
+mod previous_secret;
 mod responses;
 mod roles;
 mod server;

@@ -9,7 +9,7 @@ use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kms::operation::RequestId;
 
 use crate::domain::delivery::truncate;
-use crate::ports;
+use crate::ports::{self, Alarm};
 
 /// Longest piece of a service's message that is passed on, in bytes.
 const MAX_MESSAGE: usize = 300;
@@ -111,6 +111,33 @@ impl Failure {
         Self { kind, code, request_id, message }
     }
 
+    /// What somebody has to mend, if a call of KMS failed so.
+    pub fn key_alarm(&self) -> Option<Alarm> {
+        match (self.kind, self.code.as_deref()) {
+            (Kind::AccessDenied, _) => Some(Alarm::KeyAccessDenied),
+            (Kind::NotFound, _) => Some(Alarm::KeyNotFound),
+            (Kind::KeyUnusable, Some("DisabledException")) => Some(Alarm::KeyDisabled),
+            // KMS has one code for every state that forbids the use, and says in words which it is
+            // ("Key states of AWS KMS keys").
+            (Kind::KeyUnusable, Some("KMSInvalidStateException")) if self.says("deletion") => {
+                Some(Alarm::KeyPendingDeletion)
+            }
+            (Kind::KeyUnusable, _) => Some(Alarm::KeyUnusable),
+            (
+                Kind::Throttled
+                | Kind::Credentials
+                | Kind::Unreachable
+                | Kind::ServiceFault
+                | Kind::Refused,
+                _,
+            ) => None,
+        }
+    }
+
+    fn says(&self, word: &str) -> bool {
+        self.message.to_ascii_lowercase().contains(word)
+    }
+
     /// The worker's own credentials are not to be had.
     pub fn of_credentials(error: &CredentialsError) -> Self {
         let message = shortened(causes(error));
@@ -124,6 +151,16 @@ where
     E: ProvideErrorMetadata + StdError + 'static,
 {
     ports::Error::new(operation, Failure::of(error))
+}
+
+/// The failure of a call of KMS, with what somebody has to mend.
+pub fn key_failed<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> ports::Error
+where
+    E: ProvideErrorMetadata + StdError + 'static,
+{
+    let failure = Failure::of(error);
+    let alarm = failure.key_alarm();
+    ports::Error::new(operation, failure).with_alarm(alarm)
 }
 
 /// The kind of an error code. Codes are those of the services' "Common Errors" and "Errors" pages;

@@ -7,7 +7,7 @@ use aws_sdk_kms::operation::decrypt::DecryptError;
 use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::DataKeySpec;
 
-use super::classify::{Failure, failed};
+use super::classify::{Failure, key_failed};
 use crate::domain::secret::SecretBytes;
 use crate::ports::keys::{Context, DataKey, Unwrapped};
 use crate::ports::{Error, Keys, Result};
@@ -45,7 +45,7 @@ impl Keys for KmsKeys {
         let asked = self.client.generate_data_key().key_id(&self.key_id);
         let asked = asked.key_spec(DataKeySpec::Aes256);
         let made = asked.set_encryption_context(encryption_context(context)).send().await;
-        let made = made.map_err(|e| failed("keys.generate", &e))?;
+        let made = made.map_err(|e| key_failed("keys.generate", &e))?;
         let (Some(plain), Some(wrapped)) = (made.plaintext, made.ciphertext_blob) else {
             return Err(missing("keys.generate"));
         };
@@ -57,7 +57,7 @@ impl Keys for KmsKeys {
         let asked = self.client.encrypt().key_id(&self.key_id);
         let asked = asked.plaintext(Blob::new(value.expose()));
         let made = asked.set_encryption_context(encryption_context(context)).send().await;
-        let made = made.map_err(|e| failed("keys.wrap", &e))?;
+        let made = made.map_err(|e| key_failed("keys.wrap", &e))?;
         made.ciphertext_blob.map(Blob::into_inner).ok_or_else(|| missing("keys.wrap"))
     }
 
@@ -81,7 +81,7 @@ impl Keys for KmsKeys {
                     DecryptError::InvalidCiphertextException(_)
                     | DecryptError::IncorrectKeyException(_),
                 ) => Ok(Unwrapped::Refused(Failure::of(&error).to_string())),
-                _ => Err(failed("keys.unwrap", &error)),
+                _ => Err(key_failed("keys.unwrap", &error)),
             },
         }
     }

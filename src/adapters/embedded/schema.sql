@@ -42,6 +42,14 @@ CREATE TABLE IF NOT EXISTS secrets (
     PRIMARY KEY (customer_id, secret_id)
 ) WITHOUT ROWID;
 
+CREATE TABLE IF NOT EXISTS secret_versions (      -- history: versions that are in use no more
+    customer_id TEXT    NOT NULL,
+    secret_id   TEXT    NOT NULL,
+    version     INTEGER NOT NULL,
+    record      TEXT    NOT NULL,
+    PRIMARY KEY (customer_id, secret_id, version)
+) WITHOUT ROWID;
+
 CREATE TABLE IF NOT EXISTS message_fences (
     customer_id TEXT    NOT NULL,
     job_id      TEXT    NOT NULL,

@@ -2,11 +2,12 @@
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
+use serde::Serialize;
 
 use super::database::Database;
 use crate::domain::ids::{CustomerId, SecretId};
 use crate::domain::secret::{SealedSecret, SealedVersion};
-use crate::domain::timestamp::Timestamp;
+use crate::domain::secret_record::{SecretChange, SecretRecord};
 use crate::ports::endpoints::PutResult;
 use crate::ports::{Error, Result, Secrets};
 
@@ -24,6 +25,31 @@ fn row(c: &Connection, key: [&str; 2]) -> rusqlite::Result<(u64, Option<String>)
     Ok(found.optional()?.unwrap_or((0, None)))
 }
 
+/// The secret of a row, for a writer. One that cannot be read is replaced; it has no version to keep.
+fn record_of((last_version, record): (u64, Option<String>)) -> SecretRecord {
+    SecretRecord { last_version, secret: record.and_then(|record| parse(&record).ok()) }
+}
+
+fn json(value: &impl Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))
+}
+
+/// Makes a change in the writer's transaction.
+fn make(c: &Connection, key: [&str; 2], change: &SecretChange) -> rusqlite::Result<PutResult> {
+    let now = record_of(row(c, key)?);
+    if now.seen() != change.seen {
+        return Ok(PutResult::Conflict(now.current_version()));
+    }
+    for version in &change.retired {
+        let sql = "INSERT OR REPLACE INTO secret_versions VALUES (?, ?, ?, ?)";
+        c.prepare_cached(sql)?.execute(params![key[0], key[1], version.version, json(version)?])?;
+    }
+    let sql = "INSERT OR REPLACE INTO secrets VALUES (?, ?, ?, ?)";
+    let next = json(&change.next)?;
+    c.prepare_cached(sql)?.execute(params![key[0], key[1], change.last_version, next])?;
+    Ok(PutResult::Put(change.next.current.version))
+}
+
 #[async_trait]
 impl Secrets for SqliteSecrets {
     async fn get(&self, customer: &CustomerId, secret: &SecretId) -> Result<Option<SealedSecret>> {
@@ -33,41 +59,61 @@ impl Secrets for SqliteSecrets {
         record.as_deref().map(parse).transpose()
     }
 
-    async fn put(
+    async fn record(&self, customer: &CustomerId, secret: &SecretId) -> Result<SecretRecord> {
+        let (customer, secret) = (customer.clone(), secret.clone());
+        let read = move |c: &Connection| row(c, [customer.as_str(), secret.as_str()]);
+        Ok(record_of(self.0.read("secrets.record", read).await?))
+    }
+
+    async fn change(
         &self,
         customer: &CustomerId,
         secret: &SecretId,
-        version: SealedVersion,
-        previous_until: Option<Timestamp>,
+        change: SecretChange,
     ) -> Result<PutResult> {
         let (customer, secret) = (customer.clone(), secret.clone());
-        let write = move |c: &Connection| {
-            let key = [customer.as_str(), secret.as_str()];
-            let (last, record) = row(c, key)?;
-            if version.version != last + 1 {
-                return Ok(PutResult::Conflict(last));
-            }
-            // A record that cannot be read is replaced; there is no previous version to keep then.
-            let before = record.and_then(|record| parse(&record).ok());
-            let number = version.version;
-            let next = SealedSecret {
-                current: version,
-                previous: before.map(|b| b.current).filter(|_| previous_until.is_some()),
-                previous_until,
-            };
-            let json = serde_json::to_string(&next)
-                .map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))?;
-            let sql = "INSERT OR REPLACE INTO secrets VALUES (?, ?, ?, ?)";
-            c.prepare_cached(sql)?.execute(params![key[0], key[1], number, json])?;
-            Ok(PutResult::Put(number))
-        };
-        self.0.write("secrets.put", write).await
+        let write = move |c: &Connection| make(c, [customer.as_str(), secret.as_str()], &change);
+        self.0.write("secrets.change", write).await
     }
 
-    async fn last_version(&self, customer: &CustomerId, secret: &SecretId) -> Result<u64> {
+    async fn history(
+        &self,
+        customer: &CustomerId,
+        secret: &SecretId,
+    ) -> Result<Vec<SealedVersion>> {
         let (customer, secret) = (customer.clone(), secret.clone());
-        let read = move |c: &Connection| row(c, [customer.as_str(), secret.as_str()]);
-        Ok(self.0.read("secrets.last_version", read).await?.0)
+        let read = move |c: &Connection| {
+            let sql = "SELECT record FROM secret_versions
+                       WHERE customer_id = ? AND secret_id = ? ORDER BY version DESC";
+            let mut statement = c.prepare_cached(sql)?;
+            let rows =
+                statement.query_map([customer.as_str(), secret.as_str()], |row| row.get(0))?;
+            rows.collect::<rusqlite::Result<Vec<String>>>()
+        };
+        let rows = self.0.read("secrets.history", read).await?;
+        let failed = |e| Error::new("secrets.history", e);
+        rows.iter().map(|record| serde_json::from_str(record).map_err(failed)).collect()
+    }
+
+    async fn forget(
+        &self,
+        customer: &CustomerId,
+        secret: &SecretId,
+        versions: &[u64],
+    ) -> Result<usize> {
+        let (customer, secret, versions) = (customer.clone(), secret.clone(), versions.to_vec());
+        let write = move |c: &Connection| {
+            let sql = "DELETE FROM secret_versions
+                       WHERE customer_id = ? AND secret_id = ? AND version = ?";
+            let mut statement = c.prepare_cached(sql)?;
+            let mut removed = 0;
+            for version in versions {
+                removed +=
+                    statement.execute(params![customer.as_str(), secret.as_str(), version])?;
+            }
+            Ok(removed)
+        };
+        self.0.write("secrets.forget", write).await
     }
 
     async fn list(
@@ -98,10 +144,53 @@ impl Secrets for SqliteSecrets {
     async fn delete(&self, customer: &CustomerId, secret: &SecretId) -> Result<bool> {
         let (customer, secret) = (customer.clone(), secret.clone());
         let write = move |c: &Connection| {
+            let key = [customer.as_str(), secret.as_str()];
+            let past = "DELETE FROM secret_versions WHERE customer_id = ? AND secret_id = ?";
+            c.prepare_cached(past)?.execute(key)?;
             let sql = "UPDATE secrets SET record = NULL
                        WHERE customer_id = ? AND secret_id = ? AND record IS NOT NULL";
-            c.prepare_cached(sql)?.execute([customer.as_str(), secret.as_str()])
+            c.prepare_cached(sql)?.execute(key)
         };
         Ok(self.0.write("secrets.delete", write).await? > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::timestamp::Timestamp;
+
+    /// A database as it was before versions had a history, with a row of that time.
+    const BEFORE: &str = r#"
+        DROP TABLE secret_versions;
+        PRAGMA user_version = 3;
+        INSERT INTO secrets VALUES ('c', 's', 2, '{"current":{"version":2,"sealed":"AQI=",
+            "origins":["https://a.example:443"],"createdAt":"2026-11-02T00:00:00Z",
+            "facts":{"certificateSubject":"CN=acme","notAfter":"2027-01-01T00:00:00Z"}},
+            "previous":{"version":1,"sealed":"AQE=","origins":["https://a.example:443"],
+            "createdAt":"2026-11-01T00:00:00Z"},"previousUntil":"2026-11-03T00:00:00Z"}');
+    "#;
+
+    #[tokio::test]
+    async fn a_row_from_before_there_was_a_history_is_read_and_written_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.db");
+        drop(Database::open(&path).unwrap());
+        Connection::open(&path).unwrap().execute_batch(BEFORE).unwrap();
+        let secrets = SqliteSecrets(Database::open(&path).unwrap());
+        let (customer, id) = ("c".parse().unwrap(), "s".parse().unwrap());
+        let record = secrets.record(&customer, &id).await.unwrap();
+        assert_eq!(record.last_version, 2);
+        let stored = record.secret.clone().unwrap();
+        assert_eq!((stored.current.sealed, stored.previous.unwrap().version), (vec![1, 2], 1));
+        let facts = stored.current.facts.unwrap();
+        assert_eq!(facts.certificate_subject.as_deref(), Some("CN=acme"));
+        let (sealed, created_at) = (vec![1], Timestamp::from_millis(0));
+        let next =
+            SealedVersion { version: 3, sealed, origins: [].into(), created_at, facts: None };
+        let change = record.make_current(next, None);
+        assert_eq!(secrets.change(&customer, &id, change).await.unwrap(), PutResult::Put(3));
+        let past = secrets.history(&customer, &id).await.unwrap();
+        assert_eq!(past.iter().map(|v| v.version).collect::<Vec<_>>(), [2, 1]);
     }
 }

@@ -21,9 +21,9 @@ use super::resolve::{Resolved, ours};
 use super::sign::call_of;
 use super::{Halt, Pipeline};
 use crate::auth::need::{Grant, Need};
-use crate::auth::oauth2_client_credentials::TokenRequest;
+use crate::auth::oauth2_client_credentials::{Token, TokenRequest};
 use crate::domain::aws_role::{AwsRole, RolePolicy};
-use crate::domain::endpoint::Health;
+use crate::domain::endpoint::{Health, MAX_AUTH_STEPS};
 use crate::domain::ids::{CustomerId, EndpointId};
 use crate::domain::reason::Reason;
 use crate::domain::timestamp::Timestamp;
@@ -94,7 +94,39 @@ impl Pipeline {
         let call = call_of(resolved, &nonce, self.clock.now());
         match self.tokens.get(key, request, &call, self.egress()).await {
             Ok(token) => Ok(Grant::Token(token)),
-            Err(error) => Err(self.without_token(resolved, error, learning).await),
+            Err(error) => match self.previous_token(key, request, resolved, &error, None).await {
+                Some(token) => Ok(Grant::Token(token)),
+                None => Err(self.without_token(resolved, error, learning).await),
+            },
+        }
+    }
+
+    /// The token that the previous client secret gives, where the token server refuses the current one
+    /// and the endpoint says that the previous one may be used; other than `refused`.
+    async fn previous_token(
+        &self,
+        (customer, endpoint, version, index): &StepKey,
+        request: &Arc<TokenRequest>,
+        resolved: &Resolved<'_>,
+        error: &TokenError,
+        refused: Option<&Token>,
+    ) -> Option<Token> {
+        let previous = match error {
+            TokenError::Refused { .. } => resolved.with_previous()?,
+            TokenError::Invalid(_) | TokenError::Unavailable { .. } | TokenError::Ours(_) => {
+                return None;
+            }
+        };
+        // Kept apart from what the current secret gives: it would take its place, and be asked for
+        // again with every delivery.
+        let key = (customer.clone(), endpoint.clone(), *version, *index + MAX_AUTH_STEPS);
+        let nonce = || self.chance.token();
+        let call = call_of(&previous, &nonce, self.clock.now());
+        match refused {
+            None => self.tokens.get(&key, request, &call, self.egress()).await.ok(),
+            Some(refused) => {
+                self.tokens.renew(&key, request, refused, &call, self.egress()).await.ok()?
+            }
         }
     }
 
@@ -136,7 +168,15 @@ impl Pipeline {
                     match renewed.await {
                         Ok(renewed) => renewed.map(Grant::Token),
                         Err(error) => {
-                            return Err(self.without_token(resolved, error, Learning::Yes).await);
+                            let kept = Some(token);
+                            let previous =
+                                self.previous_token(&key, request, resolved, &error, kept).await;
+                            let Some(previous) = previous else {
+                                return Err(self
+                                    .without_token(resolved, error, Learning::Yes)
+                                    .await);
+                            };
+                            Some(Grant::Token(previous))
                         }
                     }
                 }
@@ -152,6 +192,22 @@ impl Pipeline {
             }
         }
         Ok(is_new.then_some(grants))
+    }
+
+    /// The same grants, with challenges that can be answered once more: no answer may be used twice.
+    pub(super) async fn with_next_challenges(
+        &self,
+        resolved: &Resolved<'_>,
+        grants: &Grants,
+    ) -> Grants {
+        let mut next = grants.clone();
+        for (index, need) in resolved.known.chain.needs().enumerate() {
+            if matches!(need, Some(Need::Challenge)) {
+                let challenge = self.challenges.next(&step_key(resolved, index)).await;
+                next[index] = challenge.map(Grant::Challenge);
+            }
+        }
+        next
     }
 
     /// Forgets the challenges of an endpoint: they cannot be answered, and the next may be others.

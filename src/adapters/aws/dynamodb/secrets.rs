@@ -1,25 +1,27 @@
 //! Sealed secrets in DynamoDB: one item each, with the current and the previous version, so that one
-//! read gets both; a deleted one leaves its version behind.
+//! read gets both; a deleted one leaves its last version's number behind. Versions that are in use no
+//! more have items of their own beside it, whose sort key is the secret's id, `#` (which no id has) and
+//! the number: they are written in the transaction that takes them out of use.
 //!
 //! An item that holds `encryptedValue` was written by a program that seals with KMS alone, without
 //! context. It is read as an unbound version 0; the vault decides whether it may be used.
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::AttributeValue;
-use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
-use base64::prelude::{BASE64_STANDARD, Engine as _};
+use aws_sdk_dynamodb::error::BuildError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{Put, ReturnValue, TransactWriteItem, Update};
 
-use super::item::{Item, Reader, b, key, n, names, s};
+use super::item::{Item, Reader, key, n, names, s, values};
+use super::sealed::{past_key, secret, version, version_map};
 use super::{Table, tables, was_made};
 use crate::adapters::aws::classify::failed;
 use crate::adapters::system::SystemChance;
 use crate::domain::ids::{CustomerId, SecretId};
 use crate::domain::secret::{SealedSecret, SealedVersion};
-use crate::domain::timestamp::Timestamp;
+use crate::domain::secret_record::{SecretChange, SecretRecord, Seen};
 use crate::ports::endpoints::PutResult;
-use crate::ports::{Chance, Result, Secrets};
+use crate::ports::{Chance, Error, Result, Secrets};
 
 /// The secrets of a table.
 pub struct DynamoSecrets(Table);
@@ -46,166 +48,126 @@ fn at(customer: &CustomerId, secret: &SecretId) -> Option<Item> {
     key(("customerId", customer), ("secretId", secret))
 }
 
-/// A sealed version as a map of attributes.
-fn version_map(version: &SealedVersion) -> AttributeValue {
-    let origins = version.origins.iter().map(s).collect();
-    let mut attributes = vec![
-        ("version", n(version.version)),
-        ("sealed", b(&version.sealed)),
-        ("origins", AttributeValue::L(origins)),
-        ("createdAt", s(version.created_at)),
-    ];
-    // Texts and times always make JSON.
-    let facts = version.facts.as_ref().and_then(|facts| serde_json::to_string(facts).ok());
-    attributes.extend(facts.map(|facts| ("facts", s(facts))));
-    AttributeValue::M(attributes.into_iter().map(|(name, v)| (name.to_owned(), v)).collect())
-}
-
-fn version(item: Reader<'_>, name: &str) -> Result<Option<SealedVersion>> {
-    let Some(value) = item.get(name) else { return Ok(None) };
-    let map = value.as_m().map_err(|_| item.unlike(name, "a map"))?;
-    let part = Reader { operation: item.operation, item: map };
-    let sealed = part.get("sealed").and_then(|value| value.as_b().ok());
-    let origins = part.get("origins").and_then(|value| value.as_l().ok());
-    let (Some(sealed), Some(origins)) = (sealed, origins) else {
-        return Err(item.unlike(name, "a sealed version"));
-    };
-    let origin = |value: &AttributeValue| value.as_s().ok().and_then(|text| text.parse().ok());
-    let origins: Option<_> = origins.iter().map(origin).collect();
-    Ok(Some(SealedVersion {
-        version: part.number("version")?,
-        sealed: sealed.as_ref().to_vec(),
-        origins: origins.ok_or_else(|| part.unlike("origins", "a list of origins"))?,
-        created_at: part.parsed("createdAt")?,
-        // They are there to be shown; what cannot be read is not.
-        facts: part.optional_text("facts")?.and_then(|json| serde_json::from_str(json).ok()),
-    }))
-}
-
-/// A value that was sealed by KMS alone.
-fn unbound(item: Reader<'_>) -> Result<Option<SealedVersion>> {
-    let Some(text) = item.optional_text("encryptedValue")? else { return Ok(None) };
-    // What is no base64 is no ciphertext either: it is handed on as it is, for the key to refuse. An
-    // error here would count as a passing fault of ours, and never pass.
-    let ciphertext =
-        BASE64_STANDARD.decode(text.trim()).unwrap_or_else(|_| text.as_bytes().to_vec());
-    // Other programs write this date; one that cannot be read does no harm.
-    let created_at = item.optional_text("createdAt")?.and_then(|text| text.parse().ok());
-    let created_at = created_at.unwrap_or(Timestamp::from_millis(0));
-    Ok(Some(SealedVersion::unbound(&ciphertext, created_at)))
-}
-
-/// The secret of an item; `None` if it was deleted.
-fn secret(operation: &'static str, item: &Item) -> Result<Option<SealedSecret>> {
-    let item = Reader { operation, item };
-    let Some(current) = version(item, "current")? else {
-        let current = unbound(item)?;
-        return Ok(current.map(|current| SealedSecret {
-            current,
-            previous: None,
-            previous_until: None,
-        }));
-    };
-    let Some(until) = item.optional_text("previousUntil")? else {
-        return Ok(Some(SealedSecret { current, previous: None, previous_until: None }));
-    };
-    let until = until.parse().map_err(|_| item.unlike("previousUntil", "a time"))?;
-    // The first version that replaces an unbound value leaves it where it was.
-    let previous = version(item, "previous")?.map_or_else(|| unbound(item), |v| Ok(Some(v)))?;
-    Ok(Some(SealedSecret { current, previous, previous_until: Some(until) }))
-}
-
-/// What becomes of the value that was used until now.
-#[derive(Clone, Copy)]
-enum Before {
-    /// It is forgotten.
-    Forgotten,
-    /// The current version stays in use until then.
-    Kept(Timestamp),
-    /// There is no current version; an unbound value, if there is one, stays in use until then.
-    Unbound(Timestamp),
-}
-
-impl Before {
-    /// The right side of an assignment reads the item as it was before the update.
-    fn update(self) -> &'static str {
-        match self {
-            Self::Forgotten => {
-                "SET #version = :version, #current = :current, #writer = :writer \
-                 REMOVE #previous, #previousUntil, #encryptedValue, #createdAt"
-            }
-            Self::Kept(_) => {
-                "SET #previous = #current, #previousUntil = :until, #version = :version, \
-                 #current = :current, #writer = :writer REMOVE #encryptedValue, #createdAt"
-            }
-            Self::Unbound(_) => {
-                "SET #previousUntil = :until, #version = :version, #current = :current, \
-                 #writer = :writer REMOVE #previous"
-            }
-        }
+/// Sets everything that an item says of the versions in use.
+fn update_expression(next: &SealedSecret) -> &'static str {
+    if next.previous.is_some() {
+        "SET #version = :version, #current = :next, #writer = :writer, #previous = :previous, \
+         #previousUntil = :until REMOVE #encryptedValue, #createdAt"
+    } else {
+        "SET #version = :version, #current = :next, #writer = :writer \
+         REMOVE #encryptedValue, #createdAt, #previous, #previousUntil"
     }
+}
 
-    fn condition(self, first: bool) -> String {
-        let last = if first { "attribute_not_exists(#version)" } else { "#version = :last" };
-        match self {
-            Self::Forgotten => last.to_owned(),
-            Self::Kept(_) => format!("{last} AND attribute_exists(#current)"),
-            Self::Unbound(_) => format!("{last} AND attribute_not_exists(#current)"),
+/// Whether an item still is as its writer has seen it. A version 0 may be a foreign row's.
+fn condition(seen: Seen) -> String {
+    let last =
+        if seen.last_version == 0 { "attribute_not_exists(#version)" } else { "#version = :last" };
+    let current = match seen.current {
+        None => "attribute_not_exists(#current) AND attribute_not_exists(#encryptedValue)",
+        Some(0) => {
+            "(#current.#version = :current OR \
+             (attribute_not_exists(#current) AND attribute_exists(#encryptedValue)))"
         }
-    }
-
-    fn until(self) -> Option<Timestamp> {
-        match self {
-            Self::Forgotten => None,
-            Self::Kept(until) | Self::Unbound(until) => Some(until),
-        }
-    }
+        Some(_) => "#current.#version = :current",
+    };
+    format!("{last} AND {current}")
 }
 
 impl DynamoSecrets {
-    /// Puts a version; the item that stands in the way if the condition does not hold.
-    async fn put_over(
+    /// The write of the secret's own item.
+    fn update(
         &self,
-        key: Option<Item>,
-        version: &SealedVersion,
+        at: Option<Item>,
+        change: &SecretChange,
         writer: &str,
-        before: Before,
-    ) -> Result<std::result::Result<(), Item>> {
-        let first = version.version <= 1;
+    ) -> std::result::Result<TransactWriteItem, BuildError> {
+        let (seen, next) = (change.seen, &change.next);
         let mut set = vec![
-            (":version", n(version.version)),
-            (":current", version_map(version)),
+            (":version", n(change.last_version)),
+            (":next", version_map(&next.current)),
             (":writer", s(writer)),
         ];
-        set.extend(before.until().map(|until| (":until", s(until))));
-        if !first {
-            set.push((":last", n(version.version - 1)));
-        }
-        let mut used = vec!["version", "current", "writer", "previous", "previousUntil"];
-        match before {
-            Before::Forgotten | Before::Kept(_) => used.extend(["encryptedValue", "createdAt"]),
-            Before::Unbound(_) => {}
-        }
-        let set = set.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        let sent = (self.0.client.update_item().table_name(&self.0.name))
-            .set_key(key)
-            .update_expression(before.update())
-            .condition_expression(before.condition(first))
-            .set_expression_attribute_names(names(&used))
-            .set_expression_attribute_values(Some(set))
-            .return_values_on_condition_check_failure(AllOld)
-            .send()
-            .await;
-        match sent {
-            Ok(_) => Ok(Ok(())),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(failure)) => {
-                    Ok(Err(failure.item.clone().unwrap_or_default()))
-                }
-                _ => Err(failed("secrets.put", &error)),
-            },
-        }
+        set.extend(next.previous.as_ref().map(|previous| (":previous", version_map(previous))));
+        let until = next.previous_until.filter(|_| next.previous.is_some());
+        set.extend(until.map(|until| (":until", s(until))));
+        set.extend((seen.last_version != 0).then(|| (":last", n(seen.last_version))));
+        set.extend(seen.current.map(|current| (":current", n(current))));
+        let used = ["version", "current", "writer", "previous", "previousUntil"];
+        let update = Update::builder()
+            .table_name(&self.0.name)
+            .set_key(at)
+            .update_expression(update_expression(next))
+            .condition_expression(condition(seen))
+            .set_expression_attribute_names(names(
+                &[&used[..], &["encryptedValue", "createdAt"]].concat(),
+            ))
+            .set_expression_attribute_values(Some(
+                set.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            ))
+            .build()?;
+        Ok(TransactWriteItem::builder().update(update).build())
     }
+
+    /// The write of a version that is history.
+    fn put_past(
+        &self,
+        customer: &CustomerId,
+        secret: &SecretId,
+        version: &SealedVersion,
+    ) -> std::result::Result<TransactWriteItem, BuildError> {
+        let put = Put::builder()
+            .table_name(&self.0.name)
+            .item("customerId", s(customer))
+            .item("secretId", s(past_key(secret, version.version)))
+            .item("past", version_map(version))
+            .build()?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    /// The items of a secret's history, oldest first.
+    async fn past(
+        &self,
+        operation: &'static str,
+        customer: &CustomerId,
+        secret: &SecretId,
+    ) -> Result<Vec<Item>> {
+        let begins = s(format!("{secret}#"));
+        let mut found = (self.0.client.query().table_name(&self.0.name).consistent_read(true))
+            .key_condition_expression(
+                "#customerId = :customerId AND begins_with(#secretId, :begins)",
+            )
+            .set_expression_attribute_names(names(&["customerId", "secretId"]))
+            .set_expression_attribute_values(values([
+                (":customerId", s(customer)),
+                (":begins", begins),
+            ]))
+            .into_paginator()
+            .items()
+            .send();
+        let mut items = Vec::new();
+        while let Some(item) = found.next().await {
+            items.push(item.map_err(|e| failed(operation, &e))?);
+        }
+        Ok(items)
+    }
+
+    /// Removes an item; whether it was there.
+    async fn remove(&self, operation: &'static str, at: Option<Item>) -> Result<bool> {
+        let delete = self.0.client.delete_item().table_name(&self.0.name).set_key(at);
+        let sent = delete.return_values(ReturnValue::AllOld).send().await;
+        Ok(sent.map_err(|e| failed(operation, &e))?.attributes.is_some())
+    }
+}
+
+/// Whether a transaction was refused because its item has become another, or is being written just now.
+fn is_conflict(error: &TransactWriteItemsError) -> bool {
+    let TransactWriteItemsError::TransactionCanceledException(cancelled) = error else {
+        return false;
+    };
+    cancelled.cancellation_reasons().iter().any(|reason| {
+        matches!(reason.code(), Some("ConditionalCheckFailed" | "TransactionConflict"))
+    })
 }
 
 #[async_trait]
@@ -215,42 +177,64 @@ impl Secrets for DynamoSecrets {
         item.map_or(Ok(None), |item| secret("secrets.get", &item))
     }
 
-    async fn put(
-        &self,
-        customer: &CustomerId,
-        secret: &SecretId,
-        version: SealedVersion,
-        previous_until: Option<Timestamp>,
-    ) -> Result<PutResult> {
-        let (key, writer) = (at(customer, secret), SystemChance.token());
-        let number = version.version;
-        let before = match previous_until {
-            None => Before::Forgotten,
-            // Before the first version there is no other of ours.
-            Some(until) if number <= 1 => Before::Unbound(until),
-            Some(until) => Before::Kept(until),
+    async fn record(&self, customer: &CustomerId, id: &SecretId) -> Result<SecretRecord> {
+        let operation = "secrets.record";
+        let Some(item) = self.item(operation, customer, id).await? else {
+            return Ok(SecretRecord::default());
         };
-        let mut put = self.put_over(key.clone(), &version, &writer, before).await?;
-        if let (Before::Kept(until), Err(item)) = (before, &put) {
-            let found = Reader { operation: "secrets.put", item };
-            let deleted = found.get("current").is_none();
-            if deleted && found.optional_number("version")? == Some(number - 1) {
-                put = self.put_over(key, &version, &writer, Before::Unbound(until)).await?;
-            }
-        }
-        let Err(item) = put else { return Ok(PutResult::Put(number)) };
-        let item = Reader { operation: "secrets.put", item: &item };
-        if item.optional_text("writer")? == Some(&writer) {
-            // This very call, repeated.
-            return Ok(PutResult::Put(number));
-        }
-        Ok(PutResult::Conflict(item.optional_number("version")?.unwrap_or(0)))
+        let last_version = Reader { operation, item: &item }.optional_number("version")?;
+        let secret = secret(operation, &item)?;
+        Ok(SecretRecord { last_version: last_version.unwrap_or(0), secret })
     }
 
-    async fn last_version(&self, customer: &CustomerId, secret: &SecretId) -> Result<u64> {
-        let operation = "secrets.last_version";
-        let Some(item) = self.item(operation, customer, secret).await? else { return Ok(0) };
-        Ok(Reader { operation, item: &item }.optional_number("version")?.unwrap_or(0))
+    async fn change(
+        &self,
+        customer: &CustomerId,
+        id: &SecretId,
+        change: SecretChange,
+    ) -> Result<PutResult> {
+        let (operation, writer) = ("secrets.change", SystemChance.token());
+        let incomplete = |e: BuildError| Error::new(operation, e);
+        let mut items = vec![self.update(at(customer, id), &change, &writer).map_err(incomplete)?];
+        for version in &change.retired {
+            items.push(self.put_past(customer, id, version).map_err(incomplete)?);
+        }
+        let made = PutResult::Put(change.next.current.version);
+        let send = self.0.client.transact_write_items().set_transact_items(Some(items)).send();
+        let Err(error) = send.await else { return Ok(made) };
+        if !error.as_service_error().is_some_and(is_conflict) {
+            return Err(failed(operation, &error));
+        }
+        let item = self.item(operation, customer, id).await?.unwrap_or_default();
+        if (Reader { operation, item: &item }).optional_text("writer")? == Some(&writer) {
+            // This very call, repeated.
+            return Ok(made);
+        }
+        let now = secret(operation, &item)?;
+        Ok(PutResult::Conflict(now.map_or(0, |secret| secret.current.version)))
+    }
+
+    async fn history(&self, customer: &CustomerId, id: &SecretId) -> Result<Vec<SealedVersion>> {
+        let operation = "secrets.history";
+        let mut versions = Vec::new();
+        for item in self.past(operation, customer, id).await?.iter().rev() {
+            versions.extend(version(Reader { operation, item }, "past")?);
+        }
+        Ok(versions)
+    }
+
+    async fn forget(
+        &self,
+        customer: &CustomerId,
+        id: &SecretId,
+        versions: &[u64],
+    ) -> Result<usize> {
+        let mut removed = 0;
+        for version in versions {
+            let at = key(("customerId", customer), ("secretId", past_key(id, *version)));
+            removed += usize::from(self.remove("secrets.forget", at).await?);
+        }
+        Ok(removed)
     }
 
     async fn list(
@@ -259,6 +243,7 @@ impl Secrets for DynamoSecrets {
     ) -> Result<Vec<(CustomerId, SecretId, SealedSecret)>> {
         let mut found = Vec::new();
         for item in &self.0.items("secrets.list", customer).await? {
+            // Items of the history hold no secret of their own.
             if let Some(secret) = secret("secrets.list", item)? {
                 let item = Reader { operation: "secrets.list", item };
                 found.push((item.parsed("customerId")?, item.parsed("secretId")?, secret));
@@ -268,10 +253,10 @@ impl Secrets for DynamoSecrets {
         Ok(found)
     }
 
-    async fn delete(&self, customer: &CustomerId, secret: &SecretId) -> Result<bool> {
+    async fn delete(&self, customer: &CustomerId, id: &SecretId) -> Result<bool> {
         let removed = ["current", "previous", "previousUntil", "encryptedValue", "createdAt"];
         let sent = (self.0.client.update_item().table_name(&self.0.name))
-            .set_key(at(customer, secret))
+            .set_key(at(customer, id))
             .update_expression(
                 "REMOVE #current, #previous, #previousUntil, #encryptedValue, #createdAt",
             )
@@ -279,6 +264,14 @@ impl Secrets for DynamoSecrets {
             .set_expression_attribute_names(names(&removed))
             .send()
             .await;
-        was_made("secrets.delete", sent)
+        let mut deleted = was_made("secrets.delete", sent)?;
+        // The secret first: from now on no write adds to its history. What a deletion that was cut
+        // short left behind goes with the next.
+        for item in self.past("secrets.delete", customer, id).await? {
+            let reader = Reader { operation: "secrets.delete", item: &item };
+            let at = key(("customerId", customer), ("secretId", reader.text("secretId")?));
+            deleted |= self.remove("secrets.delete", at).await?;
+        }
+        Ok(deleted)
     }
 }
