@@ -70,6 +70,7 @@ fn request(resolved: &Resolved<'_>, made: Made) -> Result<OutboundRequest, Halt>
     let event = EventData::of(&job.payload);
     let mut request =
         OutboundRequest::new(endpoint.method, url(resolved, &event)?, made.bytes.into());
+    request.connection = endpoint.connection();
     request.closes = endpoint.profile.closes_connections();
     let mut set =
         |name: &str, value: &str| request.set_header(name, HeaderValue::Plain(value.to_owned()));

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::domain::body::Body;
+use crate::domain::connection::{CONNECT_TIMEOUT, Connection, TlsSettings, TlsVersion};
 use crate::domain::dead_letter::DeadLetter;
 use crate::domain::event_type::EventTypePattern;
 use crate::domain::eventbridge::{self, RuleTarget};
@@ -82,6 +83,12 @@ pub struct Endpoint {
     /// The profile's without one.
     #[serde(default, with = "humantime_serde", skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
+    /// The part of it that connecting and the TLS handshake may take together.
+    #[serde(default, with = "humantime_serde", skip_serializing_if = "Option::is_none")]
+    pub connect_timeout: Option<Duration>,
+    /// What its TLS must be.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub tls: TlsSettings,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -136,6 +143,13 @@ impl Endpoint {
         self.timeout.unwrap_or(self.profile.timeout())
     }
 
+    /// What calls ask of their connections.
+    pub fn connection(&self) -> Connection {
+        let usual = CONNECT_TIMEOUT.min(self.timeout());
+        let connect_timeout = self.connect_timeout.unwrap_or(usual);
+        Connection { connect_timeout, min_tls: self.tls.min_version }
+    }
+
     /// When failures are tried again.
     ///
     /// # Errors
@@ -188,6 +202,7 @@ impl Endpoint {
         if self.timeout().is_zero() || self.timeout() > LONGEST_TIMEOUT {
             return Err(FieldError::new("timeout", "expected more than 0 and at most 15m"));
         }
+        self.check_connection()?;
         if self.auth.len() > MAX_AUTH_STEPS {
             return Err(FieldError::new("auth", format!("more than {MAX_AUTH_STEPS} steps")));
         }
@@ -211,6 +226,21 @@ impl Endpoint {
             return Err(InvalidHeader::Reserved("the profile sets it"));
         }
         Ok(())
+    }
+
+    fn check_connection(&self) -> Result<(), FieldError> {
+        if self.connect_timeout.is_some_and(|part| part.is_zero() || part > self.timeout()) {
+            let problem =
+                format!("expected more than 0 and at most the timeout, {:?}", self.timeout());
+            return Err(FieldError::new("connectTimeout", problem));
+        }
+        match self.tls.min_version {
+            TlsVersion::V1_3 if !self.url.origin().is_encrypted() => {
+                let problem = "the URL has no TLS: leave this out, or use a URL with https";
+                Err(FieldError::new("tls.minVersion", problem))
+            }
+            TlsVersion::V1_2 | TlsVersion::V1_3 => Ok(()),
+        }
     }
 
     fn check_path_parameters(&self) -> Result<(), FieldError> {
@@ -354,6 +384,9 @@ mod tests {
     fn a_wrong_field_is_named_by_its_path() {
         let path_of = |extra: &str| parse(extra).unwrap_err().path;
         assert_eq!(path_of(r#""timeout":"1h""#), "timeout");
+        assert_eq!(path_of(r#""timeout":"5s","connectTimeout":"6s""#), "connectTimeout");
+        assert_eq!(path_of(r#""connectTimeout":"0s""#), "connectTimeout");
+        assert_eq!(path_of(r#""tls":{"minVersion":"1.1"}"#), "tls.minVersion");
         assert_eq!(path_of(r#""method":"CONNECT""#), "method");
         assert_eq!(path_of(r#""method":"post""#), "method");
         assert_eq!(path_of(r#""headers":{"x":"a\r\nb"}"#), "headers.x");

@@ -8,6 +8,7 @@ pub mod backoff;
 pub mod body;
 pub mod certificate;
 pub mod client_identity;
+pub mod connection;
 pub mod dead_letter;
 pub mod decide;
 pub mod delivery;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use url::Url;
 
 use crate::domain::client_identity::ClientIdentity;
+use crate::domain::connection::Connection;
 use crate::domain::endpoint::Method;
 use crate::domain::secret::SecretBytes;
 use crate::domain::target;
@@ -30,6 +31,8 @@ pub struct OutboundRequest {
     pub plain_body: Option<Bytes>,
     /// Values in the body that are secret, in JSON.
     pub secret_body: Vec<SecretBytes>,
+    /// What is asked of the connection.
+    pub connection: Connection,
     /// Whether the connection serves no other call.
     pub closes: bool,
     /// The certificate that is shown to the server; connections with one serve no other identity.
@@ -76,6 +79,7 @@ impl OutboundRequest {
             body,
             plain_body: None,
             secret_body: Vec::new(),
+            connection: Connection::default(),
             closes: false,
             identity: None,
         }

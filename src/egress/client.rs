@@ -106,7 +106,7 @@ impl Client {
         deadline: Instant,
         stop: &CancellationToken,
     ) -> Result<Reply> {
-        let pool = self.pools.of(request.identity.as_deref()).await?;
+        let pool = self.pools.of(request.identity.as_deref(), request.connection).await?;
         let mut request = to_http(request)?;
         let capture = capture_connection(&mut request);
         let progress = Arc::new(Progress::new());

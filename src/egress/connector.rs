@@ -13,7 +13,7 @@ use std::time::Duration;
 use http::Uri;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpSocket;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
@@ -24,6 +24,8 @@ use super::stream::{ConnectionInfo, CountingStream, Transport};
 use crate::domain::outcome::Phase;
 use crate::ports::Error;
 
+/// Longest time for looking a name up; the call's own deadline, if it is sooner, cuts it shorter.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 /// Most addresses of one name that are dialled, one after another.
 const MAX_DIALS: usize = 4;
 
@@ -56,7 +58,7 @@ pub struct GuardedConnector {
     pub resolver: Arc<dyn Resolver>,
     /// Encrypts.
     pub tls: TlsConnector,
-    /// The time for each of lookup, connection and handshake.
+    /// The time for connection and handshake together.
     pub timeout: Duration,
 }
 
@@ -87,11 +89,12 @@ impl GuardedConnector {
         let encrypted = uri.scheme_str() == Some("https");
         let port = uri.port_u16().unwrap_or(if encrypted { 443 } else { 80 });
         let addresses = self.vetted_addresses(host).await?;
-        let (stream, address) = self.dial(&addresses, port, progress).await?;
+        let deadline = Instant::now() + self.timeout;
+        let (stream, address) = self.dial(&addresses, port, deadline, progress).await?;
         let info = ConnectionInfo::new(address);
         let transport = if encrypted {
             progress.reach(Stage::Handshaking, None);
-            self.handshake(host, stream).await?
+            self.handshake(host, stream, deadline).await?
         } else {
             Transport::Plain(stream)
         };
@@ -108,8 +111,8 @@ impl GuardedConnector {
             Err(_) => {
                 let late =
                     |_| ConnectError::Ours(Error::new("resolver.lookup", "no answer in time"));
-                let found =
-                    timeout(self.timeout, self.resolver.resolve(host)).await.map_err(late)?;
+                let found = timeout(LOOKUP_TIMEOUT, self.resolver.resolve(host));
+                let found = found.await.map_err(late)?;
                 found.map_err(ConnectError::Ours)?
             }
         };
@@ -126,6 +129,7 @@ impl GuardedConnector {
         &self,
         addresses: &[IpAddr],
         port: u16,
+        deadline: Instant,
         progress: &Progress,
     ) -> Result<(tokio::net::TcpStream, SocketAddr), ConnectError> {
         let mut last = fault(Phase::ConnectTimeout, "no connection in time");
@@ -141,19 +145,20 @@ impl GuardedConnector {
             Err(last)
         };
         let late = |_| fault(Phase::ConnectTimeout, "no connection in time");
-        timeout(self.timeout, dial_all).await.map_err(late)?
+        timeout_at(deadline, dial_all).await.map_err(late)?
     }
 
     async fn handshake(
         &self,
         host: &str,
         stream: tokio::net::TcpStream,
+        deadline: Instant,
     ) -> Result<Transport, ConnectError> {
         let host = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.');
         let name =
             ServerName::try_from(host.to_owned()).map_err(|e| fault(Phase::Tls, e.to_string()))?;
         let late = |_| fault(Phase::TlsTimeout, "no TLS handshake in time");
-        let shaken = timeout(self.timeout, self.tls.connect(name, stream)).await.map_err(late)?;
+        let shaken = timeout_at(deadline, self.tls.connect(name, stream)).await.map_err(late)?;
         let stream = shaken.map_err(|e| fault(Phase::Tls, e.to_string()))?;
         Ok(Transport::Tls(Box::new(stream)))
     }

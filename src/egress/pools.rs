@@ -1,5 +1,6 @@
-//! Pools of connections: one for all calls without a client certificate, and one for each identity,
-//! so that no customer's connection can serve another.
+//! Pools of connections: one for all calls without a client certificate that ask for nothing special,
+//! and one for each identity and each other demand, so that no customer's connection can serve
+//! another, and none that asks for more is served by one made for less.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,32 +17,33 @@ use super::guard::Guard;
 use super::resolver::Resolver;
 use super::tls::Trust;
 use crate::domain::client_identity::ClientIdentity;
+use crate::domain::connection::Connection;
 use crate::ports::{Error, Result};
 
-/// Longest time for each of lookup, connection and TLS handshake; the call's own deadline, if it is
-/// sooner, cuts them shorter.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an unused connection is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Unused connections kept for one host, in one pool.
 const MAX_IDLE_PER_HOST: usize = 64;
 /// Largest head of a response.
 const MAX_HEAD: usize = 64 * 1024;
-/// Identities whose connections are kept; the least recently used go first.
-const MAX_IDENTITIES: u64 = 1024;
-/// How long the pool of an unused identity is kept: not longer than its last connection.
-const IDENTITY_IDLE: Duration = Duration::from_secs(60);
+/// Pools that are kept besides the first; the least recently used go first.
+const MAX_POOLS: u64 = 1024;
+/// How long an unused pool is kept: not longer than its last connection.
+const POOL_IDLE: Duration = Duration::from_secs(60);
 
 /// A pool of connections.
 pub type Pool = HyperClient<GuardedConnector, Full<Bytes>>;
+
+/// The fingerprint of an identity, if there is one, and what is asked of connections.
+type Key = (Option<[u8; 32]>, Connection);
 
 /// All pools.
 pub struct Pools {
     guard: Arc<Guard>,
     resolver: Arc<dyn Resolver>,
     trust: Trust,
-    anonymous: Pool,
-    by_identity: Cache<[u8; 32], Pool>,
+    usual: Pool,
+    others: Cache<Key, Pool>,
 }
 
 impl Pools {
@@ -50,23 +52,29 @@ impl Pools {
     /// # Errors
     /// If TLS cannot be set up.
     pub fn new(guard: Arc<Guard>, resolver: Arc<dyn Resolver>, trust: Trust) -> Result<Self> {
-        let anonymous = pool(&guard, &resolver, &trust, None)?;
-        let by_identity =
-            Cache::builder().max_capacity(MAX_IDENTITIES).time_to_idle(IDENTITY_IDLE).build();
-        Ok(Self { guard, resolver, trust, anonymous, by_identity })
+        let usual = pool(&guard, &resolver, &trust, None, Connection::default())?;
+        let others = Cache::builder().max_capacity(MAX_POOLS).time_to_idle(POOL_IDLE).build();
+        Ok(Self { guard, resolver, trust, usual, others })
     }
 
-    /// The pool for calls as `identity`.
+    /// The pool for calls as `identity` that ask this of their connections.
     ///
     /// # Errors
     /// If the identity cannot be used.
-    pub async fn of(&self, identity: Option<&ClientIdentity>) -> Result<Pool> {
-        let Some(identity) = identity else { return Ok(self.anonymous.clone()) };
-        if let Some(pool) = self.by_identity.get(&identity.fingerprint).await {
+    pub async fn of(
+        &self,
+        identity: Option<&ClientIdentity>,
+        connection: Connection,
+    ) -> Result<Pool> {
+        if identity.is_none() && connection == Connection::default() {
+            return Ok(self.usual.clone());
+        }
+        let key = (identity.map(|identity| identity.fingerprint), connection);
+        if let Some(pool) = self.others.get(&key).await {
             return Ok(pool);
         }
-        let make = async { pool(&self.guard, &self.resolver, &self.trust, Some(identity)) };
-        let made = self.by_identity.try_get_with(identity.fingerprint, make).await;
+        let make = async { pool(&self.guard, &self.resolver, &self.trust, identity, connection) };
+        let made = self.others.try_get_with(key, make).await;
         made.map_err(|e| Error::new(e.operation, e.source.to_string()))
     }
 }
@@ -76,12 +84,13 @@ fn pool(
     resolver: &Arc<dyn Resolver>,
     trust: &Trust,
     identity: Option<&ClientIdentity>,
+    connection: Connection,
 ) -> Result<Pool> {
     let connector = GuardedConnector {
         guard: Arc::clone(guard),
         resolver: Arc::clone(resolver),
-        tls: TlsConnector::from(trust.client_config(identity)?),
-        timeout: CONNECT_TIMEOUT,
+        tls: TlsConnector::from(trust.client_config(identity, connection.min_tls)?),
+        timeout: connection.connect_timeout,
     };
     Ok(HyperClient::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())

@@ -33,6 +33,7 @@ pub enum Flaw {
     AsksForClientCertificate,
     HugeChain,
     OnlyHttp2,
+    OnlyTls12,
 }
 
 /// A certificate authority that the client is told to trust.
@@ -80,7 +81,8 @@ impl Authority {
             | Flaw::UntrustedRoot
             | Flaw::AsksForClientCertificate
             | Flaw::HugeChain
-            | Flaw::OnlyHttp2 => {}
+            | Flaw::OnlyHttp2
+            | Flaw::OnlyTls12 => {}
         }
         let certificate = match flaw {
             Flaw::SelfSigned => params.self_signed(&key).unwrap(),
@@ -93,8 +95,12 @@ impl Authority {
             chain.extend(std::iter::repeat_n(self.issuer.der().clone(), 100 * 1024 / each + 1));
         }
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let versions = match flaw {
+            Flaw::OnlyTls12 => &[&rustls::version::TLS12][..],
+            _ => rustls::ALL_VERSIONS,
+        };
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .unwrap();
         let builder = if flaw == Flaw::AsksForClientCertificate {
             let mut roots = rustls::RootCertStore::empty();
