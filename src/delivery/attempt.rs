@@ -238,7 +238,7 @@ fn shows_secrets(resolved: &Resolved<'_>) -> bool {
         .steps()
         .iter()
         .any(|step| !matches!(step.need(), Some(Need::Token(_))) && !step.secrets().is_empty());
-    is_shown || known.endpoint.url.secrets().next().is_some()
+    is_shown || known.endpoint.secrets().next().is_some()
 }
 
 fn is_refusal(outcome: &AttemptOutcome) -> bool {

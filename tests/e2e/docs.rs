@@ -117,6 +117,7 @@ fn links_between_documents_lead_somewhere() {
         "README.md",
         "docs/AUTH.md",
         "docs/TRANSFORMS.md",
+        "docs/EVENTBRIDGE.md",
         "docs/REFERENCE.md",
         "docs/ARCHITECTURE.md",
         "docs/OPERATIONS.md",

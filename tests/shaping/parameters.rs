@@ -160,6 +160,32 @@ async fn a_rotated_secret_in_a_header_is_used_at_once_after_a_refusal() {
 }
 
 #[tokio::test]
+async fn where_the_endpoint_says_so_a_401_is_answered_with_the_previous_secret_of_a_parameter() {
+    let web = Web::start(|request| {
+        let knows = request.contains("x-token: old\r\n");
+        let status = if knows { "204 No Content" } else { "401 Unauthorized" };
+        (status.to_owned(), String::new())
+    })
+    .await;
+    for (falls_back, delivered) in [(true, 1), (false, 0)] {
+        let settings =
+            json!({"headers": {"x-token": {"secret": "s"}}, "previousSecretOn401": falls_back});
+        let bench = bench(&web, settings).await;
+        put_secret(&bench, &web, "s", "old").await;
+        let new = NewSecret {
+            customer: "c".parse().unwrap(),
+            secret: "s".parse().unwrap(),
+            value: SecretBytes::new(b"new".to_vec()),
+            origins: [web.origin.parse().unwrap()].into(),
+            overlap: Some(std::time::Duration::from_secs(3600)),
+        };
+        bench.app.vault.put(new).await.unwrap();
+        deliver(&bench, json!({"data": {}})).await;
+        assert_eq!(bench.app.tally.counts().delivered, delivered);
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_made_of_the_event_is_dead_lettered_with_its_field() {
     let cases = [
         (json!({"headers": {"x-a": {"event": "$.none"}}}), "headers.x-a: "),

@@ -34,7 +34,8 @@ async fn every_job_is_done_through_retries_releases_crashes_and_failing_calls() 
     let done = Arc::new(Mutex::new(HashSet::new()));
     let mut number = 0;
     for generation in 0.. {
-        assert!(generation < 60, "{} of {JOBS} jobs are done", done.lock().unwrap().len());
+        // How many it takes depends on what each receives, which a busy machine makes less.
+        assert!(generation < 300, "{} of {JOBS} jobs are done", done.lock().unwrap().len());
         if *done.lock().unwrap() == sent {
             break;
         }
