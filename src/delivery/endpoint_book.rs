@@ -104,7 +104,7 @@ pub fn compile(endpoint: &Endpoint, guard: &Guard) -> Result<Compiled, FieldErro
         guard.check_parsed(url).map_err(|e| FieldError::new(path, e.to_string()))?;
     }
     let parameters = Parameters::compile(endpoint)?;
-    let transform = Transform::compile(&endpoint.body)?;
+    let transform = Transform::compile(&endpoint.body_of_rule())?;
     Ok(Compiled { chain, parameters, transform, retry: endpoint.retry_policy()? })
 }
 

@@ -166,6 +166,18 @@ impl Endpoint {
         }
     }
 
+    /// What makes the body; its input transformer names the rule that the endpoint stands for, if it
+    /// names no other.
+    pub fn body_of_rule(&self) -> Body {
+        let mut body = self.body.clone();
+        if let Some(transformer) = &mut body.input_transformer {
+            let (arn, name) = (&self.eventbridge.rule_arn, self.eventbridge.rule_name());
+            transformer.rule_arn = transformer.rule_arn.take().or_else(|| arn.clone());
+            transformer.rule_name = transformer.rule_name.take().or(name.map(str::to_owned));
+        }
+        body
+    }
+
     /// The secrets in the URL and in parameters: all but those of auth steps.
     pub fn secrets(&self) -> impl Iterator<Item = &SecretId> {
         let named =

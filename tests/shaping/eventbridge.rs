@@ -250,6 +250,17 @@ async fn the_connection_s_body_parameters_go_into_the_event() {
     assert!(call.ends_with(r#"{"detail":{"n":10.5},"key":"k","site":"acme"}"#), "{call}");
 }
 
+#[tokio::test]
+async fn the_input_transformer_knows_the_rule() {
+    let web = accepting().await;
+    let template = r#"{"rule": <aws.events.rule-name>, "arn": <aws.events.rule-arn>}"#;
+    let bench =
+        bench(&web, json!({"body": {"inputTransformer": {"inputTemplate": template}}})).await;
+    deliver(&bench, json!({"data": {}})).await;
+    let call = web.all().pop().unwrap();
+    assert!(call.ends_with(&format!(r#"{{"rule": "orders", "arn": "{RULE}"}}"#)), "{call}");
+}
+
 #[test]
 fn any_method_but_connect_and_trace_can_be_used() {
     for method in ["POST", "PUT", "PATCH", "DELETE", "GET", "HEAD", "OPTIONS"] {
