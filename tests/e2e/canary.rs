@@ -31,6 +31,44 @@ fn assert_silent(place: &str, bytes: &[u8], secrets: &[&str]) {
     }
 }
 
+/// An endpoint that is sent a secret in every place that there is.
+fn endpoint(origin: &str) -> serde_json::Value {
+    json!({
+        "customerId": "c", "endpointId": "e", "url": format!("{origin}/in/{{secret:path}}"), "retry": {"maxAttempts": 2, "baseDelay": "10ms"},
+        "headers": {"x-extra": {"secret": "header", "prefix": "Extra "}}, "query": {"k": {"secret": "query"}},
+        "bodyParameters": {"member": {"secret": "member"}},
+        "auth": [{"scheme": "standard_webhooks", "secret": "signing"},
+                 {"scheme": "basic", "username": "u", "secret": "password"},
+                 {"scheme": "api_key", "in": "header", "name": "x-key", "secret": "key"},
+                 {"scheme": "oauth2_client_credentials", "token_url": format!("{origin}/token"),
+                  "client_id": "me", "secret": "client", "header": "x-token", "prefix": ""}],
+    })
+}
+
+/// What a worker leaves behind that gives up one job: its dead letter, and its log.
+async fn dead_letters_and_log(program: &Program) -> (String, Vec<u8>) {
+    let mut worker = tokio::process::Command::from({
+        let mut serve = program.command(&["serve", "--json"]);
+        serve.stderr(std::process::Stdio::piped());
+        serve
+    })
+    .spawn()
+    .unwrap();
+    let letters = program.dead_letters(1);
+    let pid = worker.id().unwrap();
+    assert!(
+        std::process::Command::new("kill")
+            .args(["-TERM", &pid.to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let mut logs = Vec::new();
+    worker.stderr.take().unwrap().read_to_end(&mut logs).await.unwrap();
+    worker.wait().await.unwrap();
+    (letters, logs)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn secrets_stay_out_of_logs_errors_dead_letters_and_the_database() {
     let signing = format!("whsec_{}", BASE64_STANDARD.encode(b"canary-signing-key-32-bytes-long"));
@@ -71,42 +109,13 @@ async fn secrets_stay_out_of_logs_errors_dead_letters_and_the_database() {
     ] {
         program.ok(&["secret", "put", "c", id, "--origin", &origin], value);
     }
-    let endpoint = json!({
-        "customerId": "c", "endpointId": "e", "url": format!("{origin}/in/{{secret:path}}"), "retry": {"maxAttempts": 2, "baseDelay": "10ms"},
-        "headers": {"x-extra": {"secret": "header", "prefix": "Extra "}}, "query": {"k": {"secret": "query"}},
-        "bodyParameters": {"member": {"secret": "member"}},
-        "auth": [{"scheme": "standard_webhooks", "secret": "signing"},
-                 {"scheme": "basic", "username": "u", "secret": "password"},
-                 {"scheme": "api_key", "in": "header", "name": "x-key", "secret": "key"},
-                 {"scheme": "oauth2_client_credentials", "token_url": format!("{origin}/token"),
-                  "client_id": "me", "secret": "client", "header": "x-token", "prefix": ""}],
-    });
-    program.ok(&["endpoint", "put", "-"], &endpoint.to_string());
+    program.ok(&["endpoint", "put", "-"], &endpoint(&origin).to_string());
     program.ok(
         &["enqueue", "-"],
         &json!({"customerId": "c", "endpointId": "e", "data": {"a": 1}}).to_string(),
     );
 
-    let mut worker = tokio::process::Command::from({
-        let mut serve = program.command(&["serve", "--json"]);
-        serve.stderr(std::process::Stdio::piped());
-        serve
-    })
-    .spawn()
-    .unwrap();
-    let letters = program.dead_letters(1);
-    let pid = worker.id().unwrap();
-    assert!(
-        std::process::Command::new("kill")
-            .args(["-TERM", &pid.to_string()])
-            .status()
-            .unwrap()
-            .success()
-    );
-    let mut logs = Vec::new();
-    worker.stderr.take().unwrap().read_to_end(&mut logs).await.unwrap();
-    worker.wait().await.unwrap();
-
+    let (letters, logs) = dead_letters_and_log(&program).await;
     assert!(letters.contains("withheld"), "{letters}");
     assert!(!logs.is_empty());
     assert_silent("the log", &logs, &secrets);
