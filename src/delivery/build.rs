@@ -62,6 +62,7 @@ fn request(resolved: &Resolved<'_>) -> Result<OutboundRequest, FieldError> {
         }
     }
     let mut request = OutboundRequest::new(endpoint.method, url, job.payload.bytes.clone().into());
+    request.connection = endpoint.connection();
     let mut set =
         |name: &str, value: &str| request.set_header(name, HeaderValue::Plain(value.to_owned()));
     let id = resolved.decoded.state.job_id.as_str();

@@ -116,6 +116,7 @@ fn opening(unsigned: &OutboundRequest) -> OutboundRequest {
     };
     let mut request = OutboundRequest::new(method, unsigned.url.clone(), Bytes::new());
     request.secret_path.clone_from(&unsigned.secret_path);
+    request.connection = unsigned.connection;
     let is_kept = |name: &str| matches!(name, "user-agent" | "content-type");
     request.headers = unsigned.headers.iter().filter(|h| is_kept(&h.name)).cloned().collect();
     request

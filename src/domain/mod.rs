@@ -7,6 +7,7 @@ pub mod aws_role;
 pub mod backoff;
 pub mod certificate;
 pub mod client_identity;
+pub mod connection;
 pub mod dead_letter;
 pub mod decide;
 pub mod delivery;

@@ -26,6 +26,11 @@ impl Origin {
         let host = url.host_str()?.trim_end_matches('.');
         Some(Self(format!("{}://{host}:{}", url.scheme(), url.port_or_known_default()?)))
     }
+
+    /// Whether whatever goes there is encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        self.0.starts_with("https:")
+    }
 }
 
 impl FromStr for Origin {

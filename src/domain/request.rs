@@ -7,6 +7,7 @@ use bytes::Bytes;
 use url::Url;
 
 use crate::domain::client_identity::ClientIdentity;
+use crate::domain::connection::Connection;
 use crate::domain::endpoint::Method;
 use crate::domain::secret::SecretBytes;
 use crate::domain::target;
@@ -28,6 +29,8 @@ pub struct OutboundRequest {
     pub body: Bytes,
     /// The certificate that is shown to the server; connections with one serve no other identity.
     pub identity: Option<Arc<ClientIdentity>>,
+    /// What its connection must be.
+    pub connection: Connection,
 }
 
 /// One header.
@@ -59,7 +62,7 @@ impl HeaderValue {
 }
 
 impl OutboundRequest {
-    /// A request without headers, credentials and identity.
+    /// A request without headers, credentials and identity, over a connection of the usual kind.
     pub fn new(method: Method, url: Url, body: Bytes) -> Self {
         Self {
             method,
@@ -69,6 +72,7 @@ impl OutboundRequest {
             headers: Vec::new(),
             body,
             identity: None,
+            connection: Connection::default(),
         }
     }
 

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::connector::ConnectError;
 use super::guard::Guard;
 use super::pools::Pools;
-use super::progress::{PROGRESS, Progress, Stage};
+use super::progress::{PROGRESS, Progress};
 use super::resolver::Resolver;
 use super::response;
 use super::stream::ConnectionInfo;
@@ -106,10 +106,11 @@ impl Client {
         deadline: Instant,
         stop: &CancellationToken,
     ) -> Result<Reply> {
-        let pool = self.pools.of(request.identity.as_deref()).await?;
+        let connection = request.connection;
+        let pool = self.pools.of(request.identity.as_deref(), connection).await?;
         let mut request = to_http(request)?;
         let capture = capture_connection(&mut request);
-        let progress = Arc::new(Progress::new());
+        let progress = Arc::new(Progress::new(connection.connect_timeout, deadline));
         let call = PROGRESS.scope(Arc::clone(&progress), pool.request(request));
         let answered = tokio::select! {
             biased;
@@ -214,12 +215,9 @@ fn is_refused_handshake(error: &std::io::Error) -> bool {
 }
 
 fn timed_out(progress: &Progress, info: Option<&ConnectionInfo>) -> Result<Failure> {
-    let (stage, _) = progress.read();
-    let phase = match (info, stage) {
-        (Some(_), _) | (None, Stage::Connected) => Phase::ResponseTimeout,
-        (None, Stage::Handshaking) => Phase::TlsTimeout,
-        (None, Stage::Connecting) => Phase::ConnectTimeout,
-        (None, Stage::Resolving) => return Err(Error::new("resolver.lookup", "no answer in time")),
+    let phase = match info {
+        Some(_) => Phase::ResponseTimeout,
+        None => progress.read().0.late()?,
     };
     Ok(Failure { phase, detail: "the endpoint's timeout has passed".to_owned() })
 }

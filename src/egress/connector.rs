@@ -8,12 +8,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use http::Uri;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpSocket;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
@@ -21,6 +20,7 @@ use super::guard::{Blocked, Guard};
 use super::progress::{PROGRESS, Progress, Stage};
 use super::resolver::Resolver;
 use super::stream::{ConnectionInfo, CountingStream, Transport};
+use crate::domain::connection::CONNECT_TIMEOUT;
 use crate::domain::outcome::Phase;
 use crate::ports::Error;
 
@@ -47,6 +47,13 @@ fn fault(phase: Phase, detail: impl Into<String>) -> ConnectError {
     ConnectError::Endpoint { phase, detail: detail.into() }
 }
 
+fn late(stage: Stage) -> ConnectError {
+    match stage.late() {
+        Ok(phase) => fault(phase, "no connection in time"),
+        Err(error) => ConnectError::Ours(error),
+    }
+}
+
 /// The connector.
 #[derive(Clone)]
 pub struct GuardedConnector {
@@ -56,8 +63,6 @@ pub struct GuardedConnector {
     pub resolver: Arc<dyn Resolver>,
     /// Encrypts.
     pub tls: TlsConnector,
-    /// The time for each of lookup, connection and handshake.
-    pub timeout: Duration,
 }
 
 impl Service<Uri> for GuardedConnector {
@@ -70,10 +75,19 @@ impl Service<Uri> for GuardedConnector {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        // The pool may let a connection finish for a later call, after this one is gone.
-        let progress = PROGRESS.try_with(Arc::clone).unwrap_or_else(|_| Arc::new(Progress::new()));
+        // The pool may let a connection finish for a later call, after this one is gone. It keeps
+        // to the time of the call that began it.
+        let progress = PROGRESS.try_with(Arc::clone).unwrap_or_else(|_| {
+            Arc::new(Progress::new(CONNECT_TIMEOUT, Instant::now() + CONNECT_TIMEOUT))
+        });
         let connector = self.clone();
-        Box::pin(async move { connector.connect(&uri, &progress).await })
+        Box::pin(async move {
+            let connecting = connector.connect(&uri, &progress);
+            match timeout_at(progress.connect_by(), connecting).await {
+                Ok(connected) => connected,
+                Err(_) => Err(late(progress.read().0)),
+            }
+        })
     }
 }
 
@@ -105,13 +119,7 @@ impl GuardedConnector {
         let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
         let addresses = match literal {
             Ok(address) => vec![address],
-            Err(_) => {
-                let late =
-                    |_| ConnectError::Ours(Error::new("resolver.lookup", "no answer in time"));
-                let found =
-                    timeout(self.timeout, self.resolver.resolve(host)).await.map_err(late)?;
-                found.map_err(ConnectError::Ours)?
-            }
+            Err(_) => self.resolver.resolve(host).await.map_err(ConnectError::Ours)?,
         };
         if addresses.is_empty() {
             return Err(fault(Phase::Dns, format!("the name {host} has no address")));
@@ -128,20 +136,16 @@ impl GuardedConnector {
         port: u16,
         progress: &Progress,
     ) -> Result<(tokio::net::TcpStream, SocketAddr), ConnectError> {
-        let mut last = fault(Phase::ConnectTimeout, "no connection in time");
-        let dial_all = async {
-            for address in addresses.iter().take(MAX_DIALS) {
-                let address = SocketAddr::new(*address, port);
-                progress.reach(Stage::Connecting, Some(address));
-                match open(address).await {
-                    Ok(stream) => return Ok((stream, address)),
-                    Err(e) => last = fault(Phase::Connect, format!("{address}: {e}")),
-                }
+        let mut last = fault(Phase::Connect, "there is no address to dial");
+        for address in addresses.iter().take(MAX_DIALS) {
+            let address = SocketAddr::new(*address, port);
+            progress.reach(Stage::Connecting, Some(address));
+            match open(address).await {
+                Ok(stream) => return Ok((stream, address)),
+                Err(e) => last = fault(Phase::Connect, format!("{address}: {e}")),
             }
-            Err(last)
-        };
-        let late = |_| fault(Phase::ConnectTimeout, "no connection in time");
-        timeout(self.timeout, dial_all).await.map_err(late)?
+        }
+        Err(last)
     }
 
     async fn handshake(
@@ -152,8 +156,7 @@ impl GuardedConnector {
         let host = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.');
         let name =
             ServerName::try_from(host.to_owned()).map_err(|e| fault(Phase::Tls, e.to_string()))?;
-        let late = |_| fault(Phase::TlsTimeout, "no TLS handshake in time");
-        let shaken = timeout(self.timeout, self.tls.connect(name, stream)).await.map_err(late)?;
+        let shaken = self.tls.connect(name, stream).await;
         let stream = shaken.map_err(|e| fault(Phase::Tls, e.to_string()))?;
         Ok(Transport::Tls(Box::new(stream)))
     }

@@ -1,5 +1,6 @@
-//! Pools of connections: one for all calls without a client certificate, and one for each identity,
-//! so that no customer's connection can serve another.
+//! Pools of connections: one for each kind of connection without a client certificate, and one for
+//! each kind and identity, so that no customer's connection can serve another, and none serves a call
+//! that asks for more than it has.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,11 +17,9 @@ use super::guard::Guard;
 use super::resolver::Resolver;
 use super::tls::Trust;
 use crate::domain::client_identity::ClientIdentity;
+use crate::domain::connection::{Connection, HttpVersion, TlsVersion};
 use crate::ports::{Error, Result};
 
-/// Longest time for each of lookup, connection and TLS handshake; the call's own deadline, if it is
-/// sooner, cuts them shorter.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an unused connection is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Unused connections kept for one host, in one pool.
@@ -35,13 +34,42 @@ const IDENTITY_IDLE: Duration = Duration::from_secs(60);
 /// A pool of connections.
 pub type Pool = HyperClient<GuardedConnector, Full<Bytes>>;
 
+/// What all connections of a pool have in common, whoever they are shown to be from. The time for
+/// making one is no part of it: each call brings its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Kind {
+    min_tls: TlsVersion,
+    http: HttpVersion,
+}
+
+impl Kind {
+    const ALL: [Self; 4] = [
+        Self { min_tls: TlsVersion::V1_2, http: HttpVersion::V1_1 },
+        Self { min_tls: TlsVersion::V1_3, http: HttpVersion::V1_1 },
+        Self { min_tls: TlsVersion::V1_2, http: HttpVersion::V2 },
+        Self { min_tls: TlsVersion::V1_3, http: HttpVersion::V2 },
+    ];
+
+    /// Its place among all.
+    fn index(self) -> usize {
+        let tls = match self.min_tls {
+            TlsVersion::V1_2 => 0,
+            TlsVersion::V1_3 => 1,
+        };
+        match self.http {
+            HttpVersion::V1_1 => tls,
+            HttpVersion::V2 => 2 + tls,
+        }
+    }
+}
+
 /// All pools.
 pub struct Pools {
     guard: Arc<Guard>,
     resolver: Arc<dyn Resolver>,
     trust: Trust,
-    anonymous: Pool,
-    by_identity: Cache<[u8; 32], Pool>,
+    anonymous: [Pool; 4],
+    by_identity: Cache<([u8; 32], Kind), Pool>,
 }
 
 impl Pools {
@@ -50,23 +78,31 @@ impl Pools {
     /// # Errors
     /// If TLS cannot be set up.
     pub fn new(guard: Arc<Guard>, resolver: Arc<dyn Resolver>, trust: Trust) -> Result<Self> {
-        let anonymous = pool(&guard, &resolver, &trust, None)?;
+        let of = |kind: usize| pool(&guard, &resolver, &trust, None, Kind::ALL[kind]);
+        let anonymous = [of(0)?, of(1)?, of(2)?, of(3)?];
         let by_identity =
             Cache::builder().max_capacity(MAX_IDENTITIES).time_to_idle(IDENTITY_IDLE).build();
         Ok(Self { guard, resolver, trust, anonymous, by_identity })
     }
 
-    /// The pool for calls as `identity`.
+    /// The pool for calls as `identity` over such a connection.
     ///
     /// # Errors
     /// If the identity cannot be used.
-    pub async fn of(&self, identity: Option<&ClientIdentity>) -> Result<Pool> {
-        let Some(identity) = identity else { return Ok(self.anonymous.clone()) };
-        if let Some(pool) = self.by_identity.get(&identity.fingerprint).await {
+    pub async fn of(
+        &self,
+        identity: Option<&ClientIdentity>,
+        connection: Connection,
+    ) -> Result<Pool> {
+        let Connection { min_tls, http, connect_timeout: _ } = connection;
+        let kind = Kind { min_tls, http };
+        let Some(identity) = identity else { return Ok(self.anonymous[kind.index()].clone()) };
+        let key = (identity.fingerprint, kind);
+        if let Some(pool) = self.by_identity.get(&key).await {
             return Ok(pool);
         }
-        let make = async { pool(&self.guard, &self.resolver, &self.trust, Some(identity)) };
-        let made = self.by_identity.try_get_with(identity.fingerprint, make).await;
+        let make = async { pool(&self.guard, &self.resolver, &self.trust, Some(identity), kind) };
+        let made = self.by_identity.try_get_with(key, make).await;
         made.map_err(|e| Error::new(e.operation, e.source.to_string()))
     }
 }
@@ -76,12 +112,12 @@ fn pool(
     resolver: &Arc<dyn Resolver>,
     trust: &Trust,
     identity: Option<&ClientIdentity>,
+    kind: Kind,
 ) -> Result<Pool> {
     let connector = GuardedConnector {
         guard: Arc::clone(guard),
         resolver: Arc::clone(resolver),
-        tls: TlsConnector::from(trust.client_config(identity)?),
-        timeout: CONNECT_TIMEOUT,
+        tls: TlsConnector::from(trust.client_config(identity, kind.min_tls)?),
     };
     Ok(HyperClient::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())

@@ -2,6 +2,12 @@
 
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::domain::outcome::Phase;
+use crate::ports::{Error, Result};
 
 /// Where a call is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,25 +22,49 @@ pub enum Stage {
     Connected,
 }
 
+impl Stage {
+    /// What it is called that the time was over at this stage.
+    ///
+    /// # Errors
+    /// If it was ours that took so long.
+    pub fn late(self) -> Result<Phase> {
+        match self {
+            Self::Resolving => Err(Error::new("resolver.lookup", "no answer in time")),
+            Self::Connecting => Ok(Phase::ConnectTimeout),
+            Self::Handshaking => Ok(Phase::TlsTimeout),
+            Self::Connected => Ok(Phase::ResponseTimeout),
+        }
+    }
+}
+
 /// The progress of one call; shared with the connector that works for it.
 #[derive(Debug)]
-pub struct Progress(Mutex<(Stage, Option<SocketAddr>)>);
+pub struct Progress {
+    now: Mutex<(Stage, Option<SocketAddr>)>,
+    connect_timeout: Duration,
+    deadline: Instant,
+}
 
 impl Progress {
-    /// A call that has just begun.
-    pub fn new() -> Self {
-        Self(Mutex::new((Stage::Resolving, None)))
+    /// A call that has just begun, and ends by `deadline`.
+    pub fn new(connect_timeout: Duration, deadline: Instant) -> Self {
+        Self { now: Mutex::new((Stage::Resolving, None)), connect_timeout, deadline }
+    }
+
+    /// When a connection that is begun now must be there.
+    pub fn connect_by(&self) -> Instant {
+        self.deadline.min(Instant::now() + self.connect_timeout)
     }
 
     /// Notes the stage, and the address where there is one.
     pub fn reach(&self, stage: Stage, address: Option<SocketAddr>) {
-        let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         *now = (stage, address.or(now.1));
     }
 
     /// The stage and the address last dialled.
     pub fn read(&self) -> (Stage, Option<SocketAddr>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

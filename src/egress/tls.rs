@@ -8,11 +8,16 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 
 use crate::domain::certificate::NOT_PEM;
 use crate::domain::client_identity::ClientIdentity;
+use crate::domain::connection::TlsVersion;
 use crate::ports::{Error, Result};
+
+static FROM_1_2: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
+static FROM_1_3: &[&SupportedProtocolVersion] = &[&TLS13];
 
 /// Whom servers are vouched for by. Shared by all connections: reading the machine's authorities
 /// takes longer than a call.
@@ -45,11 +50,15 @@ impl Trust {
         Ok(Self { provider, verifier })
     }
 
-    /// A configuration for connections that show `identity`, or none. TLS 1.2 and 1.3, HTTP/1.1.
+    /// A configuration for connections that show `identity`, or none, over `oldest` or newer.
     ///
     /// # Errors
     /// If the identity's PEM cannot be used; the auth step has checked it before.
-    pub fn client_config(&self, identity: Option<&ClientIdentity>) -> Result<Arc<ClientConfig>> {
+    pub fn client_config(
+        &self,
+        identity: Option<&ClientIdentity>,
+        oldest: TlsVersion,
+    ) -> Result<Arc<ClientConfig>> {
         let failed = |e: String| Error::new("tls.identity", e);
         let private = match identity.and_then(|identity| identity.authorities.as_deref()) {
             Some(pem) => {
@@ -61,7 +70,7 @@ impl Trust {
         };
         let verifier = &private.as_ref().unwrap_or(self).verifier;
         let builder = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions(oldest))
             .map_err(|e| Error::new("tls.config", e))?
             .with_webpki_verifier(Arc::clone(verifier));
         let mut config = match identity {
@@ -79,6 +88,13 @@ impl Trust {
         };
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Arc::new(config))
+    }
+}
+
+fn versions(oldest: TlsVersion) -> &'static [&'static SupportedProtocolVersion] {
+    match oldest {
+        TlsVersion::V1_2 => FROM_1_2,
+        TlsVersion::V1_3 => FROM_1_3,
     }
 }
 

@@ -6,6 +6,7 @@ mod abuse;
 mod bench;
 mod blame;
 mod challenges;
+mod connections;
 #[path = "../vectors/data.rs"]
 mod data;
 mod dns_server;
