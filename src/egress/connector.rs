@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::Uri;
+use hyper_util::rt::TokioIo;
+use rustls::AlertDescription;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpSocket;
 use tokio::time::{Instant, timeout_at};
@@ -19,11 +21,15 @@ use tower_service::Service;
 use super::guard::{Blocked, Guard};
 use super::progress::{PROGRESS, Progress, Stage};
 use super::resolver::Resolver;
-use super::stream::{ConnectionInfo, CountingStream, Transport};
-use crate::domain::connection::CONNECT_TIMEOUT;
+use super::stream::{ConnectionInfo, NotingStream, Transport};
+use crate::domain::connection::{CONNECT_TIMEOUT, HttpVersion};
 use crate::domain::outcome::Phase;
 use crate::ports::Error;
 
+/// What a server has to choose in the handshake to speak HTTP/2 (RFC 9113 section 3.2).
+pub const H2: &[u8] = b"h2";
+const NO_H2: &str =
+    "the server does not speak HTTP/2: it did not choose h2 in the handshake (ALPN)";
 /// Most addresses of one name that are dialled, one after another.
 const MAX_DIALS: usize = 4;
 
@@ -63,12 +69,17 @@ pub struct GuardedConnector {
     pub resolver: Arc<dyn Resolver>,
     /// Encrypts.
     pub tls: TlsConnector,
+    /// What is spoken.
+    pub http: HttpVersion,
 }
 
+/// A connection as the client takes it.
+type Stream = TokioIo<NotingStream>;
+
 impl Service<Uri> for GuardedConnector {
-    type Response = CountingStream;
+    type Response = Stream;
     type Error = ConnectError;
-    type Future = Pin<Box<dyn Future<Output = Result<CountingStream, ConnectError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Stream, ConnectError>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ConnectError>> {
         Poll::Ready(Ok(()))
@@ -92,25 +103,23 @@ impl Service<Uri> for GuardedConnector {
 }
 
 impl GuardedConnector {
-    async fn connect(
-        &self,
-        uri: &Uri,
-        progress: &Progress,
-    ) -> Result<CountingStream, ConnectError> {
+    async fn connect(&self, uri: &Uri, progress: &Progress) -> Result<Stream, ConnectError> {
         let host = uri.host().unwrap_or_default();
         let encrypted = uri.scheme_str() == Some("https");
         let port = uri.port_u16().unwrap_or(if encrypted { 443 } else { 80 });
         let addresses = self.vetted_addresses(host).await?;
         let (stream, address) = self.dial(&addresses, port, progress).await?;
-        let info = ConnectionInfo::new(address);
-        let transport = if encrypted {
-            progress.reach(Stage::Handshaking, None);
-            self.handshake(host, stream).await?
-        } else {
-            Transport::Plain(stream)
+        let transport = match (encrypted, self.http) {
+            (true, _) => {
+                progress.reach(Stage::Handshaking, None);
+                self.handshake(host, stream).await?
+            }
+            (false, HttpVersion::V1_1) => Transport::Plain(stream),
+            (false, HttpVersion::V2) => return Err(fault(Phase::Tls, "HTTP/2 needs https")),
         };
-        progress.reach(Stage::Connected, None);
-        Ok(CountingStream::new(transport, info))
+        let info = ConnectionInfo::new(address, self.http);
+        progress.connected(info.clone());
+        Ok(TokioIo::new(NotingStream::new(transport, info)))
     }
 
     /// Every address of `host`. One that may not be dialled refuses them all: an answer that mixes
@@ -157,8 +166,22 @@ impl GuardedConnector {
         let name =
             ServerName::try_from(host.to_owned()).map_err(|e| fault(Phase::Tls, e.to_string()))?;
         let shaken = self.tls.connect(name, stream).await;
-        let stream = shaken.map_err(|e| fault(Phase::Tls, e.to_string()))?;
-        Ok(Transport::Tls(Box::new(stream)))
+        let stream = shaken.map_err(|e| fault(Phase::Tls, self.handshake_problem(&e)))?;
+        match self.http {
+            HttpVersion::V2 if stream.get_ref().1.alpn_protocol() != Some(H2) => {
+                Err(fault(Phase::Tls, NO_H2))
+            }
+            HttpVersion::V1_1 | HttpVersion::V2 => Ok(Transport::Tls(Box::new(stream))),
+        }
+    }
+
+    fn handshake_problem(&self, error: &io::Error) -> String {
+        let inner = error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>());
+        let no_protocol = rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol);
+        match self.http {
+            HttpVersion::V2 if inner == Some(&no_protocol) => NO_H2.to_owned(),
+            HttpVersion::V1_1 | HttpVersion::V2 => error.to_string(),
+        }
     }
 }
 

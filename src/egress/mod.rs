@@ -7,6 +7,8 @@
 
 pub mod client;
 mod connector;
+mod failure;
+mod frames;
 pub mod guard;
 mod pools;
 mod progress;

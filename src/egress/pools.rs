@@ -25,7 +25,15 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Unused connections kept for one host, in one pool.
 const MAX_IDLE_PER_HOST: usize = 64;
 /// Largest head of a response.
-const MAX_HEAD: usize = 64 * 1024;
+const MAX_HEAD: u32 = 64 * 1024;
+/// What an HTTP/2 server may send of one body before it is read: what is read of it at all.
+const STREAM_WINDOW: u32 = 64 * 1024;
+/// And of all bodies on one connection.
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// How often an HTTP/2 connection is tried.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+/// After this without an answer, it is closed.
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// Identities whose connections are kept; the least recently used go first.
 const MAX_IDENTITIES: u64 = 1024;
 /// How long the pool of an unused identity is kept: not longer than its last connection.
@@ -117,13 +125,22 @@ fn pool(
     let connector = GuardedConnector {
         guard: Arc::clone(guard),
         resolver: Arc::clone(resolver),
-        tls: TlsConnector::from(trust.client_config(identity, kind.min_tls)?),
+        tls: TlsConnector::from(trust.client_config(identity, kind.min_tls, kind.http)?),
+        http: kind.http,
     };
     Ok(HyperClient::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE_TIMEOUT)
         .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
-        .http1_max_buf_size(MAX_HEAD)
+        .http1_max_buf_size(MAX_HEAD as usize)
         .http1_ignore_invalid_headers_in_responses(true)
+        .timer(TokioTimer::new())
+        .http2_max_header_list_size(MAX_HEAD)
+        .http2_initial_stream_window_size(STREAM_WINDOW)
+        .http2_initial_connection_window_size(CONNECTION_WINDOW)
+        // Otherwise a server that reads nothing could hold a connection for ever.
+        .http2_keep_alive_interval(PING_INTERVAL)
+        .http2_keep_alive_timeout(PING_TIMEOUT)
+        .http2_keep_alive_while_idle(true)
         .build(connector))
 }

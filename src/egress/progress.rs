@@ -1,11 +1,12 @@
 //! How far one call has come, noted where it happens and read when it fails.
 
 use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::stream::ConnectionInfo;
 use crate::domain::outcome::Phase;
 use crate::ports::{Error, Result};
 
@@ -41,6 +42,7 @@ impl Stage {
 #[derive(Debug)]
 pub struct Progress {
     now: Mutex<(Stage, Option<SocketAddr>)>,
+    made: OnceLock<ConnectionInfo>,
     connect_timeout: Duration,
     deadline: Instant,
 }
@@ -48,7 +50,8 @@ pub struct Progress {
 impl Progress {
     /// A call that has just begun, and ends by `deadline`.
     pub fn new(connect_timeout: Duration, deadline: Instant) -> Self {
-        Self { now: Mutex::new((Stage::Resolving, None)), connect_timeout, deadline }
+        let now = Mutex::new((Stage::Resolving, None));
+        Self { now, made: OnceLock::new(), connect_timeout, deadline }
     }
 
     /// When a connection that is begun now must be there.
@@ -60,6 +63,18 @@ impl Progress {
     pub fn reach(&self, stage: Stage, address: Option<SocketAddr>) {
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         *now = (stage, address.or(now.1));
+    }
+
+    /// Notes the connection that was made.
+    pub fn connected(&self, made: ConnectionInfo) {
+        self.reach(Stage::Connected, None);
+        // A later one is made only where the first was not used.
+        let _ = self.made.set(made);
+    }
+
+    /// The connection that was made for this call; another may have served it.
+    pub fn made(&self) -> Option<&ConnectionInfo> {
+        self.made.get()
     }
 
     /// The stage and the address last dialled.

@@ -11,9 +11,10 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 
+use super::connector::H2;
 use crate::domain::certificate::NOT_PEM;
 use crate::domain::client_identity::ClientIdentity;
-use crate::domain::connection::TlsVersion;
+use crate::domain::connection::{HttpVersion, TlsVersion};
 use crate::ports::{Error, Result};
 
 static FROM_1_2: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
@@ -50,7 +51,8 @@ impl Trust {
         Ok(Self { provider, verifier })
     }
 
-    /// A configuration for connections that show `identity`, or none, over `oldest` or newer.
+    /// A configuration for connections that show `identity`, or none, over `oldest` or newer, to speak
+    /// `http` and nothing else.
     ///
     /// # Errors
     /// If the identity's PEM cannot be used; the auth step has checked it before.
@@ -58,6 +60,7 @@ impl Trust {
         &self,
         identity: Option<&ClientIdentity>,
         oldest: TlsVersion,
+        http: HttpVersion,
     ) -> Result<Arc<ClientConfig>> {
         let failed = |e: String| Error::new("tls.identity", e);
         let private = match identity.and_then(|identity| identity.authorities.as_deref()) {
@@ -86,7 +89,11 @@ impl Trust {
                 builder.with_client_auth_cert(chain, key).map_err(|e| failed(e.to_string()))?
             }
         };
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let protocol = match http {
+            HttpVersion::V1_1 => b"http/1.1",
+            HttpVersion::V2 => H2,
+        };
+        config.alpn_protocols = vec![protocol.to_vec()];
         Ok(Arc::new(config))
     }
 }

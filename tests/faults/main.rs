@@ -10,6 +10,9 @@ mod connections;
 #[path = "../vectors/data.rs"]
 mod data;
 mod dns_server;
+mod h2_cases;
+mod h2_server;
+mod http2;
 mod mtls;
 mod names;
 mod responses;

@@ -10,6 +10,8 @@ use rcgen::{
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::version::TLS13;
 use rustls::{ServerConfig, SupportedProtocolVersion};
 use sealpost::domain::certificate::facts;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -73,6 +75,24 @@ impl Authority {
         version: &'static SupportedProtocolVersion,
         protocols: &[&str],
     ) -> TlsAcceptor {
+        self.sound(version, WebPkiClientVerifier::no_client_auth(), protocols)
+    }
+
+    /// The same, over TLS 1.3, for clients that it vouches for.
+    pub fn server_for_clients(&self, protocols: &[&str]) -> TlsAcceptor {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(self.issuer.der().clone()).unwrap();
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider);
+        self.sound(&TLS13, verifier.build().unwrap(), protocols)
+    }
+
+    fn sound(
+        &self,
+        version: &'static SupportedProtocolVersion,
+        clients: Arc<dyn ClientCertVerifier>,
+        protocols: &[&str],
+    ) -> TlsAcceptor {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new([HOST.to_owned()]).unwrap();
         let chain = vec![params.signed_by(&key, &self.issuer).unwrap().der().clone()];
@@ -80,7 +100,7 @@ impl Authority {
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[version])
             .unwrap()
-            .with_no_client_auth()
+            .with_client_cert_verifier(clients)
             .with_single_cert(chain, PrivateKeyDer::try_from(key.serialize_der()).unwrap())
             .unwrap();
         config.alpn_protocols = protocols.iter().map(|p| p.as_bytes().to_vec()).collect();
