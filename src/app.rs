@@ -22,6 +22,7 @@ use crate::delivery::{Challenges, EndpointBook, Pipeline, Roles, Tokens};
 use crate::domain::aws_role::RolePolicy;
 use crate::egress::client::Client;
 use crate::egress::guard::Guard;
+use crate::egress::proxy::Proxy;
 use crate::egress::resolver::SystemResolver;
 use crate::ports::{
     AwsRoles, Chance, Clock, Deliveries, Endpoints, HealthStore, Keys, Queue, Result, Secrets,
@@ -254,12 +255,14 @@ impl App {
     /// The pipeline over these parts.
     ///
     /// # Errors
-    /// If the resolver's or the certificate authorities' configuration cannot be read.
+    /// If the resolver's, the proxy's or the certificate authorities' configuration cannot be read.
     pub fn pipeline(&self) -> Result<Pipeline> {
         let egress = &self.config.egress;
         let resolver = Arc::new(SystemResolver::new(&egress.nameservers)?);
         let guard = Arc::clone(&self.guard);
-        let client = Client::with_roots(guard, resolver, egress.extra_roots.as_deref())?;
+        let credentials = egress.proxy_authorization_file.as_deref();
+        let proxy = Proxy::configured(egress.proxy.as_ref(), credentials)?;
+        let client = Client::through(proxy, guard, resolver, egress.extra_roots.as_deref())?;
         Ok(Pipeline {
             queue: Arc::clone(&self.queue),
             endpoints: EndpointBook::new(

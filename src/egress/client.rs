@@ -12,8 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::failure::{classify, stopped, timed_out};
 use super::guard::Guard;
-use super::pools::Pools;
+use super::pools::{Pools, Way};
 use super::progress::{PROGRESS, Progress};
+use super::proxy::Proxy;
 use super::resolver::Resolver;
 use super::response;
 use super::stream::ConnectionInfo;
@@ -77,7 +78,21 @@ impl Client {
         resolver: Arc<dyn Resolver>,
         extra_roots: Option<&std::path::Path>,
     ) -> Result<Self> {
-        Ok(Self { pools: Pools::new(guard, resolver, Trust::system(extra_roots)?)? })
+        Self::through(None, guard, resolver, extra_roots)
+    }
+
+    /// The same, whose every connection goes through `proxy` if there is one.
+    ///
+    /// # Errors
+    /// If the authorities cannot be read.
+    pub fn through(
+        proxy: Option<Proxy>,
+        guard: Arc<Guard>,
+        resolver: Arc<dyn Resolver>,
+        extra_roots: Option<&std::path::Path>,
+    ) -> Result<Self> {
+        let (trust, proxy) = (Trust::system(extra_roots)?, proxy.map(Arc::new));
+        Ok(Self { pools: Pools::new(Way { guard, resolver, trust, proxy })? })
     }
 
     /// Makes the call; returns by `deadline`, or soon after `stop`.
@@ -109,7 +124,8 @@ impl Client {
         let pool = self.pools.of(request.identity.as_deref(), connection).await?;
         let mut request = to_http(request)?;
         let capture = capture_connection(&mut request);
-        let progress = Arc::new(Progress::new(connection.connect_timeout, deadline));
+        let progress =
+            Arc::new(Progress::new(connection.connect_timeout, deadline, self.pools.proxy()));
         let call = PROGRESS.scope(Arc::clone(&progress), pool.request(request));
         let answered = tokio::select! {
             biased;

@@ -20,6 +20,7 @@ use tower_service::Service;
 
 use super::guard::{Blocked, Guard};
 use super::progress::{PROGRESS, Progress, Stage};
+use super::proxy::Proxy;
 use super::resolver::Resolver;
 use super::stream::{ConnectionInfo, NotingStream, Transport};
 use crate::domain::connection::{CONNECT_TIMEOUT, HttpVersion};
@@ -44,17 +45,18 @@ pub enum ConnectError {
         /// What happened.
         detail: String,
     },
-    /// Ours: the resolver failed.
+    /// Ours: the resolver or the proxy failed.
     #[error(transparent)]
     Ours(Error),
 }
 
-fn fault(phase: Phase, detail: impl Into<String>) -> ConnectError {
+/// A failure of the endpoint's.
+pub fn fault(phase: Phase, detail: impl Into<String>) -> ConnectError {
     ConnectError::Endpoint { phase, detail: detail.into() }
 }
 
-fn late(stage: Stage) -> ConnectError {
-    match stage.late() {
+fn late(progress: &Progress) -> ConnectError {
+    match progress.late() {
         Ok(phase) => fault(phase, "no connection in time"),
         Err(error) => ConnectError::Ours(error),
     }
@@ -71,6 +73,8 @@ pub struct GuardedConnector {
     pub tls: TlsConnector,
     /// What is spoken.
     pub http: HttpVersion,
+    /// What everything goes through, if the operator says so.
+    pub proxy: Option<Arc<Proxy>>,
 }
 
 /// A connection as the client takes it.
@@ -89,14 +93,15 @@ impl Service<Uri> for GuardedConnector {
         // The pool may let a connection finish for a later call, after this one is gone. It keeps
         // to the time of the call that began it.
         let progress = PROGRESS.try_with(Arc::clone).unwrap_or_else(|_| {
-            Arc::new(Progress::new(CONNECT_TIMEOUT, Instant::now() + CONNECT_TIMEOUT))
+            let deadline = Instant::now() + CONNECT_TIMEOUT;
+            Arc::new(Progress::new(CONNECT_TIMEOUT, deadline, self.proxy.as_ref()))
         });
         let connector = self.clone();
         Box::pin(async move {
             let connecting = connector.connect(&uri, &progress);
             match timeout_at(progress.connect_by(), connecting).await {
                 Ok(connected) => connected,
-                Err(_) => Err(late(progress.read().0)),
+                Err(_) => Err(late(&progress)),
             }
         })
     }
@@ -148,13 +153,26 @@ impl GuardedConnector {
         let mut last = fault(Phase::Connect, "there is no address to dial");
         for address in addresses.iter().take(MAX_DIALS) {
             let address = SocketAddr::new(*address, port);
-            progress.reach(Stage::Connecting, Some(address));
-            match open(address).await {
+            match self.reach(address, progress).await {
                 Ok(stream) => return Ok((stream, address)),
-                Err(e) => last = fault(Phase::Connect, format!("{address}: {e}")),
+                Err(ConnectError::Ours(error)) => return Err(ConnectError::Ours(error)),
+                Err(failure @ ConnectError::Endpoint { .. }) => last = failure,
             }
         }
         Err(last)
+    }
+
+    /// A connection to a vetted address.
+    async fn reach(
+        &self,
+        address: SocketAddr,
+        progress: &Progress,
+    ) -> Result<tokio::net::TcpStream, ConnectError> {
+        if let Some(proxy) = &self.proxy {
+            return proxy.tunnel(address, &*self.resolver, progress).await;
+        }
+        progress.reach(Stage::Connecting, Some(address));
+        open(address).await.map_err(|e| fault(Phase::Connect, format!("{address}: {e}")))
     }
 
     async fn handshake(
@@ -198,7 +216,9 @@ fn alternate(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
     alternating
 }
 
-async fn open(address: SocketAddr) -> io::Result<tokio::net::TcpStream> {
+/// A connection to an address, whatever it is: only what was vetted, and the operator's proxy, may come
+/// here.
+pub async fn open(address: SocketAddr) -> io::Result<tokio::net::TcpStream> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     let stream = socket.connect(address).await?;
     stream.set_nodelay(true)?;

@@ -92,7 +92,7 @@ fn of_http2(info: &ConnectionInfo, causes: &Causes<'_>) -> Phase {
 pub fn timed_out(progress: &Progress, info: Option<&ConnectionInfo>) -> Result<Failure> {
     let phase = match info {
         Some(_) => Phase::ResponseTimeout,
-        None => progress.read().0.late()?,
+        None => progress.late()?,
     };
     Ok(Failure { phase, detail: "the endpoint's timeout has passed".to_owned() })
 }

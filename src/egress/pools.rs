@@ -14,6 +14,7 @@ use tokio_rustls::TlsConnector;
 
 use super::connector::GuardedConnector;
 use super::guard::Guard;
+use super::proxy::Proxy;
 use super::resolver::Resolver;
 use super::tls::Trust;
 use crate::domain::client_identity::ClientIdentity;
@@ -71,11 +72,21 @@ impl Kind {
     }
 }
 
+/// What the connections of all pools go by.
+pub struct Way {
+    /// What may be called.
+    pub guard: Arc<Guard>,
+    /// Looks names up.
+    pub resolver: Arc<dyn Resolver>,
+    /// Whom servers are vouched for by.
+    pub trust: Trust,
+    /// What everything goes through, if the operator says so.
+    pub proxy: Option<Arc<Proxy>>,
+}
+
 /// All pools.
 pub struct Pools {
-    guard: Arc<Guard>,
-    resolver: Arc<dyn Resolver>,
-    trust: Trust,
+    way: Way,
     anonymous: [Pool; 4],
     by_identity: Cache<([u8; 32], Kind), Pool>,
 }
@@ -85,12 +96,17 @@ impl Pools {
     ///
     /// # Errors
     /// If TLS cannot be set up.
-    pub fn new(guard: Arc<Guard>, resolver: Arc<dyn Resolver>, trust: Trust) -> Result<Self> {
-        let of = |kind: usize| pool(&guard, &resolver, &trust, None, Kind::ALL[kind]);
-        let anonymous = [of(0)?, of(1)?, of(2)?, of(3)?];
+    pub fn new(way: Way) -> Result<Self> {
+        let [a, b, c, d] = Kind::ALL.map(|kind| pool(&way, None, kind));
+        let anonymous = [a?, b?, c?, d?];
         let by_identity =
             Cache::builder().max_capacity(MAX_IDENTITIES).time_to_idle(IDENTITY_IDLE).build();
-        Ok(Self { guard, resolver, trust, anonymous, by_identity })
+        Ok(Self { way, anonymous, by_identity })
+    }
+
+    /// The proxy that calls go through.
+    pub fn proxy(&self) -> Option<&Arc<Proxy>> {
+        self.way.proxy.as_ref()
     }
 
     /// The pool for calls as `identity` over such a connection.
@@ -109,24 +125,22 @@ impl Pools {
         if let Some(pool) = self.by_identity.get(&key).await {
             return Ok(pool);
         }
-        let make = async { pool(&self.guard, &self.resolver, &self.trust, Some(identity), kind) };
-        let made = self.by_identity.try_get_with(key, make).await;
+        let made = self
+            .by_identity
+            .try_get_with(key, async { pool(&self.way, Some(identity), kind) })
+            .await;
         made.map_err(|e| Error::new(e.operation, e.source.to_string()))
     }
 }
 
-fn pool(
-    guard: &Arc<Guard>,
-    resolver: &Arc<dyn Resolver>,
-    trust: &Trust,
-    identity: Option<&ClientIdentity>,
-    kind: Kind,
-) -> Result<Pool> {
+fn pool(way: &Way, identity: Option<&ClientIdentity>, kind: Kind) -> Result<Pool> {
+    let tls = way.trust.client_config(identity, kind.min_tls, kind.http)?;
     let connector = GuardedConnector {
-        guard: Arc::clone(guard),
-        resolver: Arc::clone(resolver),
-        tls: TlsConnector::from(trust.client_config(identity, kind.min_tls, kind.http)?),
+        guard: Arc::clone(&way.guard),
+        resolver: Arc::clone(&way.resolver),
+        tls: TlsConnector::from(tls),
         http: kind.http,
+        proxy: way.proxy.clone(),
     };
     Ok(HyperClient::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())

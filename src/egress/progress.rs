@@ -1,11 +1,12 @@
 //! How far one call has come, noted where it happens and read when it fails.
 
 use std::net::SocketAddr;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::proxy::Proxy;
 use super::stream::ConnectionInfo;
 use crate::domain::outcome::Phase;
 use crate::ports::{Error, Result};
@@ -15,6 +16,10 @@ use crate::ports::{Error, Result};
 pub enum Stage {
     /// Waiting for a pooled connection, or looking the name up.
     Resolving,
+    /// Connecting to the operator's proxy.
+    ToProxy,
+    /// Waiting for the proxy, which had answered so often before, to open a tunnel.
+    Tunnelling(u64),
     /// Connecting.
     Connecting,
     /// In the TLS handshake.
@@ -23,35 +28,21 @@ pub enum Stage {
     Connected,
 }
 
-impl Stage {
-    /// What it is called that the time was over at this stage.
-    ///
-    /// # Errors
-    /// If it was ours that took so long.
-    pub fn late(self) -> Result<Phase> {
-        match self {
-            Self::Resolving => Err(Error::new("resolver.lookup", "no answer in time")),
-            Self::Connecting => Ok(Phase::ConnectTimeout),
-            Self::Handshaking => Ok(Phase::TlsTimeout),
-            Self::Connected => Ok(Phase::ResponseTimeout),
-        }
-    }
-}
-
 /// The progress of one call; shared with the connector that works for it.
 #[derive(Debug)]
 pub struct Progress {
     now: Mutex<(Stage, Option<SocketAddr>)>,
     made: OnceLock<ConnectionInfo>,
+    proxy: Option<Arc<Proxy>>,
     connect_timeout: Duration,
     deadline: Instant,
 }
 
 impl Progress {
-    /// A call that has just begun, and ends by `deadline`.
-    pub fn new(connect_timeout: Duration, deadline: Instant) -> Self {
+    /// A call that has just begun, ends by `deadline`, and goes through `proxy` if there is one.
+    pub fn new(connect_timeout: Duration, deadline: Instant, proxy: Option<&Arc<Proxy>>) -> Self {
         let now = Mutex::new((Stage::Resolving, None));
-        Self { now, made: OnceLock::new(), connect_timeout, deadline }
+        Self { now, made: OnceLock::new(), proxy: proxy.cloned(), connect_timeout, deadline }
     }
 
     /// When a connection that is begun now must be there.
@@ -77,6 +68,29 @@ impl Progress {
         self.made.get()
     }
 
+    /// What it is called that the time is over now, before there was a connection.
+    ///
+    /// # Errors
+    /// If it was ours that took so long.
+    pub fn late(&self) -> Result<Phase> {
+        match self.read().0 {
+            Stage::Resolving => Err(Error::new("resolver.lookup", "no answer in time")),
+            Stage::ToProxy => Err(Error::new("egress.proxy", "no connection to the proxy in time")),
+            // It waits for the target, or it hangs. If others had answers meanwhile, it does not hang.
+            Stage::Tunnelling(before) if self.answers() > before => Ok(Phase::ConnectTimeout),
+            Stage::Tunnelling(_) => {
+                Err(Error::new("egress.proxy", "the proxy gave no answer to anybody in time"))
+            }
+            Stage::Connecting => Ok(Phase::ConnectTimeout),
+            Stage::Handshaking => Ok(Phase::TlsTimeout),
+            Stage::Connected => Ok(Phase::ResponseTimeout),
+        }
+    }
+
+    fn answers(&self) -> u64 {
+        self.proxy.as_ref().map_or(0, |proxy| proxy.answers())
+    }
+
     /// The stage and the address last dialled.
     pub fn read(&self) -> (Stage, Option<SocketAddr>) {
         *self.now.lock().unwrap_or_else(PoisonError::into_inner)
@@ -85,5 +99,5 @@ impl Progress {
 
 tokio::task_local! {
     /// The progress of the call that this task is making.
-    pub static PROGRESS: std::sync::Arc<Progress>;
+    pub static PROGRESS: Arc<Progress>;
 }

@@ -15,6 +15,8 @@ mod h2_server;
 mod http2;
 mod mtls;
 mod names;
+mod proxy;
+mod proxy_server;
 mod responses;
 mod roles;
 mod server;
