@@ -17,7 +17,7 @@ use crate::adapters::system::{SystemChance, SystemClock};
 #[cfg(feature = "aws")]
 use crate::config::TablePrefix;
 use crate::config::{AwsConfig, Config};
-use crate::delivery::{Challenges, EndpointBook, Pipeline, Roles, Tokens};
+use crate::delivery::{Challenges, EndpointBook, LongTimeouts, Pipeline, Roles, Tokens};
 #[cfg(feature = "aws")]
 use crate::domain::aws_role::RolePolicy;
 use crate::egress::client::Client;
@@ -283,6 +283,7 @@ impl App {
             chance: Arc::clone(&self.chance),
             fencing: self.config.worker.fence,
             max_receives: self.config.worker.max_receives,
+            long_timeouts: LongTimeouts::over(self.config.worker.drain),
             tally: Arc::clone(&self.tally),
         })
     }

@@ -13,6 +13,7 @@ mod decode;
 mod dry_run;
 mod endpoint_book;
 mod grants;
+mod long_timeouts;
 pub mod preview;
 mod resolve;
 mod settle;
@@ -40,6 +41,7 @@ use decode::Decoded;
 pub use endpoint_book::{EndpointBook, compile, destinations};
 use grants::Learning;
 pub use grants::{Challenges, Egress, Roles, Tokens};
+pub use long_timeouts::LongTimeouts;
 use sign::Signed;
 
 /// Why a message goes no further.
@@ -103,6 +105,8 @@ pub struct Pipeline {
     pub fencing: Fencing,
     /// Receipts after which a message that crashes the worker is given up.
     pub max_receives: u32,
+    /// Endpoints whose calls a stop may cut short.
+    pub long_timeouts: LongTimeouts,
     /// Counts what happens.
     pub tally: Arc<Tally>,
 }

@@ -13,6 +13,7 @@ mod dns_server;
 mod h2_cases;
 mod h2_server;
 mod http2;
+mod long_calls;
 mod mtls;
 mod names;
 mod proxy;
