@@ -16,7 +16,7 @@ use serde_json::json;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::bench::{Bench, enqueue, loopback, put};
+use crate::bench::{Bench, enqueue, loopback, put, put_secret};
 use crate::dns_server::{self, Answer};
 use crate::server::{Then, black_hole, client, listen, no_resolver, request, resolver};
 use crate::tls_server::{Authority, HOST, listen_as};
@@ -149,7 +149,7 @@ async fn a_connection_over_an_older_tls_serves_no_call_that_asks_for_a_newer_one
 #[tokio::test]
 async fn a_delivery_keeps_to_its_endpoint_s_settings() {
     let authority = Authority::new();
-    let (address, _) = listen_as(authority.server(&TLS12, &[])).await;
+    let (address, seen) = listen_as(authority.server(&TLS12, &[])).await;
     let (hole, _held) = black_hole().await;
     let mut config = loopback();
     config.egress.nameservers = vec![dns_server::answering(["127.0.0.1"]).await];
@@ -157,7 +157,12 @@ async fn a_delivery_keeps_to_its_endpoint_s_settings() {
     let bench = Bench::open(config).await;
     let newer = json!({"url": https(address), "tls": {"minVersion": "1.3"}});
     let brief = json!({"url": format!("http://{hole}/"), "connectTimeout": "200ms"});
-    for (settings, phase) in [(newer, Phase::Tls), (brief, Phase::ConnectTimeout)] {
+    // Its first call brings the server's challenge.
+    let digest = json!([{"scheme": "digest", "username": "u", "secret": "s"}]);
+    let asking = json!({"url": https(address), "tls": {"minVersion": "1.3"}, "auth": digest});
+    put_secret(&bench.app, "password", &[&https(address)]).await;
+    let cases = [(newer, Phase::Tls), (brief, Phase::ConnectTimeout), (asking, Phase::Tls)];
+    for (settings, phase) in cases {
         let mut endpoint =
             json!({"customerId": "c", "endpointId": "e", "retry": {"maxAttempts": 1}});
         endpoint.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
@@ -172,4 +177,5 @@ async fn a_delivery_keeps_to_its_endpoint_s_settings() {
         bench.pipeline.endpoints.forget(&"c".parse().unwrap(), &"e".parse().unwrap()).await;
         bench.clock.advance(Duration::from_secs(1));
     }
+    assert_eq!(seen.text(), "");
 }

@@ -38,6 +38,7 @@ pub fn server(what: &str) -> (Script, Expected) {
             let endless = frame(9, 0, 1, b"\x00\x01x\x01y").repeat(1000);
             (after(begun, End::Flood(endless)), Failed(Phase::Response))
         }
+        "head of 40 KB" => (after(large_head(1, 40 << 10), End::Hang), Status(200)),
         "head of 1 MB" => (after(large_head(1, 1 << 20), End::Hang), Failed(Phase::Response)),
         "PING" => (after(ok(), End::Flood(frame(6, 0, 0, &[0; 8]).repeat(1000))), Status(200)),
         "PING before the status" => {
