@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bench::{Bench, enqueue, loopback, put, put_secret};
 use crate::dns_server::{self, Answer};
+use crate::mtls::request_as;
 use crate::server::{Then, black_hole, client, listen, no_resolver, request, resolver};
 use crate::tls_server::{Authority, HOST, listen_as};
 
@@ -136,14 +137,18 @@ async fn a_connection_over_an_older_tls_serves_no_call_that_asks_for_a_newer_one
     let authority = Authority::new();
     let (address, seen) = listen_as(authority.server(&TLS12, &[])).await;
     let (client, url) = (named(&authority).await, https(address));
-    for _ in 0..2 {
-        let reply = send(&client, &over(&url, from(TlsVersion::V1_2)), LONG).await.unwrap();
-        assert_eq!(reply.result.unwrap().status, 204);
+    let identified = request_as(&url, "a", &authority.client("one"), json!({}));
+    for (made, request) in [(1, request(&url)), (2, identified)] {
+        let from = |min_tls| OutboundRequest { connection: from(min_tls), ..request.clone() };
+        for _ in 0..2 {
+            let reply = send(&client, &from(TlsVersion::V1_2), LONG).await.unwrap();
+            assert_eq!(reply.result.unwrap().status, 204);
+        }
+        assert_eq!(seen.connections(), 2 * made - 1, "the connection is there to be used again");
+        let reply = send(&client, &from(TlsVersion::V1_3), LONG).await.unwrap();
+        assert_eq!(reply.result.unwrap_err().phase, Phase::Tls);
+        assert_eq!(seen.connections(), 2 * made);
     }
-    assert_eq!(seen.connections(), 1, "the connection is there to be used again");
-    let reply = send(&client, &over(&url, from(TlsVersion::V1_3)), LONG).await.unwrap();
-    assert_eq!(reply.result.unwrap_err().phase, Phase::Tls);
-    assert_eq!(seen.connections(), 2);
 }
 
 #[tokio::test]

@@ -131,6 +131,30 @@ async fn calls_share_a_connection_and_neither_version_of_http_borrows_the_other_
 }
 
 #[tokio::test]
+async fn a_server_has_no_more_of_a_body_on_the_way_than_is_read_of_it() {
+    let authority = Authority::new();
+    let acceptor = authority.server(&TLS13, &["h2"]);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let window = tokio::spawn(async move {
+        let stream = acceptor.accept(listener.accept().await.unwrap().0).await.unwrap();
+        let mut server = h2::server::handshake(stream).await.unwrap();
+        let (_request, mut respond) = server.accept().await.unwrap().unwrap();
+        let mut body = respond.send_response(Response::new(()), false).unwrap();
+        body.reserve_capacity(16 << 20);
+        let window = std::future::poll_fn(|cx| body.poll_capacity(cx)).await.unwrap().unwrap();
+        body.send_data(Bytes::new(), true).unwrap();
+        std::future::poll_fn(|cx| server.poll_closed(cx)).await.unwrap();
+        window
+    });
+    let client = named(&authority).await;
+    let reply = send(&client, &over_http2(request(&https(address))), LONG).await;
+    assert_eq!(reply.result.unwrap().status, 200);
+    drop(client);
+    assert_eq!(window.await.unwrap(), 64 * 1024);
+}
+
+#[tokio::test]
 async fn a_server_without_http_2_gets_nothing_and_the_failure_says_why() {
     let authority = Authority::new();
     let client = named(&authority).await;
