@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use sealpost::egress::proxy::Proxy;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 /// What the proxy does when it is asked.
 #[derive(Clone)]
@@ -72,7 +72,7 @@ async fn serve(
     asked.lock().unwrap().push(String::from_utf8(head).unwrap());
     match then {
         Then::Tunnel(server) => {
-            let mut target = TcpStream::connect(server).await?;
+            let mut target = TcpSocket::new_v4()?.connect(server).await?;
             stream.write_all(b"HTTP/1.1 200 Connection established\r\nvia: p\r\n\r\n").await?;
             copy_bidirectional(&mut stream, &mut target).await.map(|_| ())
         }
