@@ -16,6 +16,7 @@ mod endpoint_book;
 mod fan_out;
 mod fill;
 mod grants;
+mod long_timeouts;
 mod parameters;
 pub mod preview;
 mod resolve;
@@ -45,6 +46,7 @@ use decode::{Decoded, Message};
 pub use endpoint_book::{Compiled, EndpointBook, compile, destinations};
 use grants::Learning;
 pub use grants::{Challenges, Egress, Roles, Tokens};
+pub use long_timeouts::LongTimeouts;
 use sign::Signed;
 
 /// Why a message goes no further.
@@ -110,6 +112,8 @@ pub struct Pipeline {
     pub max_receives: u32,
     /// Where messages of others name customer and endpoint.
     pub envelopes: Pointers,
+    /// Endpoints whose calls a stop may cut short.
+    pub long_timeouts: LongTimeouts,
     /// Counts what happens.
     pub tally: Arc<Tally>,
 }
