@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use crate::domain::field::FieldError;
 use crate::domain::header;
 use crate::domain::ids::{CustomerId, EndpointId};
+use crate::domain::limits::Limits;
 use crate::domain::retry_policy::RetryPolicy;
 use crate::domain::target::UrlTemplate;
 
@@ -44,6 +45,10 @@ pub struct Endpoint {
     /// When failures are tried again.
     #[serde(default)]
     pub retry: RetryPolicy,
+    /// How much may be asked of it. Not written where none are named, so that older workers, too,
+    /// read the endpoint.
+    #[serde(default, skip_serializing_if = "Limits::is_default")]
+    pub limits: Limits,
     /// The time one call may take in all: name resolution, connection, TLS, request and response.
     #[serde(default = "default_timeout", with = "humantime_serde")]
     pub timeout: Duration,
@@ -97,6 +102,7 @@ impl Endpoint {
         if self.auth.len() > MAX_AUTH_STEPS {
             return Err(FieldError::new("auth", format!("more than {MAX_AUTH_STEPS} steps")));
         }
+        self.limits.check().map_err(|e| e.under("limits"))?;
         self.retry.check().map_err(|e| e.under("retry"))
     }
 }

@@ -3,8 +3,11 @@
 //! Whoever needs the time or chance is handed it as a parameter, so that every rule here can be
 //! tested as a table. `clippy.toml` and `tests/architecture.rs` keep it so.
 
+pub mod adaptive;
 pub mod aws_role;
 pub mod backoff;
+pub mod breaker;
+pub mod bucket;
 pub mod certificate;
 pub mod client_identity;
 pub mod dead_letter;
@@ -13,11 +16,16 @@ pub mod delivery;
 pub mod dry_run;
 pub mod endpoint;
 pub mod field;
+pub mod gate;
 pub mod header;
 pub mod ids;
 pub mod job;
+pub mod limiter;
+pub mod limits;
 pub mod origin;
 pub mod outcome;
+pub mod parking;
+pub mod rate_limit;
 pub mod reason;
 pub mod request;
 pub mod retry_after;
