@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::claim::Claimed;
+use super::permit::Permit;
 use super::resolve::{OpenSecrets, Resolved};
 use super::sign::{Signed, apply, lacks_challenge};
 use super::withhold::withhold_secrets;
@@ -21,6 +22,22 @@ use crate::domain::timestamp::Timestamp;
 use crate::egress::client::Reply;
 use crate::ports::deliveries::AttemptRecord;
 
+/// An attempt with what was decided. The permit is held until the message is settled.
+pub struct Attempted {
+    /// What happened, and what follows.
+    pub record: AttemptRecord,
+    /// What the limits hold for it.
+    pub permit: Permit,
+}
+
+/// What a response says beside its outcome.
+#[derive(Default)]
+struct Aside {
+    challenges: Vec<String>,
+    /// Nothing is left of the endpoint's own rate limit for so long.
+    exhausted: Option<Duration>,
+}
+
 /// What is waited after each failure to write to a fence.
 const RECORD_PAUSES: [Duration; 4] =
     [Duration::from_millis(50), Duration::from_millis(200), Duration::from_secs(1), Duration::ZERO];
@@ -31,10 +48,11 @@ impl Pipeline {
         &self,
         claimed: Claimed<'_>,
         stop: &CancellationToken,
-    ) -> Result<AttemptRecord, Halt> {
-        let Claimed { signed, token } = claimed;
-        let attempt = match self.make_calls(&signed, stop).await {
-            Ok(attempt) => attempt,
+    ) -> Result<Attempted, Halt> {
+        let Claimed { signed, token, mut permit } = claimed;
+        permit.begins();
+        let (attempt, exhausted) = match self.make_calls(&signed, stop).await {
+            Ok((attempt, aside)) => (attempt, aside.exhausted),
             Err(halt) => {
                 // Nothing was written, or it was refused for good: nobody need wait for the claim, or
                 // wonder what became of it.
@@ -46,6 +64,7 @@ impl Pipeline {
         };
         let policy = &signed.resolved.known.endpoint.retry;
         let (now, chance) = (self.clock.now(), self.chance.fraction());
+        self.tell(&signed.resolved.known, permit.ended(&attempt, now, self.chance.fraction()));
         let disposition = decide(&attempt.outcome, signed.resolved.standing(), policy, now, chance);
         let record = AttemptRecord { attempt, disposition };
         if let Some(token) = token {
@@ -58,7 +77,10 @@ impl Pipeline {
             }
         }
         self.learn(&signed.resolved.known, &record.attempt.outcome).await;
-        Ok(record)
+        if let Some(wait) = exhausted {
+            self.pause(&signed.resolved.known, wait).await;
+        }
+        Ok(Attempted { record, permit })
     }
 
     /// Makes the call; and once more, at once, if it was refused and a secret has changed since, or
@@ -67,8 +89,8 @@ impl Pipeline {
         &self,
         signed: &Signed<'_>,
         stop: &CancellationToken,
-    ) -> Result<Attempt, Halt> {
-        let (refused, challenges) = self
+    ) -> Result<(Attempt, Aside), Halt> {
+        let (refused, aside) = self
             .call(signed, &signed.resolved.secrets, &signed.request, signed.opens, stop)
             .await?;
         if signed.opens && refused.outcome.is_success() {
@@ -81,32 +103,28 @@ impl Pipeline {
             return Err(Halt::DeadLetter(Reason::AuthFailed, why));
         }
         if !is_refusal(&refused.outcome) {
-            return Ok(refused);
+            return Ok((refused, aside));
         }
         let secrets = self.changed_secrets(signed).await?;
         let is_new = secrets.is_some();
         let secrets = secrets.unwrap_or_else(|| signed.resolved.secrets.clone());
         let resolved = Resolved { secrets, ..signed.resolved.clone() };
-        let grants = self.renewed_grants(&resolved, &signed.grants, &challenges).await?;
+        let grants = self.renewed_grants(&resolved, &signed.grants, &aside.challenges).await?;
         if !is_new && grants.is_none() {
-            return Ok(refused);
+            return Ok((refused, aside));
         }
         let grants = grants.unwrap_or_else(|| signed.grants.clone());
         if lacks_challenge(&resolved, &grants) {
             // The refusal brought none, and another call without the message would bring no other.
-            return Ok(refused);
+            return Ok((refused, aside));
         }
         // What cannot be applied leaves the refusal standing; a fault of ours does not make the old
         // secret the endpoint's fault.
         match apply(&resolved, &signed.unsigned, &grants, &*self.chance, self.clock.now()) {
-            Ok(request) => {
-                let (attempt, _) =
-                    self.call(signed, &resolved.secrets, &request, false, stop).await?;
-                Ok(attempt)
-            }
+            Ok(request) => self.call(signed, &resolved.secrets, &request, false, stop).await,
             Err(_) => {
                 self.forget_challenges(&resolved).await;
-                Ok(refused)
+                Ok((refused, aside))
             }
         }
     }
@@ -160,14 +178,13 @@ impl Pipeline {
         request: &OutboundRequest,
         opens: bool,
         stop: &CancellationToken,
-    ) -> Result<(Attempt, Vec<String>), Halt> {
+    ) -> Result<(Attempt, Aside), Halt> {
         let endpoint = &signed.resolved.known.endpoint;
         let (at, started) = (self.clock.now(), Instant::now());
         let reply = self.client.send(request, started + endpoint.timeout, stop).await?;
         let number = signed.resolved.standing().attempt;
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let challenges =
-            reply.result.as_ref().map_or(&[][..], |answer| &answer.challenges).to_vec();
+        let aside = aside(&reply, self.clock.now(), endpoint.retry.max_delay);
         let address = reply.address.map(|address| address.to_string());
         let (mut outcome, said) = outcome(reply, self.clock.now(), endpoint.retry.max_delay);
         if let AttemptOutcome::Failed { phase } = &mut outcome
@@ -178,7 +195,7 @@ impl Pipeline {
             *phase = Phase::BeforeWrite;
         }
         let detail = withhold_secrets(said, secrets, request);
-        Ok((Attempt { number, at, duration_ms, address, outcome, detail }, challenges))
+        Ok((Attempt { number, at, duration_ms, address, outcome, detail }, aside))
     }
 }
 
@@ -193,11 +210,24 @@ fn is_refusal(outcome: &AttemptOutcome) -> bool {
     matches!(outcome, AttemptOutcome::Answered { status: 401 | 403 | 407, .. })
 }
 
+/// What a response says beside its outcome. A response that is no success says how long to wait in
+/// its outcome.
+fn aside(reply: &Reply, now: Timestamp, cap: Duration) -> Aside {
+    let Ok(answer) = &reply.result else { return Aside::default() };
+    let is_success = (200..=299).contains(&answer.status);
+    let exhausted = answer.rate_limit.wait(now, cap).filter(|_| is_success);
+    Aside { challenges: answer.challenges.clone(), exhausted }
+}
+
 /// The outcome, and what was said beside it.
 fn outcome(reply: Reply, now: Timestamp, cap: Duration) -> (AttemptOutcome, String) {
     match reply.result {
         Ok(answer) => {
-            let wait = answer.retry_after.and_then(|value| retry_after::parse(&value, now, cap));
+            let asked = answer.retry_after.and_then(|value| retry_after::parse(&value, now, cap));
+            // `Retry-After` goes first where both are there.
+            let is_success = (200..=299).contains(&answer.status);
+            let exhausted = answer.rate_limit.wait(now, cap).filter(|_| !is_success);
+            let wait = asked.or(exhausted);
             let retry_after_ms =
                 wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
             let outcome = AttemptOutcome::Answered { status: answer.status, retry_after_ms };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::limiters::{Limiters, Meter};
 use crate::auth::Chain;
 use crate::cache::{Lifetimes, Passing, SoftCache};
 use crate::domain::endpoint::{Endpoint, Health};
@@ -26,14 +27,16 @@ pub struct KnownEndpoint {
     pub secrets: Vec<(SecretId, Vec<Origin>)>,
     /// What was learnt of it.
     pub health: Health,
+    /// Its limits, as far as they are used: the same for every reading of its configuration.
+    pub meter: Meter,
 }
 
 impl KnownEndpoint {
     /// An endpoint with all that follows from its configuration.
-    pub fn new(stored: StoredEndpoint, chain: Chain, health: Health) -> Self {
+    pub fn new(stored: StoredEndpoint, chain: Chain, health: Health, meter: Meter) -> Self {
         let StoredEndpoint { version, endpoint, .. } = stored;
         let secrets = destinations(&endpoint, &chain);
-        Self { version, endpoint, chain, secrets, health }
+        Self { version, endpoint, chain, secrets, health, meter }
     }
 }
 
@@ -96,6 +99,7 @@ pub struct EndpointBook {
     endpoints: Arc<dyn Endpoints>,
     health: Arc<dyn HealthStore>,
     guard: Arc<Guard>,
+    limiters: Limiters,
     known: Arc<SoftCache<(CustomerId, EndpointId), KnownEndpoint>>,
 }
 
@@ -105,9 +109,10 @@ impl EndpointBook {
         endpoints: Arc<dyn Endpoints>,
         health: Arc<dyn HealthStore>,
         guard: Arc<Guard>,
+        limiters: Limiters,
         lifetimes: Lifetimes,
     ) -> Self {
-        Self { endpoints, health, guard, known: Arc::new(SoftCache::new(lifetimes)) }
+        Self { endpoints, health, guard, limiters, known: Arc::new(SoftCache::new(lifetimes)) }
     }
 
     /// The endpoint: from the cache where it is fresh enough, or as it was read at `since` or later.
@@ -139,6 +144,7 @@ impl EndpointBook {
         let stored = self.endpoints.get(customer, endpoint).await?.ok_or(LookupError::Unknown)?;
         let chain = compile(&stored.endpoint, &self.guard).map_err(LookupError::Invalid)?;
         let health = self.health.get(customer, endpoint, stored.version).await?;
-        Ok(KnownEndpoint::new(stored, chain, health))
+        let meter = self.limiters.of(customer, endpoint).await;
+        Ok(KnownEndpoint::new(stored, chain, health, meter))
     }
 }

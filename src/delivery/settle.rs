@@ -1,5 +1,7 @@
 //! Attempted → settled: what was decided is done, durably, and the message leaves the worker.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use super::decode::Decoded;
@@ -38,6 +40,10 @@ impl Pipeline {
             Err(Halt::Park(until, why)) => {
                 self.tally.parked(&decoded.key, until, why);
                 self.put_back(decoded, state.parked(), until).await
+            }
+            Err(Halt::Limited(until, why)) => {
+                self.tally.parked(&decoded.key, until, why);
+                self.put_back(decoded, state.limited(), until).await
             }
             Err(Halt::Ours(error)) => {
                 self.tally.fault(&error, &decoded.message.message_id);
@@ -202,6 +208,14 @@ impl Pipeline {
             }
         };
         self.set_health(known, &health).await;
+    }
+
+    /// Leaves an endpoint alone that has nothing left of its own rate limit.
+    pub(super) async fn pause(&self, known: &KnownEndpoint, wait: Duration) {
+        let until = self.clock.now().plus(wait);
+        if known.meter.is_new_pause(until) {
+            self.set_health(known, &Health::Paused { until }).await;
+        }
     }
 
     /// Records the health of an endpoint. Failing to harms no delivery: the next one learns it again.

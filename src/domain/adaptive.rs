@@ -3,6 +3,9 @@
 
 use crate::domain::timestamp::Timestamp;
 
+/// The calls at once to an endpoint of which nothing is known yet: should it hang, so many are out.
+const FIRST: f64 = 32.0;
+
 /// The number of calls at once that an endpoint seems to bear, between 1 and its limit.
 #[derive(Debug, Clone, Copy)]
 pub struct Adaptive {
@@ -13,13 +16,18 @@ pub struct Adaptive {
 }
 
 impl Default for Adaptive {
-    /// The limit itself, until there is a sign of too much.
+    /// Of an endpoint of which nothing is known yet.
     fn default() -> Self {
-        Self { bearable: f64::INFINITY, starting: false, decreased_at: None }
+        Self { bearable: FIRST, starting: true, decreased_at: None }
     }
 }
 
 impl Adaptive {
+    /// As many as the limit allows.
+    pub fn unbounded() -> Self {
+        Self { bearable: f64::INFINITY, starting: false, decreased_at: None }
+    }
+
     /// One call at once, and more with every call that goes well.
     pub fn gently() -> Self {
         Self { bearable: 1.0, starting: true, decreased_at: None }
@@ -59,7 +67,7 @@ mod tests {
 
     #[test]
     fn it_is_halved_once_for_a_round_of_calls_and_grows_by_one_in_a_round() {
-        let mut adaptive = Adaptive::default();
+        let mut adaptive = Adaptive::unbounded();
         assert_eq!(adaptive.allowed(64), 64);
         for _ in 0..64 {
             adaptive.was_too_much(64, at(0), at(1000));
@@ -85,8 +93,16 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_back_does_not_keep_it_from_falling() {
+    fn an_unknown_endpoint_is_given_32_calls_at_once_and_twice_as_many_with_every_round() {
         let mut adaptive = Adaptive::default();
+        assert_eq!((adaptive.allowed(10), adaptive.allowed(256)), (10, 32));
+        (0..32).for_each(|_| adaptive.went_well(256));
+        assert_eq!(adaptive.allowed(256), 64);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_does_not_keep_it_from_falling() {
+        let mut adaptive = Adaptive::unbounded();
         adaptive.was_too_much(64, at(5000), at(5000));
         adaptive.was_too_much(64, at(0), at(10));
         assert_eq!(adaptive.allowed(64), 16);

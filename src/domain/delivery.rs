@@ -27,6 +27,9 @@ pub struct DeliveryState {
     /// How often in a row a fault of ours put it back.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub faults: u32,
+    /// How often in a row a limit put it back.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub waits: u32,
     /// When the queue accepted the job, or the replay began the round.
     pub accepted_at: Timestamp,
     /// The last attempts of this round, oldest first.
@@ -37,13 +40,22 @@ pub struct DeliveryState {
 impl DeliveryState {
     /// The state of a job that was never attempted.
     pub fn first(job_id: JobId, accepted_at: Timestamp) -> Self {
-        Self { job_id, round: 1, attempt: 0, hops: 0, faults: 0, accepted_at, history: Vec::new() }
+        Self {
+            job_id,
+            round: 1,
+            attempt: 0,
+            hops: 0,
+            faults: 0,
+            waits: 0,
+            accepted_at,
+            history: Vec::new(),
+        }
     }
 
     /// The state after one more attempt.
     pub fn after(mut self, mut attempt: Attempt) -> Self {
         self.attempt = attempt.number;
-        self.faults = 0;
+        (self.faults, self.waits) = (0, 0);
         truncate(&mut attempt.detail, MAX_DETAIL);
         self.history.push(attempt);
         let surplus = self.history.len().saturating_sub(REMEMBERED);
@@ -56,6 +68,12 @@ impl DeliveryState {
         self.hops = self.hops.saturating_add(1);
         self.faults = 0;
         self
+    }
+
+    /// The state after a limit put the job back.
+    pub fn limited(self) -> Self {
+        let waits = self.waits.saturating_add(1);
+        Self { waits, ..self.parked() }
     }
 
     /// The state after a fault of ours put the job back.
@@ -73,6 +91,7 @@ impl DeliveryState {
             attempt: 0,
             hops: 0,
             faults: 0,
+            waits: 0,
             accepted_at: now,
             history: Vec::new(),
             ..self

@@ -108,6 +108,7 @@ pub struct Limiter {
     bucket: Bucket,
     first_time: Line,
     again: Line,
+    paused_until: Timestamp,
 }
 
 impl Limiter {
@@ -115,8 +116,9 @@ impl Limiter {
     /// forgets what was learnt of the old one, but not which calls are out or which tokens are used.
     pub fn ask(&mut self, version: u64, limits: &Limits, ask: &Ask) -> Result<Leave, Refusal> {
         if self.version != version {
-            (self.version, self.adaptive, self.breaker) =
-                (version, Adaptive::default(), Breaker::default());
+            (self.version, self.breaker) = (version, Breaker::default());
+            self.adaptive =
+                if limits.adaptive { Adaptive::default() } else { Adaptive::unbounded() };
             self.gate.forget();
         }
         let refuse = |why| move |until| Refusal { until, why };
@@ -186,6 +188,15 @@ impl Limiter {
             self.adaptive = Adaptive::gently();
         }
         change
+    }
+
+    /// Whether a pause until then is news: it is later, by a second at least, than any before.
+    pub fn is_new_pause(&mut self, until: Timestamp) -> bool {
+        let is_new = until > self.paused_until.plus(QUIET);
+        if is_new {
+            self.paused_until = until;
+        }
+        is_new
     }
 
     /// Gives the place back; of a call that was not made, the token too.

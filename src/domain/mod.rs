@@ -31,6 +31,7 @@ pub mod request;
 pub mod retry_after;
 pub mod retry_policy;
 pub mod secret;
+pub mod share;
 pub mod shown_request;
 pub mod target;
 pub mod timestamp;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing::{debug, info, warn};
 
+use crate::domain::breaker::Change;
 use crate::domain::dead_letter::DeadLetter;
 use crate::domain::decide::Disposition;
 use crate::domain::delivery::DeliveryKey;
@@ -99,6 +100,21 @@ impl Tally {
             }
             Health::Disabled { why } => {
                 warn!(event = "health", %customer_id, %endpoint_id, "disabled: {why}");
+            }
+        }
+    }
+
+    /// A breaker left an endpoint alone, looks whether it works again, or found that it does.
+    pub fn breaker(&self, customer_id: &CustomerId, endpoint_id: &EndpointId, change: Change) {
+        match change {
+            Change::Opened { probe_at } => {
+                warn!(event = "breaker", %customer_id, %endpoint_id, state = "open", %probe_at);
+            }
+            Change::HalfOpened => {
+                info!(event = "breaker", %customer_id, %endpoint_id, state = "half_open");
+            }
+            Change::Closed => {
+                info!(event = "breaker", %customer_id, %endpoint_id, state = "closed");
             }
         }
     }

@@ -9,6 +9,8 @@ mod challenges;
 #[path = "../vectors/data.rs"]
 mod data;
 mod dns_server;
+mod held;
+mod limits;
 mod mtls;
 mod names;
 mod responses;
