@@ -8,10 +8,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::admit::Admitted;
 use super::endpoint_book::KnownEndpoint;
+use super::limiters::Place;
 use super::resolve::Resolved;
 use super::{Halt, Pipeline};
 use crate::domain::breaker::Change;
-use crate::domain::gate::Ask;
+use crate::domain::gate::{Ask, Turn};
 use crate::domain::limiter::{Ended, Leave, Refusal, Used, Verdict};
 use crate::domain::outcome::Attempt;
 use crate::domain::timestamp::Timestamp;
@@ -21,6 +22,7 @@ pub struct Permit {
     known: Arc<KnownEndpoint>,
     leave: Leave,
     used: Used,
+    _place: Place,
 }
 
 impl Permit {
@@ -45,8 +47,8 @@ impl Drop for Permit {
 }
 
 impl Pipeline {
-    /// Takes a permit, or says when the job should come back. Never waits for others; a token that
-    /// was promised for a moment from now is waited for.
+    /// Takes a permit, or says when the job should come back. What will be there in a moment is waited
+    /// for in hand: putting a job back costs more.
     pub(super) async fn permit(
         &self,
         admitted: &Admitted<'_>,
@@ -54,13 +56,16 @@ impl Pipeline {
     ) -> Result<Permit, Halt> {
         let (resolved, now) = (&admitted.0, self.clock.now());
         let (known, waits) = (&resolved.known, resolved.decoded.state.waits);
-        let ask =
-            Ask { now, latest: resolved.last_chance(), waits, chance: self.chance.fraction() };
-        let asked = known.meter.ask(known.version, &known.endpoint.limits, &ask);
-        let leave = asked.map_err(|refusal| put_off(resolved, now, &refusal))?;
-        let permit = Permit { known: Arc::clone(known), leave, used: Used::Not };
+        let (latest, chance) = (resolved.last_chance(), self.chance.fraction());
+        let ask = Ask { now, latest, waits, turn: Turn::New, chance };
+        let later = |refusal| put_off(resolved, now, refusal);
+        let (meter, limits) = (&known.meter, &known.endpoint.limits);
+        let place = meter.place(&ask).map_err(later)?;
+        let leave = meter.leave_to_call(known.version, limits, ask, &*self.clock, stop).await;
+        let leave = leave.map_err(later)?;
+        let permit = Permit { known: Arc::clone(known), leave, used: Used::Not, _place: place };
         self.tell(known, leave.change);
-        let wait = leave.at.since(now);
+        let wait = leave.at.since(self.clock.now());
         if !wait.is_zero() {
             tokio::select! {
                 () = sleep(wait) => {}
@@ -79,8 +84,12 @@ impl Pipeline {
 }
 
 /// The job comes back when it was told, or shortly before its last moment, or is given up.
-fn put_off(resolved: &Resolved<'_>, now: Timestamp, refusal: &Refusal) -> Halt {
-    let Refusal { until, why } = *refusal;
+fn put_off(resolved: &Resolved<'_>, now: Timestamp, refusal: Refusal) -> Halt {
+    let (until, why) = match refusal {
+        Refusal::Until(until, why) => (until, why),
+        // Only told to those who wait in hand.
+        Refusal::Soon => (now, "concurrency limit"),
+    };
     let reason = resolved.reason_against(until);
     match resolved.wait_within(now, until, why, reason, why) {
         Halt::Park(until, why) => Halt::Limited(until, why),

@@ -1,4 +1,5 @@
 use super::*;
+use crate::domain::gate::Turn;
 use proptest::prelude::*;
 
 const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -12,7 +13,7 @@ fn after(seconds: u64) -> Timestamp {
 }
 
 fn ask(now: Timestamp) -> Ask {
-    Ask { now, latest: after(1_000_000), waits: 0, chance: 1.0 }
+    Ask { now, latest: after(1_000_000), waits: 0, turn: Turn::Over, chance: 1.0 }
 }
 
 fn fail(breaker: &mut Breaker, now: Timestamp) -> Option<Change> {

@@ -16,6 +16,30 @@ const SLACK: f64 = 1.1;
 /// The weight of the latest call in the average.
 const WEIGHT: f64 = 0.1;
 
+/// A place that is free within so long is waited for, rather than coming back for it; unless nothing
+/// has come back for so long, and for four times as long as usual.
+const SOON: Duration = Duration::from_millis(250);
+
+/// Where a job stands among those that wait beside the gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// It has just come.
+    New,
+    /// It has waited, and a place may be free now.
+    Called,
+    /// It does not wait, or not any longer.
+    Over,
+}
+
+/// Why no place is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Later {
+    /// One will be free in a moment: wait beside the gate.
+    Soon,
+    /// Come back then.
+    At(Timestamp),
+}
+
 /// A job that wants a place.
 #[derive(Debug, Clone, Copy)]
 pub struct Ask {
@@ -25,6 +49,8 @@ pub struct Ask {
     pub latest: Timestamp,
     /// How often in a row a limit put it back before. Over 0, it comes at a time that it was told.
     pub waits: u32,
+    /// Where it stands.
+    pub turn: Turn,
     /// A random number in `0.0..1.0`.
     pub chance: f64,
 }
@@ -43,6 +69,8 @@ impl Ask {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Gate {
     held: u32,
+    /// How many wait beside it.
+    beside: u32,
     average: Option<Duration>,
     quiet_since: Timestamp,
     first_time: Line,
@@ -60,18 +88,53 @@ impl Gate {
         self.average
     }
 
-    /// Whether one of `places` is free for this job; if not, when it should come back. Whoever was
-    /// told to come back goes before those who come for the first time, as long as half is taken.
-    pub fn admit(&mut self, ask: &Ask, places: u32) -> Result<(), Timestamp> {
-        let in_turn =
+    /// Whether one of `places` is free for this job. Those who wait beside the gate go first; then
+    /// whoever was told to come back; then, as long as half is taken, those who come for the first
+    /// time.
+    pub fn admit(&mut self, ask: &Ask, places: u32) -> Result<(), Later> {
+        let line_is_his =
             ask.waits > 0 || !self.first_time.is_waiting(ask.now) || self.held < places.div_ceil(2);
+        let in_turn = match ask.turn {
+            Turn::New => self.beside == 0 && line_is_his,
+            Turn::Called => true,
+            Turn::Over => line_is_his,
+        };
         if self.held < places && in_turn {
             return Ok(());
         }
-        let pace = self.average.unwrap_or(UNKNOWN).mul_f64(SLACK / f64::from(places.max(1)));
+        if ask.turn != Turn::Over && self.is_soon(ask.now, places) {
+            return Err(Later::Soon);
+        }
+        let pace = self.pace(places).mul_f64(SLACK);
         let line = if ask.waits == 0 { &mut self.first_time } else { &mut self.again };
         let earliest = ask.now.plus(pace.max(SOONEST));
-        Err(ask.back_at(line.join(pace, earliest, ask.latest)))
+        Err(Later::At(ask.back_at(line.join(pace, earliest, ask.latest))))
+    }
+
+    /// How long it takes until one more place is free.
+    fn pace(&self, places: u32) -> Duration {
+        self.average.unwrap_or(UNKNOWN) / places.max(1)
+    }
+
+    fn is_soon(&self, now: Timestamp, places: u32) -> bool {
+        let wait = self.pace(places).saturating_mul(self.beside + 1);
+        let is_likely = self.average.is_none() || wait <= SOON;
+        self.held > 0 && is_likely && !self.is_quiet(now, SOON)
+    }
+
+    /// One more waits beside the gate.
+    pub fn wait(&mut self) {
+        self.beside += 1;
+    }
+
+    /// One waits no longer.
+    pub fn stop_waiting(&mut self) {
+        self.beside = self.beside.saturating_sub(1);
+    }
+
+    /// Whether somebody waits beside the gate.
+    pub fn is_waited_for(&self) -> bool {
+        self.beside > 0
     }
 
     /// Takes a place.
@@ -116,7 +179,13 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
     fn ask(waits: u32) -> Ask {
-        Ask { now: NOW, latest: NOW.plus(Duration::from_secs(3600)), waits, chance: 1.0 }
+        Ask {
+            now: NOW,
+            latest: NOW.plus(Duration::from_secs(3600)),
+            waits,
+            turn: Turn::Over,
+            chance: 1.0,
+        }
     }
 
     fn after(millis: u64) -> Timestamp {
@@ -134,7 +203,7 @@ mod tests {
     fn those_over_the_limit_come_back_at_the_pace_at_which_places_become_free() {
         let mut gate = full(10, Duration::from_secs(1));
         let told = [0; 3].map(|_| gate.admit(&ask(0), 10).unwrap_err());
-        assert_eq!(told, [after(110), after(220), after(330)]);
+        assert_eq!(told, [110, 220, 330].map(|millis| Later::At(after(millis))));
     }
 
     #[test]
@@ -151,8 +220,28 @@ mod tests {
     #[test]
     fn whoever_finds_no_place_again_waits_longer_every_time() {
         let told = |waits| full(1, Duration::ZERO).admit(&ask(waits), 1).unwrap_err();
-        assert_eq!([1, 2, 3, 4].map(told), [after(50), after(100), after(200), after(400)]);
-        assert_eq!(told(1000), NOW.plus(crate::domain::parking::LONGEST_PARK));
+        let expected = [50, 100, 200, 400].map(|millis| Later::At(after(millis)));
+        assert_eq!([1, 2, 3, 4].map(told), expected);
+        assert_eq!(told(1000), Later::At(NOW.plus(crate::domain::parking::LONGEST_PARK)));
+    }
+
+    #[test]
+    fn a_place_that_is_free_in_a_moment_is_waited_for_in_turn() {
+        let mut gate = full(10, Duration::from_millis(500));
+        let new = |waits| Ask { turn: Turn::New, ..ask(waits) };
+        for _ in 0..5 {
+            assert_eq!(gate.admit(&new(0), 10), Err(Later::Soon));
+            gate.wait();
+        }
+        // The sixth would have to wait for 300 ms.
+        assert!(matches!(gate.admit(&new(0), 10), Err(Later::At(_))));
+        gate.leave();
+        assert!(gate.admit(&new(1), 10).is_err(), "others were before");
+        assert_eq!(gate.admit(&Ask { turn: Turn::Called, ..ask(0) }, 10), Ok(()));
+        gate.enter(NOW);
+        gate.stop_waiting();
+        let late = Ask { now: after(2001), ..new(0) };
+        assert!(matches!(gate.admit(&late, 10), Err(Later::At(_))), "nothing comes back");
     }
 
     #[test]
@@ -169,15 +258,17 @@ mod tests {
     proptest! {
         #[test]
         fn no_more_places_are_taken_than_there_are(
-            places in 1u32..20, steps in prop::collection::vec((any::<bool>(), 0u32..4, 0u64..500), 1..200),
+            places in 1u32..20, steps in prop::collection::vec((any::<bool>(), 0u32..4, 0usize..3, 0u64..500), 1..200),
         ) {
             let (mut gate, mut now, mut held) = (Gate::default(), NOW, 0u32);
-            for (enter, waits, step) in steps {
+            for (enter, waits, turn, step) in steps {
+                let turn = [Turn::New, Turn::Called, Turn::Over][turn];
                 now = now.plus(Duration::from_millis(step));
                 if enter {
-                    match gate.admit(&Ask { now, ..ask(waits) }, places) {
+                    match gate.admit(&Ask { now, turn, ..ask(waits) }, places) {
                         Ok(()) => { gate.enter(now); held += 1; }
-                        Err(at) => prop_assert!(at > now),
+                        Err(Later::At(at)) => prop_assert!(at > now),
+                        Err(Later::Soon) => prop_assert!(held > 0),
                     }
                 } else if held > 0 {
                     gate.came_back(now, Duration::from_millis(step));

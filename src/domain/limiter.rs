@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::domain::adaptive::Adaptive;
 use crate::domain::breaker::{Breaker, Change, Pass};
 use crate::domain::bucket::{Bucket, LONGEST_PATIENCE};
-use crate::domain::gate::{Ask, Gate};
+use crate::domain::gate::{Ask, Gate, Later};
 use crate::domain::limits::{Limits, Rate};
 use crate::domain::outcome::{AttemptOutcome, Phase};
 use crate::domain::parking::Line;
@@ -61,17 +61,19 @@ pub struct Leave {
     pub is_probe: bool,
     /// Whether a token was taken for it.
     has_token: bool,
+    /// Whether there is room for one of those who wait beside the gate.
+    pub has_room: bool,
     /// What changed for those who watch.
     pub change: Option<Change>,
 }
 
 /// No leave now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Refusal {
-    /// When to come back.
-    pub until: Timestamp,
-    /// Which limit is reached.
-    pub why: &'static str,
+pub enum Refusal {
+    /// Wait beside the gate, between [`Limiter::wait`] and [`Limiter::stop_waiting`].
+    Soon,
+    /// Come back then, because this limit is reached.
+    Until(Timestamp, &'static str),
 }
 
 /// What became of a leave.
@@ -121,25 +123,41 @@ impl Limiter {
                 if limits.adaptive { Adaptive::default() } else { Adaptive::unbounded() };
             self.gate.forget();
         }
-        let refuse = |why| move |until| Refusal { until, why };
         let pass =
             limits.breaker.as_ref().map_or(Pass::Free, |policy| self.breaker.ask(policy, ask));
         let is_probe = match pass {
             Pass::Free => false,
             Pass::Probe => true,
-            Pass::Wait(until) => return Err(refuse("endpoint left alone")(until)),
+            Pass::Wait(until) => return Err(Refusal::Until(until, "endpoint left alone")),
         };
+        let places = self.places(limits, ask.now);
         if !is_probe {
-            let places = self.places(limits, ask.now);
-            self.gate.admit(ask, places).map_err(refuse("concurrency limit"))?;
+            self.gate.admit(ask, places).map_err(|later| match later {
+                Later::Soon => Refusal::Soon,
+                Later::At(until) => Refusal::Until(until, "concurrency limit"),
+            })?;
         }
         let at = match &limits.rate {
-            Some(rate) => self.token(rate, ask).map_err(refuse("rate limit"))?,
+            Some(rate) => {
+                let token = self.token(rate, ask);
+                token.map_err(|until| Refusal::Until(until, "rate limit"))?
+            }
             None => ask.now,
         };
         self.gate.enter(ask.now);
         let change = if is_probe { self.breaker.probe() } else { None };
-        Ok(Leave { at, is_probe, has_token: limits.rate.is_some(), change })
+        let has_room = self.gate.is_waited_for() && self.gate.held() < places;
+        Ok(Leave { at, is_probe, has_token: limits.rate.is_some(), has_room, change })
+    }
+
+    /// One more waits beside the gate.
+    pub fn wait(&mut self) {
+        self.gate.wait();
+    }
+
+    /// One waits no longer.
+    pub fn stop_waiting(&mut self) {
+        self.gate.stop_waiting();
     }
 
     /// How many calls at once it bears now.
@@ -199,8 +217,9 @@ impl Limiter {
         is_new
     }
 
-    /// Gives the place back; of a call that was not made, the token too.
-    pub fn leave(&mut self, limits: &Limits, leave: &Leave, used: Used) {
+    /// Gives the place back; of a call that was not made, the token too. Whether somebody waits for
+    /// the place.
+    pub fn leave(&mut self, limits: &Limits, leave: &Leave, used: Used) -> bool {
         self.gate.leave();
         let (is_known, has_called) = match used {
             Used::Not => (false, false),
@@ -213,6 +232,7 @@ impl Limiter {
         if let Some(rate) = limits.rate.as_ref().filter(|_| leave.has_token && !has_called) {
             self.bucket.give_back(rate);
         }
+        self.gate.is_waited_for()
     }
 }
 

@@ -158,7 +158,7 @@ pub struct BreakerPolicy {
 impl Default for BreakerPolicy {
     fn default() -> Self {
         Self {
-            failures: 10,
+            failures: 20,
             percent: 90,
             calls: 50,
             wait: Duration::from_secs(15),

@@ -13,7 +13,7 @@ fn an_endpoint_that_names_no_limits_has_a_breaker_and_no_rate() {
     let limits = parse("{}").unwrap();
     assert_eq!(limits, Limits::default());
     assert_eq!((limits.rate, limits.concurrency, limits.adaptive), (None, 256, true));
-    assert_eq!(limits.breaker.unwrap().failures, 10);
+    assert_eq!(limits.breaker.unwrap().failures, 20);
     assert_eq!(parse(r#"{"breaker":true}"#).unwrap(), limits);
     assert_eq!(parse(r#"{"breaker":false}"#).unwrap().breaker, None);
 }
