@@ -24,6 +24,7 @@ test: fmt lint emulator producers receivers
 bench: emulator
 	cargo bench --locked --bench delivery
 	cargo bench --locked --bench auth
+	cargo bench --locked --bench limits
 
 fmt:
 	cargo fmt --all --check
