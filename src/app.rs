@@ -17,7 +17,7 @@ use crate::adapters::system::{SystemChance, SystemClock};
 #[cfg(feature = "aws")]
 use crate::config::TablePrefix;
 use crate::config::{AwsConfig, Config};
-use crate::delivery::{Challenges, EndpointBook, LongTimeouts, Pipeline, Roles, Tokens};
+use crate::delivery::{Challenges, EndpointBook, Limiters, LongTimeouts, Pipeline, Roles, Tokens};
 #[cfg(feature = "aws")]
 use crate::domain::aws_role::RolePolicy;
 use crate::egress::client::Client;
@@ -272,6 +272,7 @@ impl App {
                 Arc::clone(&self.endpoints),
                 Arc::clone(&self.health),
                 Arc::clone(&self.guard),
+                Limiters::new(self.config.worker.concurrency),
                 self.config.cache.lifetimes(self.config.is_aws()),
             ),
             vault: self.vault.clone(),

@@ -18,6 +18,7 @@ use crate::domain::eventbridge::{self, RuleTarget};
 use crate::domain::field::FieldError;
 use crate::domain::header::{self, InvalidHeader};
 use crate::domain::ids::{CustomerId, EndpointId, SecretId};
+use crate::domain::limits::Limits;
 use crate::domain::parameter::Parameter;
 use crate::domain::profile::Profile;
 use crate::domain::retry_policy::{RetryPolicy, RetrySettings};
@@ -81,6 +82,10 @@ pub struct Endpoint {
     /// When failures are tried again.
     #[serde(default, skip_serializing_if = "is_default")]
     pub retry: RetrySettings,
+    /// How much may be asked of it. Not written where none are named, so that older workers, too,
+    /// read the endpoint.
+    #[serde(default, skip_serializing_if = "Limits::is_default")]
+    pub limits: Limits,
     /// The time one call may take in all: name resolution, connection, TLS, request and response.
     /// The profile's without one.
     #[serde(default, with = "humantime_serde", skip_serializing_if = "Option::is_none")]
@@ -226,6 +231,7 @@ impl Endpoint {
         if self.auth.len() > MAX_AUTH_STEPS {
             return Err(FieldError::new("auth", format!("more than {MAX_AUTH_STEPS} steps")));
         }
+        self.limits.check().map_err(|e| e.under("limits"))?;
         self.retry_policy().map(drop)
     }
 
@@ -445,6 +451,7 @@ mod tests {
             (r#""tls":{"maxVersion":"1.3"}"#, "tls.maxVersion", "unknown field"),
             (r#""httpVersion":"3""#, "httpVersion", "`1.1` or `2`"),
             (r#""httpVersion":2"#, "httpVersion", "expected"),
+            (r#""profile":"eventbridge","httpVersion":"2""#, "httpVersion", "another profile"),
             (r#""url":"http://a.example/","httpVersion":"2""#, "httpVersion", "over TLS only"),
             (r#""url":"http://a.example/","tls":{"minVersion":"1.3"}"#, "tls.minVersion", "no TLS"),
         ];

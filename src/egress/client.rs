@@ -20,6 +20,7 @@ use super::response;
 use super::stream::ConnectionInfo;
 use super::tls::Trust;
 use crate::domain::outcome::{MAX_EXCERPT, Phase};
+use crate::domain::rate_limit::RateLimitFields;
 use crate::domain::request::{HeaderValue, OutboundRequest};
 use crate::ports::{Error, Result};
 
@@ -39,6 +40,8 @@ pub struct Answer {
     pub status: u16,
     /// Its `Retry-After`, as it came.
     pub retry_after: Option<String>,
+    /// What it says of the endpoint's own rate limit, as it came.
+    pub rate_limit: RateLimitFields,
     /// Its values of `WWW-Authenticate`, as they came.
     pub challenges: Vec<String>,
     /// The beginning of its body; empty where it is encoded.
@@ -162,13 +165,14 @@ async fn read(
     }
     let text = |name| headers.get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
     let retry_after = text(http::header::RETRY_AFTER);
+    let rate_limit = response::rate_limit(headers);
     let challenges = headers.get_all(http::header::WWW_AUTHENTICATE).into_iter();
     let challenges = challenges.filter_map(|v| v.to_str().ok()).map(str::to_owned).collect();
     let encoded = headers.contains_key(http::header::CONTENT_ENCODING);
     let status = response.status().as_u16();
     let excerpt = response::excerpt(response.into_body(), keep, deadline).await;
     let excerpt = if encoded { Vec::new() } else { excerpt };
-    Answer { status, retry_after, challenges, excerpt }
+    Answer { status, retry_after, rate_limit, challenges, excerpt }
 }
 
 fn connection_info(capture: &CaptureConnection) -> Option<ConnectionInfo> {

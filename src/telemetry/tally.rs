@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tracing::{debug, info, warn};
 
+use crate::domain::breaker::Change;
 use crate::domain::dead_letter::DeadLetter;
 use crate::domain::decide::Disposition;
 use crate::domain::delivery::DeliveryKey;
@@ -139,6 +140,21 @@ impl Tally {
             event = "long_timeout", %customer_id, %endpoint_id, ?timeout, ?drain,
             "its timeout is longer than worker.drain: a stop may cut its calls short"
         );
+    }
+
+    /// A breaker left an endpoint alone, looks whether it works again, or found that it does.
+    pub fn breaker(&self, customer_id: &CustomerId, endpoint_id: &EndpointId, change: Change) {
+        match change {
+            Change::Opened { probe_at } => {
+                warn!(event = "breaker", %customer_id, %endpoint_id, state = "open", %probe_at);
+            }
+            Change::HalfOpened => {
+                info!(event = "breaker", %customer_id, %endpoint_id, state = "half_open");
+            }
+            Change::Closed => {
+                info!(event = "breaker", %customer_id, %endpoint_id, state = "closed");
+            }
+        }
     }
 
     /// A message was removed because its delivery has gone on without it.
