@@ -10,13 +10,13 @@ use serde_json::Value;
 use crate::receiver;
 use crate::sqs::Sqs;
 
-struct Program {
-    sqs: std::sync::Arc<Sqs>,
+pub struct Program {
+    pub sqs: std::sync::Arc<Sqs>,
     dir: tempfile::TempDir,
 }
 
 impl Program {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let sqs = Sqs::start().await;
         let kms = sqs.emulator.clients().kms;
         let key = kms.create_key().send().await.unwrap().key_metadata.unwrap().key_id;
@@ -31,7 +31,7 @@ impl Program {
         Self { sqs, dir }
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sealpost"));
         command
             .args(["--config", "sealpost.toml", "--json"])
@@ -57,7 +57,7 @@ impl Program {
         child.wait_with_output().unwrap()
     }
 
-    fn ok(&self, arguments: &[&str], input: &str) -> Vec<Value> {
+    pub fn ok(&self, arguments: &[&str], input: &str) -> Vec<Value> {
         let output = self.run(arguments, input);
         let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{arguments:?}: {complaint}");

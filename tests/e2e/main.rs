@@ -21,6 +21,8 @@ mod dry_run;
 mod emulator;
 mod fan_out;
 mod help;
+#[path = "../support/canary.rs"]
+mod leaks;
 #[cfg(feature = "aws")]
 #[path = "../support/producers.rs"]
 mod producers;
