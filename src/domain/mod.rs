@@ -35,5 +35,6 @@ pub mod secret;
 pub mod secret_record;
 pub mod shown_request;
 pub mod target;
+pub mod tenant_key;
 pub mod timestamp;
 pub mod traces;

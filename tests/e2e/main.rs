@@ -27,3 +27,4 @@ mod producers;
 mod program;
 mod receiver;
 mod secrets;
+mod tenant_keys;
