@@ -118,3 +118,23 @@ fn the_vectors_are_what_the_writer_in_javascript_makes() {
         std::fs::read_to_string(fixture("sealed/vectors.json")).unwrap()
     });
 }
+
+/// Each is a table whose second column, read downwards, is the sealed value.
+#[test]
+fn the_vectors_that_the_document_takes_apart_are_whole() {
+    let document = std::fs::read_to_string(fixture("../docs/SEALED-FORMAT.md")).unwrap();
+    let mut shown = Vec::new();
+    for rest in document.split("\nVector `").skip(1) {
+        let (id, rest) = rest.split_once('`').unwrap();
+        let table = rest.split("\n\n").nth(1).unwrap();
+        let cells = table.lines().skip(2).map(|row| row.split('`').nth(1).unwrap());
+        let vectors = vectors();
+        let secrets = vectors["secrets"].as_array().unwrap();
+        let case = secrets.iter().find(|case| case["id"] == id).unwrap();
+        assert_eq!(cells.collect::<String>(), case["sealed"].as_str().unwrap(), "{id}");
+        shown.push(id);
+    }
+    assert_eq!(shown, ["envelope", "direct", "tenant-key"]);
+    let key_file = vectors()["keyFile"].clone();
+    assert!(["id", "key"].iter().all(|name| document.contains(key_file[name].as_str().unwrap())));
+}
