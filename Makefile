@@ -26,6 +26,7 @@ bench: emulator
 	cargo bench --locked --bench auth
 	cargo bench --locked --bench transform
 	cargo bench --locked --bench vault
+	cargo bench --locked --bench limits
 
 fmt:
 	cargo fmt --all --check

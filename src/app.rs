@@ -17,11 +17,12 @@ use crate::adapters::system::{SystemChance, SystemClock};
 #[cfg(feature = "aws")]
 use crate::config::TablePrefix;
 use crate::config::{AwsConfig, Config};
-use crate::delivery::{Challenges, EndpointBook, Pipeline, Roles, Tokens};
+use crate::delivery::{Challenges, EndpointBook, Limiters, LongTimeouts, Pipeline, Roles, Tokens};
 #[cfg(feature = "aws")]
 use crate::domain::aws_role::RolePolicy;
 use crate::egress::client::Client;
 use crate::egress::guard::Guard;
+use crate::egress::proxy::Proxy;
 use crate::egress::resolver::SystemResolver;
 use crate::ports::{
     AwsRoles, Chance, Clock, Deliveries, Endpoints, HealthStore, Keys, Queue, Result, Secrets,
@@ -257,18 +258,21 @@ impl App {
     /// The pipeline over these parts.
     ///
     /// # Errors
-    /// If the resolver's or the certificate authorities' configuration cannot be read.
+    /// If the resolver's, the proxy's or the certificate authorities' configuration cannot be read.
     pub fn pipeline(&self) -> Result<Pipeline> {
         let egress = &self.config.egress;
         let resolver = Arc::new(SystemResolver::new(&egress.nameservers)?);
         let guard = Arc::clone(&self.guard);
-        let client = Client::with_roots(guard, resolver, egress.extra_roots.as_deref())?;
+        let credentials = egress.proxy_authorization_file.as_deref();
+        let proxy = Proxy::configured(egress.proxy.as_ref(), credentials)?;
+        let client = Client::through(proxy, guard, resolver, egress.extra_roots.as_deref())?;
         Ok(Pipeline {
             queue: Arc::clone(&self.queue),
             endpoints: EndpointBook::new(
                 Arc::clone(&self.endpoints),
                 Arc::clone(&self.health),
                 Arc::clone(&self.guard),
+                Limiters::new(self.config.worker.concurrency),
                 self.config.cache.lifetimes(self.config.is_aws()),
             ),
             vault: self.vault.clone(),
@@ -284,6 +288,7 @@ impl App {
             fencing: self.config.worker.fence,
             max_receives: self.config.worker.max_receives,
             envelopes: self.config.envelopes.clone(),
+            long_timeouts: LongTimeouts::over(self.config.worker.drain),
             tally: Arc::clone(&self.tally),
         })
     }

@@ -113,6 +113,8 @@ where
             self.readings.invalidate(key).await;
         }
         let (entries, wanted, hard) = (Arc::clone(&self.entries), key.clone(), self.lifetimes.hard);
+        // Every delivery's future has room for a reading, and moka moves it about: few need one.
+        let load = Box::pin(load);
         let reading = async move {
             // A reading that ended just before this one began is as good.
             if let Some(entry) = entries.get(&wanted).filter(|entry| entry.is_usable(hard)) {
@@ -133,6 +135,7 @@ where
         E: Passing + Send + Sync + 'static,
         F: Future<Output = Result<V, E>> + Send + 'static,
     {
+        let load = Box::pin(load);
         let (mut found, mut failure) = (None, None);
         let (there, lasting) = (&mut found, &mut failure);
         // One caller at a time for a key; the old value stays unless it is known to be wrong.

@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::egress::guard::{Guard, PortRange};
+use crate::egress::proxy::ProxyUrl;
 
 /// What may be called.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -26,6 +27,10 @@ pub struct EgressConfig {
     pub extra_roots: Option<PathBuf>,
     /// Name servers to ask, with their ports, instead of the machine's.
     pub nameservers: Vec<SocketAddr>,
+    /// The proxy that every call goes through.
+    pub proxy: Option<ProxyUrl>,
+    /// A file with the proxy's credentials, one line: `user:password`.
+    pub proxy_authorization_file: Option<PathBuf>,
 }
 
 impl Default for EgressConfig {
@@ -39,6 +44,8 @@ impl Default for EgressConfig {
             ports,
             extra_roots: None,
             nameservers: Vec::new(),
+            proxy: None,
+            proxy_authorization_file: None,
         }
     }
 }

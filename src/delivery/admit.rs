@@ -32,6 +32,21 @@ impl Resolved<'_> {
         }
     }
 
+    /// The last time at which it is of use to come back.
+    pub fn last_chance(&self) -> Timestamp {
+        let standing = self.standing();
+        let oldest = standing.accepted_at.plus(self.known.retry.max_age);
+        let end = standing.expires_at.map_or(oldest, |expiry| expiry.min(oldest));
+        end.minus(LAST_CHANCE)
+    }
+
+    /// Why a job that can come back at `until` only is given up: it is too old then or, by a little,
+    /// not yet.
+    pub fn reason_against(&self, until: Timestamp) -> Reason {
+        let policy = &self.known.retry;
+        too_late(self.standing(), policy, until.plus(LAST_CHANCE)).unwrap_or(Reason::TooOld)
+    }
+
     /// A wait for others until `until`, or until shortly before the job's last moment if that is
     /// sooner, because they may be ready before; then the job is given up for `reason`.
     pub fn wait_within(
@@ -42,10 +57,7 @@ impl Resolved<'_> {
         reason: Reason,
         why: &str,
     ) -> Halt {
-        let standing = self.standing();
-        let oldest = standing.accepted_at.plus(self.known.retry.max_age);
-        let end = standing.expires_at.map_or(oldest, |expiry| expiry.min(oldest));
-        let last_chance = end.minus(LAST_CHANCE);
+        let last_chance = self.last_chance();
         if until <= last_chance {
             return Halt::Park(until, what);
         }

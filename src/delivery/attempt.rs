@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::claim::Claimed;
 use super::grants::Grants;
+use super::permit::Permit;
 use super::resolve::{OpenSecrets, Resolved};
 use super::sign::{Signed, apply, lacks_challenge};
 use super::withhold::withhold_secrets;
@@ -23,6 +24,22 @@ use crate::domain::timestamp::Timestamp;
 use crate::egress::client::Reply;
 use crate::ports::deliveries::AttemptRecord;
 
+/// An attempt with what was decided. The permit is held until the message is settled.
+pub struct Attempted {
+    /// What happened, and what follows.
+    pub record: AttemptRecord,
+    /// What the limits hold for it.
+    pub permit: Permit,
+}
+
+/// What a response says beside its outcome.
+#[derive(Default)]
+struct Aside {
+    challenges: Vec<String>,
+    /// Nothing is left of the endpoint's own rate limit for so long.
+    exhausted: Option<Duration>,
+}
+
 /// What is waited after each failure to write to a fence.
 const RECORD_PAUSES: [Duration; 4] =
     [Duration::from_millis(50), Duration::from_millis(200), Duration::from_secs(1), Duration::ZERO];
@@ -33,10 +50,11 @@ impl Pipeline {
         &self,
         claimed: Claimed<'_>,
         stop: &CancellationToken,
-    ) -> Result<AttemptRecord, Halt> {
-        let Claimed { signed, token } = claimed;
-        let attempt = match self.make_calls(&signed, stop).await {
-            Ok(attempt) => attempt,
+    ) -> Result<Attempted, Halt> {
+        let Claimed { signed, token, mut permit } = claimed;
+        permit.begins();
+        let (attempt, exhausted) = match self.make_calls(&signed, stop).await {
+            Ok((attempt, aside)) => (attempt, aside.exhausted),
             Err(halt) => {
                 // Nothing was written, or it was refused for good: nobody need wait for the claim, or
                 // wonder what became of it.
@@ -48,6 +66,7 @@ impl Pipeline {
         };
         let policy = &signed.resolved.known.retry;
         let (now, chance) = (self.clock.now(), self.chance.fraction());
+        self.tell(&signed.resolved.known, permit.ended(&attempt, now, self.chance.fraction()));
         let disposition = decide(&attempt.outcome, signed.resolved.standing(), policy, now, chance);
         let record = AttemptRecord { attempt, disposition };
         if let Some(token) = token {
@@ -60,7 +79,10 @@ impl Pipeline {
             }
         }
         self.learn(&signed.resolved.known, &record.attempt.outcome).await;
-        Ok(record)
+        if let Some(wait) = exhausted {
+            self.pause(&signed.resolved.known, wait).await;
+        }
+        Ok(Attempted { record, permit })
     }
 
     /// Makes the call; and once more, at once, if it was refused and a secret has changed since, or
@@ -70,8 +92,8 @@ impl Pipeline {
         &self,
         signed: &Signed<'_>,
         stop: &CancellationToken,
-    ) -> Result<Attempt, Halt> {
-        let (refused, challenges) = self
+    ) -> Result<(Attempt, Aside), Halt> {
+        let (refused, aside) = self
             .call(signed, &signed.resolved.secrets, &signed.request, signed.opens, stop)
             .await?;
         if signed.opens && refused.outcome.is_success() {
@@ -84,23 +106,23 @@ impl Pipeline {
             return Err(Halt::DeadLetter(Reason::AuthFailed, why));
         }
         if !is_refusal(&refused.outcome) {
-            return Ok(refused);
+            return Ok((refused, aside));
         }
         let secrets = self.changed_secrets(signed).await?;
         let is_new = secrets.is_some();
         let secrets = secrets.unwrap_or_else(|| signed.resolved.secrets.clone());
         let resolved = Resolved { secrets, ..signed.resolved.clone() };
-        let grants = self.renewed_grants(&resolved, &signed.grants, &challenges).await?;
+        let grants = self.renewed_grants(&resolved, &signed.grants, &aside.challenges).await?;
         if !is_new && grants.is_none() {
-            return self.fall_back(signed, &signed.grants, refused, stop).await;
+            return self.fall_back(signed, &signed.grants, (refused, aside), stop).await;
         }
         let grants = grants.unwrap_or_else(|| signed.grants.clone());
         let again = self.call_again(signed, &resolved, &grants, stop).await?;
         match again {
             // A challenge has only now been answered; a new token may be as wrong as the old one.
-            Some(attempt) if !is_new => self.fall_back(signed, &grants, attempt, stop).await,
-            Some(attempt) => Ok(attempt),
-            None => Ok(refused),
+            Some(called) if !is_new => self.fall_back(signed, &grants, called, stop).await,
+            Some(called) => Ok(called),
+            None => Ok((refused, aside)),
         }
     }
 
@@ -112,16 +134,14 @@ impl Pipeline {
         resolved: &Resolved<'_>,
         grants: &Grants,
         stop: &CancellationToken,
-    ) -> Result<Option<Attempt>, Halt> {
+    ) -> Result<Option<(Attempt, Aside)>, Halt> {
         if lacks_challenge(resolved, grants) {
             // The refusal brought none, and another call without the message would bring no other.
             return Ok(None);
         }
         match apply(resolved, &signed.unsigned, grants, &*self.chance, self.clock.now()) {
             Ok(request) => {
-                let (attempt, _) =
-                    self.call(signed, &resolved.secrets, &request, false, stop).await?;
-                Ok(Some(attempt))
+                self.call(signed, &resolved.secrets, &request, false, stop).await.map(Some)
             }
             Err(_) => {
                 self.forget_challenges(resolved).await;
@@ -137,18 +157,18 @@ impl Pipeline {
         &self,
         signed: &Signed<'_>,
         grants: &Grants,
-        refused: Attempt,
+        refused: (Attempt, Aside),
         stop: &CancellationToken,
-    ) -> Result<Attempt, Halt> {
-        let is_401 = matches!(refused.outcome, AttemptOutcome::Answered { status: 401, .. });
+    ) -> Result<(Attempt, Aside), Halt> {
+        let is_401 = matches!(refused.0.outcome, AttemptOutcome::Answered { status: 401, .. });
         let previous = signed.resolved.with_previous().filter(|_| is_401);
         let Some(previous) = previous.filter(shows_secrets) else { return Ok(refused) };
         let grants = self.with_next_challenges(&previous, grants).await;
-        let Some(attempt) = self.call_again(signed, &previous, &grants, stop).await? else {
+        let Some(called) = self.call_again(signed, &previous, &grants, stop).await? else {
             return Ok(refused);
         };
-        self.tally.fell_back(&signed.resolved.decoded.key, &attempt.outcome);
-        Ok(attempt)
+        self.tally.fell_back(&signed.resolved.decoded.key, &called.0.outcome);
+        Ok(called)
     }
 
     /// The secrets as they are now, if they are others than those that were refused. They are read
@@ -200,14 +220,13 @@ impl Pipeline {
         request: &OutboundRequest,
         opens: bool,
         stop: &CancellationToken,
-    ) -> Result<(Attempt, Vec<String>), Halt> {
+    ) -> Result<(Attempt, Aside), Halt> {
         let endpoint = &signed.resolved.known.endpoint;
         let (at, started) = (self.clock.now(), Instant::now());
         let reply = self.client.send(request, started + endpoint.timeout(), stop).await?;
         let number = signed.resolved.standing().attempt;
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let challenges =
-            reply.result.as_ref().map_or(&[][..], |answer| &answer.challenges).to_vec();
+        let aside = aside(&reply, self.clock.now(), signed.resolved.known.retry.max_delay);
         let address = reply.address.map(|address| address.to_string());
         let (mut outcome, said) =
             outcome(reply, self.clock.now(), signed.resolved.known.retry.max_delay);
@@ -219,7 +238,7 @@ impl Pipeline {
             *phase = Phase::BeforeWrite;
         }
         let detail = withhold_secrets(said, secrets, request);
-        Ok((Attempt { number, at, duration_ms, address, outcome, detail }, challenges))
+        Ok((Attempt { number, at, duration_ms, address, outcome, detail }, aside))
     }
 }
 
@@ -245,12 +264,24 @@ fn is_refusal(outcome: &AttemptOutcome) -> bool {
     matches!(outcome, AttemptOutcome::Answered { status: 401 | 403 | 407, .. })
 }
 
+/// What a response says beside its outcome. A response that is no success says how long to wait in
+/// its outcome.
+fn aside(reply: &Reply, now: Timestamp, cap: Duration) -> Aside {
+    let Ok(answer) = &reply.result else { return Aside::default() };
+    let is_success = (200..=299).contains(&answer.status);
+    let exhausted = answer.rate_limit.wait(now, cap).filter(|_| is_success);
+    Aside { challenges: answer.challenges.clone(), exhausted }
+}
+
 /// The outcome, and what was said beside it.
 fn outcome(reply: Reply, now: Timestamp, cap: Duration) -> (AttemptOutcome, String) {
     match reply.result {
         Ok(answer) => {
             let asked = answer.retry_after.as_deref();
-            let wait = asked.and_then(|value| retry_after::parse(value, now, cap));
+            // `Retry-After` goes first where both are there.
+            let is_success = (200..=299).contains(&answer.status);
+            let exhausted = answer.rate_limit.wait(now, cap).filter(|_| !is_success);
+            let wait = asked.and_then(|value| retry_after::parse(value, now, cap)).or(exhausted);
             let never_again = asked.is_some_and(retry_after::is_negative);
             let retry_after_ms =
                 wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));

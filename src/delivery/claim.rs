@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::grants::LONGEST_RENEWAL;
+use super::permit::Permit;
 use super::sign::Signed;
 use super::{Fencing, Halt, Pipeline};
 use crate::auth::need::Need;
@@ -15,6 +16,8 @@ pub struct Claimed<'d> {
     pub signed: Signed<'d>,
     /// The name of the claim; `None` where the queue's lease is enough.
     pub token: Option<String>,
+    /// What the limits hold for it.
+    pub permit: Permit,
 }
 
 /// Longer than a store may take to answer.
@@ -22,7 +25,11 @@ const MARGIN: Duration = Duration::from_secs(15);
 
 impl Pipeline {
     /// Claims the attempt, where that is needed.
-    pub(super) async fn claim<'d>(&self, signed: Signed<'d>) -> Result<Claimed<'d>, Halt> {
+    pub(super) async fn claim<'d>(
+        &self,
+        signed: Signed<'d>,
+        permit: Permit,
+    ) -> Result<Claimed<'d>, Halt> {
         let (decoded, endpoint) = (signed.resolved.decoded, &signed.resolved.known.endpoint);
         let attempt = signed.resolved.standing().attempt;
         let (state, message) = (&decoded.state, decoded.message);
@@ -36,7 +43,7 @@ impl Pipeline {
             || state.child.is_some();
         let careful = !signed.resolved.known.retry.retry_ambiguous;
         if self.fencing == Fencing::Retries && !seen_before && !careful {
-            return Ok(Claimed { signed, token: None });
+            return Ok(Claimed { signed, token: None, permit });
         }
         let needs = signed.resolved.known.chain.needs();
         let tokens = needs.filter(|need| matches!(need, Some(Need::Token(_)))).count();
@@ -57,7 +64,7 @@ impl Pipeline {
                     "an earlier worker may have made this call and left no outcome".to_owned();
                 Err(Halt::DeadLetter(Reason::Ambiguous, problem))
             }
-            Claim::Granted { .. } => Ok(Claimed { signed, token: Some(token) }),
+            Claim::Granted { .. } => Ok(Claimed { signed, token: Some(token), permit }),
             Claim::Held(until) => Err(Halt::Park(until, "claimed by another worker")),
             Claim::Settled(record) => Err(Halt::Finish(record)),
             Claim::Superseded => Err(Halt::Leftover),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::limiters::{Limiters, Meter};
 use super::parameters::Parameters;
 use crate::auth::{Chain, Part};
 use crate::cache::{Aged, Lifetimes, Passing, SoftCache};
@@ -35,15 +36,17 @@ pub struct KnownEndpoint {
     pub secrets: Vec<(SecretId, Vec<Origin>)>,
     /// What was learnt of it.
     pub health: Health,
+    /// Its limits, as far as they are used: the same for every reading of its configuration.
+    pub meter: Meter,
 }
 
 impl KnownEndpoint {
     /// An endpoint with all that follows from its configuration.
-    pub fn new(stored: StoredEndpoint, compiled: Compiled, health: Health) -> Self {
+    pub fn new(stored: StoredEndpoint, compiled: Compiled, health: Health, meter: Meter) -> Self {
         let StoredEndpoint { version, endpoint, .. } = stored;
         let Compiled { chain, parameters, transform, retry } = compiled;
         let secrets = destinations(&endpoint, &chain);
-        Self { version, endpoint, chain, parameters, transform, retry, secrets, health }
+        Self { version, endpoint, chain, parameters, transform, retry, secrets, health, meter }
     }
 }
 
@@ -128,6 +131,7 @@ pub struct EndpointBook {
     endpoints: Arc<dyn Endpoints>,
     health: Arc<dyn HealthStore>,
     guard: Arc<Guard>,
+    limiters: Limiters,
     known: Arc<SoftCache<(CustomerId, EndpointId), KnownEndpoint>>,
 }
 
@@ -137,9 +141,10 @@ impl EndpointBook {
         endpoints: Arc<dyn Endpoints>,
         health: Arc<dyn HealthStore>,
         guard: Arc<Guard>,
+        limiters: Limiters,
         lifetimes: Lifetimes,
     ) -> Self {
-        Self { endpoints, health, guard, known: Arc::new(SoftCache::new(lifetimes)) }
+        Self { endpoints, health, guard, limiters, known: Arc::new(SoftCache::new(lifetimes)) }
     }
 
     /// The endpoint: from the cache where it is fresh enough, or as it was read at `since` or later.
@@ -176,6 +181,7 @@ impl EndpointBook {
         let stored = self.endpoints.get(customer, endpoint).await?.ok_or(LookupError::Unknown)?;
         let compiled = compile(&stored.endpoint, &self.guard).map_err(LookupError::Invalid)?;
         let health = self.health.get(customer, endpoint, stored.version).await?;
-        Ok(KnownEndpoint::new(stored, compiled, health))
+        let meter = self.limiters.of(customer, endpoint).await;
+        Ok(KnownEndpoint::new(stored, compiled, health, meter))
     }
 }

@@ -1,6 +1,7 @@
 //! The life of one message, from receipt to settling, one file a stage:
 //!
-//! `received → decoded → resolved → admitted → built → signed → claimed → attempted → settled`
+//! `received → decoded → resolved → admitted → permitted → built → signed → claimed → attempted →
+//! settled`
 //!
 //! A job that names no endpoint is only decoded and fanned out: its children go through all stages.
 //! Each stage takes what the one before gave, so that none can be skipped. What goes wrong is a
@@ -16,7 +17,10 @@ mod endpoint_book;
 mod fan_out;
 mod fill;
 mod grants;
+mod limiters;
+mod long_timeouts;
 mod parameters;
+mod permit;
 pub mod preview;
 mod resolve;
 mod settle;
@@ -41,10 +45,14 @@ use crate::ports::{Chance, Clock, Deliveries, Error, HealthStore, Queue};
 use crate::telemetry::Tally;
 use crate::vault::Vault;
 
+use attempt::Attempted;
 use decode::{Decoded, Message};
 pub use endpoint_book::{Compiled, EndpointBook, compile, destinations};
 use grants::Learning;
 pub use grants::{Challenges, Egress, Roles, Tokens};
+pub use limiters::Limiters;
+pub use long_timeouts::LongTimeouts;
+use permit::Permit;
 use sign::Signed;
 
 /// Why a message goes no further.
@@ -54,6 +62,8 @@ enum Halt {
     DeadLetter(Reason, String),
     /// The job waits until then without an attempt.
     Park(Timestamp, &'static str),
+    /// The same, because a limit is reached; the next such wait is longer.
+    Limited(Timestamp, &'static str),
     /// The attempt was made by a claimer that died before it did what follows.
     Finish(AttemptRecord),
     /// A leftover of a delivery that has gone on: to be removed.
@@ -110,6 +120,8 @@ pub struct Pipeline {
     pub max_receives: u32,
     /// Where messages of others name customer and endpoint.
     pub envelopes: Pointers,
+    /// Endpoints whose calls a stop may cut short.
+    pub long_timeouts: LongTimeouts,
     /// Counts what happens.
     pub tally: Arc<Tally>,
 }
@@ -140,7 +152,11 @@ impl Pipeline {
         match decode::decode(message, self.max_receives, &self.envelopes) {
             Ok(Message::Parent(parent)) => self.fan_out(&parent, stop).await,
             Ok(Message::Delivery(decoded)) => {
-                let result = self.run(&decoded, stop).await;
+                // The permit is held until the message is settled.
+                let (result, _permit) = match self.run(&decoded, stop).await {
+                    Ok(Attempted { record, permit }) => (Ok(record), Some(permit)),
+                    Err(halt) => (Err(halt), None),
+                };
                 self.settle(&decoded, result).await
             }
             Err(undecodable) => self.settle_undecodable(message, undecodable).await,
@@ -151,17 +167,17 @@ impl Pipeline {
         &self,
         decoded: &Decoded<'_>,
         stop: &CancellationToken,
-    ) -> Result<AttemptRecord, Halt> {
+    ) -> Result<Attempted, Halt> {
         let begun = Instant::now();
-        let signed = match self.prepare(decoded, None).await {
+        let (signed, permit) = match self.prepare(decoded, None, stop).await {
             // Nobody's job is given up on what a cache remembers: it may have been mended since.
             // But what the job alone says is not mended by reading.
             Err(Halt::DeadLetter(reason, _)) if reason != Reason::Expired => {
-                self.prepare(decoded, Some(begun)).await?
+                self.prepare(decoded, Some(begun), stop).await?
             }
             prepared => prepared?,
         };
-        let claimed = self.claim(signed).await?;
+        let claimed = self.claim(signed, permit).await?;
         self.attempt(claimed, stop).await
     }
 
@@ -170,11 +186,13 @@ impl Pipeline {
         &self,
         decoded: &'d Decoded<'d>,
         since: Option<Instant>,
-    ) -> Result<Signed<'d>, Halt> {
+        stop: &CancellationToken,
+    ) -> Result<(Signed<'d>, Permit), Halt> {
         let resolved = self.resolve(decoded, self.clock.now(), since).await?;
         let admitted = admit::admit(resolved, self.clock.now())?;
+        let permit = self.permit(&admitted, stop).await?;
         let built = build::build(admitted, &self.guard)?;
         let grants = self.grants(&built.resolved, Learning::Yes).await?;
-        sign::sign(built, grants, &*self.chance, self.clock.now())
+        Ok((sign::sign(built, grants, &*self.chance, self.clock.now())?, permit))
     }
 }

@@ -83,8 +83,10 @@ impl Pipeline {
             }
             Err(Halt::Park(until, why)) => Err(PreviewError::Parked(until, why)),
             Err(Halt::Ours(error)) => Err(error.into()),
-            // Only claims give these, and a preview claims nothing.
-            Err(Halt::Finish(_) | Halt::Leftover) => unreachable!("a preview claims nothing"),
+            // Only permits and claims give these, and a preview takes none.
+            Err(Halt::Limited(..) | Halt::Finish(_) | Halt::Leftover) => {
+                unreachable!("a preview takes no permit and claims nothing")
+            }
         }
     }
 }

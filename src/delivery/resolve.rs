@@ -65,6 +65,7 @@ impl Pipeline {
             }
             LookupError::Ours(error) => ours(error),
         })?;
+        self.long_timeouts.tell(&known.endpoint, &self.tally);
         let secrets = self.open_secrets(&known, now, since).await?;
         Ok(Resolved { decoded, known, secrets })
     }

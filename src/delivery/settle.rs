@@ -43,6 +43,10 @@ impl Pipeline {
                 self.tally.parked(&decoded.key, until, why);
                 self.put_back(decoded.message, &state.parked(), until).await
             }
+            Err(Halt::Limited(until, why)) => {
+                self.tally.parked(&decoded.key, until, why);
+                self.put_back(decoded.message, &state.limited(), until).await
+            }
             Err(Halt::Ours(error)) => {
                 self.tally.fault(&error, &decoded.message.message_id);
                 let Some((until, delay)) = self.after_fault(&state, decoded.job.expires_at) else {
@@ -233,6 +237,14 @@ impl Pipeline {
             }
         };
         self.set_health(known, &health).await;
+    }
+
+    /// Leaves an endpoint alone that has nothing left of its own rate limit.
+    pub(super) async fn pause(&self, known: &KnownEndpoint, wait: Duration) {
+        let until = self.clock.now().plus(wait);
+        if known.meter.is_new_pause(until) {
+            self.set_health(known, &Health::Paused { until }).await;
+        }
     }
 
     /// Records the health of an endpoint. Failing to harms no delivery: the next one learns it again.

@@ -28,6 +28,9 @@ pub struct DeliveryState {
     /// How often in a row a fault of ours put it back.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub faults: u32,
+    /// How often in a row a limit put it back.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub waits: u32,
     /// When the queue accepted the job, or the replay began the round.
     pub accepted_at: Timestamp,
     /// What makes it the child of a job that fanned out.
@@ -47,6 +50,7 @@ impl DeliveryState {
             attempt: 0,
             hops: 0,
             faults: 0,
+            waits: 0,
             accepted_at,
             child: None,
             history: Vec::new(),
@@ -56,7 +60,7 @@ impl DeliveryState {
     /// The state after one more attempt.
     pub fn after(mut self, mut attempt: Attempt) -> Self {
         self.attempt = attempt.number;
-        self.faults = 0;
+        (self.faults, self.waits) = (0, 0);
         truncate(&mut attempt.detail, MAX_DETAIL);
         self.history.push(attempt);
         let surplus = self.history.len().saturating_sub(REMEMBERED);
@@ -69,6 +73,12 @@ impl DeliveryState {
         self.hops = self.hops.saturating_add(1);
         self.faults = 0;
         self
+    }
+
+    /// The state after a limit put the job back.
+    pub fn limited(self) -> Self {
+        let waits = self.waits.saturating_add(1);
+        Self { waits, ..self.parked() }
     }
 
     /// The state after a fault of ours put the job back.
@@ -86,6 +96,7 @@ impl DeliveryState {
             attempt: 0,
             hops: 0,
             faults: 0,
+            waits: 0,
             accepted_at: now,
             history: Vec::new(),
             ..self

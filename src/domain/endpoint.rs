@@ -9,13 +9,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::domain::body::Body;
-use crate::domain::connection::{CONNECT_TIMEOUT, Connection, TlsSettings, TlsVersion};
+use crate::domain::connection::{
+    CONNECT_TIMEOUT, Connection, HttpVersion, TlsSettings, TlsVersion,
+};
 use crate::domain::dead_letter::DeadLetter;
 use crate::domain::event_type::EventTypePattern;
 use crate::domain::eventbridge::{self, RuleTarget};
 use crate::domain::field::FieldError;
 use crate::domain::header::{self, InvalidHeader};
 use crate::domain::ids::{CustomerId, EndpointId, SecretId};
+use crate::domain::limits::Limits;
 use crate::domain::parameter::Parameter;
 use crate::domain::profile::Profile;
 use crate::domain::retry_policy::{RetryPolicy, RetrySettings};
@@ -79,16 +82,23 @@ pub struct Endpoint {
     /// When failures are tried again.
     #[serde(default, skip_serializing_if = "is_default")]
     pub retry: RetrySettings,
+    /// How much may be asked of it. Not written where none are named, so that older workers, too,
+    /// read the endpoint.
+    #[serde(default, skip_serializing_if = "Limits::is_default")]
+    pub limits: Limits,
     /// The time one call may take in all: name resolution, connection, TLS, request and response.
     /// The profile's without one.
     #[serde(default, with = "humantime_serde", skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
-    /// The part of it that connecting and the TLS handshake may take together.
+    /// The part of it that the name's lookup, the connection and the TLS handshake may take together.
     #[serde(default, with = "humantime_serde", skip_serializing_if = "Option::is_none")]
     pub connect_timeout: Option<Duration>,
     /// What its TLS must be.
     #[serde(default, skip_serializing_if = "is_default")]
     pub tls: TlsSettings,
+    /// The version of HTTP that is spoken.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub http_version: HttpVersion,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -146,8 +156,11 @@ impl Endpoint {
     /// What calls ask of their connections.
     pub fn connection(&self) -> Connection {
         let usual = CONNECT_TIMEOUT.min(self.timeout());
-        let connect_timeout = self.connect_timeout.unwrap_or(usual);
-        Connection { connect_timeout, min_tls: self.tls.min_version }
+        Connection {
+            connect_timeout: self.connect_timeout.unwrap_or(usual),
+            min_tls: self.tls.min_version,
+            http: self.http_version,
+        }
     }
 
     /// When failures are tried again.
@@ -218,6 +231,7 @@ impl Endpoint {
         if self.auth.len() > MAX_AUTH_STEPS {
             return Err(FieldError::new("auth", format!("more than {MAX_AUTH_STEPS} steps")));
         }
+        self.limits.check().map_err(|e| e.under("limits"))?;
         self.retry_policy().map(drop)
     }
 
@@ -246,12 +260,27 @@ impl Endpoint {
                 format!("expected more than 0 and at most the timeout, {:?}", self.timeout());
             return Err(FieldError::new("connectTimeout", problem));
         }
+        if self.http_version == HttpVersion::V2 && self.profile.closes_connections() {
+            let problem = "the profile speaks HTTP/1.1: leave this out, or use another profile";
+            return Err(FieldError::new("httpVersion", problem));
+        }
+        if self.url.origin().is_encrypted() {
+            return Ok(());
+        }
+        match self.http_version {
+            HttpVersion::V1_1 => {}
+            HttpVersion::V2 => {
+                let problem =
+                    "HTTP/2 is spoken over TLS only: expected \"1.1\", or a URL with https";
+                return Err(FieldError::new("httpVersion", problem));
+            }
+        }
         match self.tls.min_version {
-            TlsVersion::V1_3 if !self.url.origin().is_encrypted() => {
+            TlsVersion::V1_2 => Ok(()),
+            TlsVersion::V1_3 => {
                 let problem = "the URL has no TLS: leave this out, or use a URL with https";
                 Err(FieldError::new("tls.minVersion", problem))
             }
-            TlsVersion::V1_2 | TlsVersion::V1_3 => Ok(()),
         }
     }
 
@@ -412,9 +441,52 @@ mod tests {
     }
 
     #[test]
+    fn what_a_connection_cannot_be_is_refused_with_its_path() {
+        let cases = [
+            (r#""connectTimeout":"0s""#, "connectTimeout", "more than 0"),
+            (r#""connectTimeout":"16s""#, "connectTimeout", "at most the timeout, 15s"),
+            (r#""timeout":"2s","connectTimeout":"3s""#, "connectTimeout", "2s"),
+            (r#""connectTimeout":5"#, "connectTimeout", "a duration"),
+            (r#""tls":{"minVersion":"1.1"}"#, "tls.minVersion", "`1.2` or `1.3`"),
+            (r#""tls":{"maxVersion":"1.3"}"#, "tls.maxVersion", "unknown field"),
+            (r#""httpVersion":"3""#, "httpVersion", "`1.1` or `2`"),
+            (r#""httpVersion":2"#, "httpVersion", "expected"),
+            (r#""profile":"eventbridge","httpVersion":"2""#, "httpVersion", "another profile"),
+            (r#""url":"http://a.example/","httpVersion":"2""#, "httpVersion", "over TLS only"),
+            (r#""url":"http://a.example/","tls":{"minVersion":"1.3"}"#, "tls.minVersion", "no TLS"),
+        ];
+        for (fields, path, expected) in cases {
+            let mut whole = serde_json::json!({"customerId": "c", "endpointId": "e",
+                                               "url": "https://a.example/"});
+            let fields: Map<String, Value> =
+                serde_json::from_str(&format!("{{{fields}}}")).unwrap();
+            whole.as_object_mut().unwrap().extend(fields);
+            let error = Endpoint::from_json(&whole.to_string()).unwrap_err();
+            assert!(error.path == path && error.problem.contains(expected), "{path}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_connection_may_take_ten_seconds_or_the_whole_of_a_shorter_timeout() {
+        let within = |extra: &str| parse(extra).unwrap().connection().connect_timeout.as_secs();
+        assert_eq!(within(""), 10);
+        assert_eq!(within(r#""timeout":"15m""#), 10);
+        assert_eq!(within(r#""timeout":"3s""#), 3);
+        assert_eq!(within(r#""timeout":"15m","connectTimeout":"15m""#), 900);
+        assert_eq!(Connection::default(), parse("").unwrap().connection());
+    }
+
+    #[test]
     fn an_endpoint_reads_back_as_it_was_written() {
-        let endpoint = parse(r#""auth":[{"scheme":"basic","username":"u","secret":"s"}]"#).unwrap();
-        let json = serde_json::to_string(&endpoint).unwrap();
-        assert_eq!(Endpoint::from_json(&json).unwrap(), endpoint);
+        for written in [
+            r#""auth":[{"scheme":"basic","username":"u","secret":"s"}]"#,
+            r#""connectTimeout":"2s","tls":{"minVersion":"1.3"},"httpVersion":"2""#,
+        ] {
+            let endpoint = parse(written).unwrap();
+            let json = serde_json::to_string(&endpoint).unwrap();
+            assert_eq!(Endpoint::from_json(&json).unwrap(), endpoint);
+        }
+        let plain = serde_json::to_string(&parse("").unwrap()).unwrap();
+        assert!(!plain.contains("tls") && !plain.contains("httpVersion"), "{plain}");
     }
 }

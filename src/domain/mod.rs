@@ -3,9 +3,12 @@
 //! Whoever needs the time or chance is handed it as a parameter, so that every rule here can be
 //! tested as a table. `clippy.toml` and `tests/architecture.rs` keep it so.
 
+pub mod adaptive;
 pub mod aws_role;
 pub mod backoff;
 pub mod body;
+pub mod breaker;
+pub mod bucket;
 pub mod certificate;
 pub mod client_identity;
 pub mod connection;
@@ -19,13 +22,18 @@ pub mod event_type;
 pub mod eventbridge;
 pub mod fan_out;
 pub mod field;
+pub mod gate;
 pub mod header;
 pub mod ids;
 pub mod job;
+pub mod limiter;
+pub mod limits;
 pub mod origin;
 pub mod outcome;
 pub mod parameter;
+pub mod parking;
 pub mod profile;
+pub mod rate_limit;
 pub mod reason;
 pub mod request;
 pub mod retry_after;
@@ -33,6 +41,7 @@ pub mod retry_policy;
 pub mod retry_preset;
 pub mod secret;
 pub mod secret_record;
+pub mod share;
 pub mod shown_request;
 pub mod target;
 pub mod tenant_key;

@@ -68,7 +68,7 @@ impl HeaderValue {
 }
 
 impl OutboundRequest {
-    /// A request without headers, credentials and identity.
+    /// A request without headers, credentials and identity, over a connection of the usual kind.
     pub fn new(method: Method, url: Url, body: Bytes) -> Self {
         Self {
             method,

@@ -8,24 +8,29 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use http::Uri;
+use hyper_util::rt::TokioIo;
+use rustls::AlertDescription;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpSocket;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
 use super::guard::{Blocked, Guard};
 use super::progress::{PROGRESS, Progress, Stage};
+use super::proxy::Proxy;
 use super::resolver::Resolver;
-use super::stream::{ConnectionInfo, CountingStream, Transport};
+use super::stream::{ConnectionInfo, NotingStream, Transport};
+use crate::domain::connection::{CONNECT_TIMEOUT, HttpVersion};
 use crate::domain::outcome::Phase;
 use crate::ports::Error;
 
-/// Longest time for looking a name up; the call's own deadline, if it is sooner, cuts it shorter.
-const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
+/// What a server has to choose in the handshake to speak HTTP/2 (RFC 9113 section 3.2).
+pub const H2: &[u8] = b"h2";
+const NO_H2: &str =
+    "the server does not speak HTTP/2: it did not choose h2 in the handshake (ALPN)";
 /// Most addresses of one name that are dialled, one after another.
 const MAX_DIALS: usize = 4;
 
@@ -40,13 +45,21 @@ pub enum ConnectError {
         /// What happened.
         detail: String,
     },
-    /// Ours: the resolver failed.
+    /// Ours: the resolver or the proxy failed.
     #[error(transparent)]
     Ours(Error),
 }
 
-fn fault(phase: Phase, detail: impl Into<String>) -> ConnectError {
+/// A failure of the endpoint's.
+pub fn fault(phase: Phase, detail: impl Into<String>) -> ConnectError {
     ConnectError::Endpoint { phase, detail: detail.into() }
+}
+
+fn late(progress: &Progress) -> ConnectError {
+    match progress.late() {
+        Ok(phase) => fault(phase, "no connection in time"),
+        Err(error) => ConnectError::Ours(error),
+    }
 }
 
 /// The connector.
@@ -58,48 +71,60 @@ pub struct GuardedConnector {
     pub resolver: Arc<dyn Resolver>,
     /// Encrypts.
     pub tls: TlsConnector,
-    /// The time for connection and handshake together.
-    pub timeout: Duration,
+    /// What is spoken.
+    pub http: HttpVersion,
+    /// What everything goes through, if the operator says so.
+    pub proxy: Option<Arc<Proxy>>,
 }
 
+/// A connection as the client takes it.
+type Stream = TokioIo<NotingStream>;
+
 impl Service<Uri> for GuardedConnector {
-    type Response = CountingStream;
+    type Response = Stream;
     type Error = ConnectError;
-    type Future = Pin<Box<dyn Future<Output = Result<CountingStream, ConnectError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Stream, ConnectError>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ConnectError>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        // The pool may let a connection finish for a later call, after this one is gone.
-        let progress = PROGRESS.try_with(Arc::clone).unwrap_or_else(|_| Arc::new(Progress::new()));
+        // The pool may let a connection finish for a later call, after this one is gone. It keeps
+        // to the time of the call that began it.
+        let progress = PROGRESS.try_with(Arc::clone).unwrap_or_else(|_| {
+            let deadline = Instant::now() + CONNECT_TIMEOUT;
+            Arc::new(Progress::new(CONNECT_TIMEOUT, deadline, self.proxy.as_ref()))
+        });
         let connector = self.clone();
-        Box::pin(async move { connector.connect(&uri, &progress).await })
+        Box::pin(async move {
+            let connecting = connector.connect(&uri, &progress);
+            match timeout_at(progress.connect_by(), connecting).await {
+                Ok(connected) => connected,
+                Err(_) => Err(late(&progress)),
+            }
+        })
     }
 }
 
 impl GuardedConnector {
-    async fn connect(
-        &self,
-        uri: &Uri,
-        progress: &Progress,
-    ) -> Result<CountingStream, ConnectError> {
+    async fn connect(&self, uri: &Uri, progress: &Progress) -> Result<Stream, ConnectError> {
         let host = uri.host().unwrap_or_default();
         let encrypted = uri.scheme_str() == Some("https");
         let port = uri.port_u16().unwrap_or(if encrypted { 443 } else { 80 });
         let addresses = self.vetted_addresses(host).await?;
-        let deadline = Instant::now() + self.timeout;
-        let (stream, address) = self.dial(&addresses, port, deadline, progress).await?;
-        let info = ConnectionInfo::new(address);
-        let transport = if encrypted {
-            progress.reach(Stage::Handshaking, None);
-            self.handshake(host, stream, deadline).await?
-        } else {
-            Transport::Plain(stream)
+        let (stream, address) = self.dial(&addresses, port, progress).await?;
+        let transport = match (encrypted, self.http) {
+            (true, _) => {
+                progress.reach(Stage::Handshaking, None);
+                self.handshake(host, stream).await?
+            }
+            (false, HttpVersion::V1_1) => Transport::Plain(stream),
+            (false, HttpVersion::V2) => return Err(fault(Phase::Tls, "HTTP/2 needs https")),
         };
-        progress.reach(Stage::Connected, None);
-        Ok(CountingStream::new(transport, info))
+        let info = ConnectionInfo::new(address, self.http);
+        progress.connected(info.clone());
+        Ok(TokioIo::new(NotingStream::new(transport, info)))
     }
 
     /// Every address of `host`. One that may not be dialled refuses them all: an answer that mixes
@@ -108,13 +133,7 @@ impl GuardedConnector {
         let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
         let addresses = match literal {
             Ok(address) => vec![address],
-            Err(_) => {
-                let late =
-                    |_| ConnectError::Ours(Error::new("resolver.lookup", "no answer in time"));
-                let found = timeout(LOOKUP_TIMEOUT, self.resolver.resolve(host));
-                let found = found.await.map_err(late)?;
-                found.map_err(ConnectError::Ours)?
-            }
+            Err(_) => self.resolver.resolve(host).await.map_err(ConnectError::Ours)?,
         };
         if addresses.is_empty() {
             return Err(fault(Phase::Dns, format!("the name {host} has no address")));
@@ -129,38 +148,58 @@ impl GuardedConnector {
         &self,
         addresses: &[IpAddr],
         port: u16,
-        deadline: Instant,
         progress: &Progress,
     ) -> Result<(tokio::net::TcpStream, SocketAddr), ConnectError> {
-        let mut last = fault(Phase::ConnectTimeout, "no connection in time");
-        let dial_all = async {
-            for address in addresses.iter().take(MAX_DIALS) {
-                let address = SocketAddr::new(*address, port);
-                progress.reach(Stage::Connecting, Some(address));
-                match open(address).await {
-                    Ok(stream) => return Ok((stream, address)),
-                    Err(e) => last = fault(Phase::Connect, format!("{address}: {e}")),
-                }
+        let mut last = fault(Phase::Connect, "there is no address to dial");
+        for address in addresses.iter().take(MAX_DIALS) {
+            let address = SocketAddr::new(*address, port);
+            match self.reach(address, progress).await {
+                Ok(stream) => return Ok((stream, address)),
+                Err(ConnectError::Ours(error)) => return Err(ConnectError::Ours(error)),
+                Err(failure @ ConnectError::Endpoint { .. }) => last = failure,
             }
-            Err(last)
-        };
-        let late = |_| fault(Phase::ConnectTimeout, "no connection in time");
-        timeout_at(deadline, dial_all).await.map_err(late)?
+        }
+        Err(last)
+    }
+
+    /// A connection to a vetted address.
+    async fn reach(
+        &self,
+        address: SocketAddr,
+        progress: &Progress,
+    ) -> Result<tokio::net::TcpStream, ConnectError> {
+        if let Some(proxy) = &self.proxy {
+            return proxy.tunnel(address, &*self.resolver, progress).await;
+        }
+        progress.reach(Stage::Connecting, Some(address));
+        open(address).await.map_err(|e| fault(Phase::Connect, format!("{address}: {e}")))
     }
 
     async fn handshake(
         &self,
         host: &str,
         stream: tokio::net::TcpStream,
-        deadline: Instant,
     ) -> Result<Transport, ConnectError> {
         let host = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.');
         let name =
             ServerName::try_from(host.to_owned()).map_err(|e| fault(Phase::Tls, e.to_string()))?;
-        let late = |_| fault(Phase::TlsTimeout, "no TLS handshake in time");
-        let shaken = timeout_at(deadline, self.tls.connect(name, stream)).await.map_err(late)?;
-        let stream = shaken.map_err(|e| fault(Phase::Tls, e.to_string()))?;
-        Ok(Transport::Tls(Box::new(stream)))
+        let shaken = self.tls.connect(name, stream).await;
+        let stream = shaken.map_err(|e| fault(Phase::Tls, self.handshake_problem(&e)))?;
+        match self.http {
+            HttpVersion::V2 if stream.get_ref().1.alpn_protocol() != Some(H2) => {
+                Err(fault(Phase::Tls, NO_H2))
+            }
+            HttpVersion::V1_1 | HttpVersion::V2 => Ok(Transport::Tls(Box::new(stream))),
+        }
+    }
+
+    fn handshake_problem(&self, error: &io::Error) -> String {
+        let inner = error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>());
+        let no_protocol = rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol);
+        match self.http {
+            HttpVersion::V2 if inner == Some(&no_protocol) => NO_H2.to_owned(),
+            HttpVersion::V1_1 | HttpVersion::V2 => error.to_string(),
+        }
     }
 }
 
@@ -177,7 +216,9 @@ fn alternate(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
     alternating
 }
 
-async fn open(address: SocketAddr) -> io::Result<tokio::net::TcpStream> {
+/// A connection to an address, whatever it is: only what was vetted, and the operator's proxy, may come
+/// here.
+pub async fn open(address: SocketAddr) -> io::Result<tokio::net::TcpStream> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     let stream = socket.connect(address).await?;
     stream.set_nodelay(true)?;

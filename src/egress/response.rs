@@ -1,10 +1,12 @@
 //! Reads a response: the status at once, the body up to a cap and a short time, never decompressed.
 
+use http::HeaderMap;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
 use super::client::Keep;
+use crate::domain::rate_limit::RateLimitFields;
 
 /// Most bytes of a body that are read so that its connection can be used again; beyond, closing the
 /// connection is cheaper.
@@ -25,4 +27,18 @@ pub async fn excerpt(mut body: Incoming, keep: Keep, deadline: Instant) -> Vec<u
         }
     }
     kept
+}
+
+/// What a response says of the endpoint's own rate limit.
+pub fn rate_limit(headers: &HeaderMap) -> RateLimitFields {
+    let all = |name| {
+        let values: Vec<_> =
+            headers.get_all(name).into_iter().filter_map(|v| v.to_str().ok()).collect();
+        (!values.is_empty()).then(|| values.join(", "))
+    };
+    RateLimitFields {
+        limit: all("ratelimit"),
+        remaining: all("ratelimit-remaining"),
+        reset: all("ratelimit-reset"),
+    }
 }

@@ -8,14 +8,17 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 
+use super::connector::H2;
 use crate::domain::certificate::NOT_PEM;
 use crate::domain::client_identity::ClientIdentity;
-use crate::domain::connection::TlsVersion;
+use crate::domain::connection::{HttpVersion, TlsVersion};
 use crate::ports::{Error, Result};
 
-const TLS13_ALONE: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13];
+static FROM_1_2: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
+static FROM_1_3: &[&SupportedProtocolVersion] = &[&TLS13];
 
 /// Whom servers are vouched for by. Shared by all connections: reading the machine's authorities
 /// takes longer than a call.
@@ -48,8 +51,8 @@ impl Trust {
         Ok(Self { provider, verifier })
     }
 
-    /// A configuration for connections that show `identity`, or none, over TLS of `oldest` or newer.
-    /// HTTP/1.1.
+    /// A configuration for connections that show `identity`, or none, over `oldest` or newer, to speak
+    /// `http` and nothing else.
     ///
     /// # Errors
     /// If the identity's PEM cannot be used; the auth step has checked it before.
@@ -57,6 +60,7 @@ impl Trust {
         &self,
         identity: Option<&ClientIdentity>,
         oldest: TlsVersion,
+        http: HttpVersion,
     ) -> Result<Arc<ClientConfig>> {
         let failed = |e: String| Error::new("tls.identity", e);
         let private = match identity.and_then(|identity| identity.authorities.as_deref()) {
@@ -68,12 +72,8 @@ impl Trust {
             None => None,
         };
         let verifier = &private.as_ref().unwrap_or(self).verifier;
-        let versions = match oldest {
-            TlsVersion::V1_2 => rustls::ALL_VERSIONS,
-            TlsVersion::V1_3 => TLS13_ALONE,
-        };
         let builder = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
-            .with_protocol_versions(versions)
+            .with_protocol_versions(versions(oldest))
             .map_err(|e| Error::new("tls.config", e))?
             .with_webpki_verifier(Arc::clone(verifier));
         let mut config = match identity {
@@ -89,8 +89,19 @@ impl Trust {
                 builder.with_client_auth_cert(chain, key).map_err(|e| failed(e.to_string()))?
             }
         };
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let protocol = match http {
+            HttpVersion::V1_1 => b"http/1.1",
+            HttpVersion::V2 => H2,
+        };
+        config.alpn_protocols = vec![protocol.to_vec()];
         Ok(Arc::new(config))
+    }
+}
+
+fn versions(oldest: TlsVersion) -> &'static [&'static SupportedProtocolVersion] {
+    match oldest {
+        TlsVersion::V1_2 => FROM_1_2,
+        TlsVersion::V1_3 => FROM_1_3,
     }
 }
 

@@ -2,13 +2,15 @@
 //! numbers only: no header, body or URL ever comes here.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tracing::{debug, info, warn};
 
+use crate::domain::breaker::Change;
 use crate::domain::dead_letter::DeadLetter;
 use crate::domain::decide::Disposition;
 use crate::domain::delivery::DeliveryKey;
-use crate::domain::endpoint::Health;
+use crate::domain::endpoint::{Endpoint, Health};
 use crate::domain::fan_out::FanOutKey;
 use crate::domain::ids::{CustomerId, EndpointId};
 use crate::domain::outcome::{Attempt, AttemptOutcome};
@@ -128,6 +130,31 @@ impl Tally {
     pub fn fell_back(&self, key: &DeliveryKey, outcome: &AttemptOutcome) {
         let DeliveryKey { customer_id, endpoint_id, job_id, .. } = key;
         info!(event = "previous_secret", %customer_id, %endpoint_id, %job_id, %outcome);
+    }
+
+    /// A stop of the worker may cut this endpoint's calls short.
+    pub fn long_timeout(&self, endpoint: &Endpoint, drain: Duration) {
+        let Endpoint { customer_id, endpoint_id, .. } = endpoint;
+        let timeout = endpoint.timeout();
+        warn!(
+            event = "long_timeout", %customer_id, %endpoint_id, ?timeout, ?drain,
+            "its timeout is longer than worker.drain: a stop may cut its calls short"
+        );
+    }
+
+    /// A breaker left an endpoint alone, looks whether it works again, or found that it does.
+    pub fn breaker(&self, customer_id: &CustomerId, endpoint_id: &EndpointId, change: Change) {
+        match change {
+            Change::Opened { probe_at } => {
+                warn!(event = "breaker", %customer_id, %endpoint_id, state = "open", %probe_at);
+            }
+            Change::HalfOpened => {
+                info!(event = "breaker", %customer_id, %endpoint_id, state = "half_open");
+            }
+            Change::Closed => {
+                info!(event = "breaker", %customer_id, %endpoint_id, state = "closed");
+            }
+        }
     }
 
     /// A message was removed because its delivery has gone on without it.

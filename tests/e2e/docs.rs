@@ -99,6 +99,8 @@ fn the_reference_lists_every_reason_and_every_setting() {
     config.cache.soft = Some(std::time::Duration::from_secs(1));
     config.cache.hard = config.cache.soft;
     config.egress.extra_roots = Some("roots.pem".into());
+    config.egress.proxy = Some("http://10.0.0.9:3128".parse().unwrap());
+    config.egress.proxy_authorization_file = Some("proxy.txt".into());
     let url = "https://sqs.eu-west-1.amazonaws.com/1/q";
     let aws =
         serde_json::json!({"queue_url": url, "dead_letter_queue_url": url, "kms_key_id": "k"});

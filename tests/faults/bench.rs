@@ -17,11 +17,12 @@ use sealpost::vault::NewSecret;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-pub struct TestClock(AtomicI64);
+/// A clock that stands still until it is set; or, with a start, goes on from there by itself.
+pub struct TestClock(AtomicI64, Option<tokio::time::Instant>);
 
 impl TestClock {
     pub fn start() -> Arc<Self> {
-        Arc::new(Self(AtomicI64::new(1_800_000_000_000)))
+        Arc::new(Self(AtomicI64::new(1_800_000_000_000), None))
     }
 
     pub fn advance(&self, by: Duration) {
@@ -31,7 +32,8 @@ impl TestClock {
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+        let gone = self.1.map_or(Duration::ZERO, |start| start.elapsed());
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst)).plus(gone)
     }
 }
 
@@ -79,12 +81,28 @@ pub struct Bench {
 
 impl Bench {
     pub async fn open(config: Config) -> Self {
-        let (directory, clock) = (tempfile::tempdir().unwrap(), TestClock::start());
+        Self::open_with_clock(config, TestClock::start()).await
+    }
+
+    /// With time that passes.
+    pub async fn open_with_time(config: Config) -> Self {
+        let start = Some(tokio::time::Instant::now());
+        let clock = TestClock(AtomicI64::new(1_800_000_000_000), start);
+        Self::open_with_clock(config, Arc::new(clock)).await
+    }
+
+    async fn open_with_clock(config: Config, clock: Arc<TestClock>) -> Self {
+        let directory = tempfile::tempdir().unwrap();
         let shared: Arc<dyn Clock> = Arc::clone(&clock) as _;
         let app = App::embedded_with_clock(directory.path(), config.clone(), Role::Worker, shared);
         let app = app.await.unwrap();
         let pipeline = app.pipeline().unwrap();
         Self { app, pipeline, clock, config, directory }
+    }
+
+    /// How many deliveries a worker makes at once.
+    pub fn concurrency(&self) -> usize {
+        self.config.worker.concurrency
     }
 
     /// Another process on the same data.

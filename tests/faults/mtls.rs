@@ -20,7 +20,12 @@ use crate::server::{Then, client, listen, no_resolver, request};
 use crate::tls_server::{Authority, listen_for_clients};
 
 /// A request of a customer with a certificate.
-fn request_as(url: &str, customer: &str, certificate: &str, settings: Value) -> OutboundRequest {
+pub fn request_as(
+    url: &str,
+    customer: &str,
+    certificate: &str,
+    settings: Value,
+) -> OutboundRequest {
     let mut step = json!({"scheme": "mtls", "secret": "s"});
     step.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
     let steps = [serde_json::from_value(step).unwrap()];

@@ -8,9 +8,11 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
 };
-use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::version::TLS13;
+use rustls::{ServerConfig, SupportedProtocolVersion};
 use sealpost::domain::certificate::facts;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -33,7 +35,6 @@ pub enum Flaw {
     AsksForClientCertificate,
     HugeChain,
     OnlyHttp2,
-    OnlyTls12,
 }
 
 /// A certificate authority that the client is told to trust.
@@ -68,6 +69,44 @@ impl Authority {
         certificate.pem() + &key.serialize_pem()
     }
 
+    /// A server without flaw at [`HOST`], which speaks one version of TLS and these protocols.
+    pub fn server(
+        &self,
+        version: &'static SupportedProtocolVersion,
+        protocols: &[&str],
+    ) -> TlsAcceptor {
+        self.sound(version, WebPkiClientVerifier::no_client_auth(), protocols)
+    }
+
+    /// The same, over TLS 1.3, for clients that it vouches for.
+    pub fn server_for_clients(&self, protocols: &[&str]) -> TlsAcceptor {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(self.issuer.der().clone()).unwrap();
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider);
+        self.sound(&TLS13, verifier.build().unwrap(), protocols)
+    }
+
+    fn sound(
+        &self,
+        version: &'static SupportedProtocolVersion,
+        clients: Arc<dyn ClientCertVerifier>,
+        protocols: &[&str],
+    ) -> TlsAcceptor {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new([HOST.to_owned()]).unwrap();
+        let chain = vec![params.signed_by(&key, &self.issuer).unwrap().der().clone()];
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_client_cert_verifier(clients)
+            .with_single_cert(chain, PrivateKeyDer::try_from(key.serialize_der()).unwrap())
+            .unwrap();
+        config.alpn_protocols = protocols.iter().map(|p| p.as_bytes().to_vec()).collect();
+        TlsAcceptor::from(Arc::new(config))
+    }
+
     fn config(&self, flaw: Flaw) -> ServerConfig {
         let key = KeyPair::generate().unwrap();
         let name = if flaw == Flaw::WrongHost { "other.test.example" } else { HOST };
@@ -81,8 +120,7 @@ impl Authority {
             | Flaw::UntrustedRoot
             | Flaw::AsksForClientCertificate
             | Flaw::HugeChain
-            | Flaw::OnlyHttp2
-            | Flaw::OnlyTls12 => {}
+            | Flaw::OnlyHttp2 => {}
         }
         let certificate = match flaw {
             Flaw::SelfSigned => params.self_signed(&key).unwrap(),
@@ -95,12 +133,8 @@ impl Authority {
             chain.extend(std::iter::repeat_n(self.issuer.der().clone(), 100 * 1024 / each + 1));
         }
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let versions = match flaw {
-            Flaw::OnlyTls12 => &[&rustls::version::TLS12][..],
-            _ => rustls::ALL_VERSIONS,
-        };
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-            .with_protocol_versions(versions)
+            .with_safe_default_protocol_versions()
             .unwrap();
         let builder = if flaw == Flaw::AsksForClientCertificate {
             let mut roots = rustls::RootCertStore::empty();
@@ -143,6 +177,29 @@ pub async fn listen(authority: &Authority, flaw: Flaw) -> (SocketAddr, Arc<Seen>
             shared.received.lock().unwrap().extend_from_slice(&buffer[..read]);
             // Whether the client still listens is not this server's business.
             let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await;
+        }
+    });
+    (address, seen)
+}
+
+/// Listens on loopback; answers 204 to every request on every connection whose handshake succeeds.
+pub async fn listen_as(acceptor: TlsAcceptor) -> (SocketAddr, Arc<Seen>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let seen = Arc::new(Seen::default());
+    let shared = Arc::clone(&seen);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            shared.connections.fetch_add(1, Ordering::SeqCst);
+            let (acceptor, seen) = (acceptor.clone(), Arc::clone(&shared));
+            tokio::spawn(async move {
+                let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                let mut buffer = vec![0; 64 * 1024];
+                while let Ok(read @ 1..) = stream.read(&mut buffer).await {
+                    seen.received.lock().unwrap().extend_from_slice(&buffer[..read]);
+                    let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await;
+                }
+            });
         }
     });
     (address, seen)

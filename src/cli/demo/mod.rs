@@ -154,6 +154,8 @@ async fn register(app: &App, receiver: &Receiver) -> anyhow::Result<()> {
             "customerId": customer, "endpointId": name, "auth": auth,
             "url": format!("{}/{customer}/{name}", receiver.origin()),
             "retry": {"maxAttempts": attempts, "baseDelay": "100ms", "maxDelay": "1s"},
+            // A broken endpoint would be left alone for longer than anybody watches.
+            "limits": {"breaker": false},
         });
         let configuration = Endpoint::from_json(&configuration.to_string())?;
         put_endpoint(app, configuration, None).await?;
