@@ -78,7 +78,7 @@ enum Verb {
     /// Store, list and remove secrets
     #[command(subcommand)]
     Secret(secret::Secret),
-    /// Make, rotate, list and shred the customers' own key pairs
+    /// Make, rotate, list, rewrap and shred the customers' own key pairs
     #[command(subcommand)]
     TenantKey(tenant_key::TenantKey),
     /// Enqueue jobs

@@ -141,7 +141,10 @@ impl Vault {
             .map_err(|_| TenantKeyError::Refused(customer.clone()))
     }
 
-    async fn key_record(&self, customer: &CustomerId) -> Result<SecretRecord, TenantKeyError> {
+    pub(super) async fn key_record(
+        &self,
+        customer: &CustomerId,
+    ) -> Result<SecretRecord, TenantKeyError> {
         Ok(self.secrets.record(customer, &SecretId::tenant_key()).await?)
     }
 
@@ -167,7 +170,7 @@ impl Vault {
         SealedVersion { version, sealed: key.bytes(), origins, created_at, facts: None }
     }
 
-    async fn change_key(
+    pub(super) async fn change_key(
         &self,
         customer: &CustomerId,
         change: SecretChange,
@@ -179,7 +182,8 @@ impl Vault {
     }
 }
 
-fn current(
+/// The current generation, if there is one.
+pub(super) fn current(
     customer: &CustomerId,
     record: &SecretRecord,
 ) -> Result<Option<TenantKey>, TenantKeyError> {
@@ -188,7 +192,7 @@ fn current(
 }
 
 /// The generation that is sealed to, and its public half.
-fn usable(
+pub(super) fn usable(
     customer: &CustomerId,
     key: Option<TenantKey>,
 ) -> Result<(u32, [u8; HALF]), TenantKeyError> {

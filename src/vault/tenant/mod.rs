@@ -5,6 +5,7 @@
 mod error;
 mod hpke;
 mod manage;
+mod rewrap;
 
 use std::sync::Arc;
 use std::time::Duration;
