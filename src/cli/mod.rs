@@ -16,6 +16,7 @@ mod secret;
 mod serve;
 #[cfg(feature = "aws")]
 mod tables;
+mod tenant_key;
 mod verify;
 #[cfg(feature = "aws")]
 mod worker;
@@ -77,6 +78,9 @@ enum Verb {
     /// Store, list and remove secrets
     #[command(subcommand)]
     Secret(secret::Secret),
+    /// Make, rotate, list, rewrap and shred the customers' own key pairs
+    #[command(subcommand)]
+    TenantKey(tenant_key::TenantKey),
     /// Enqueue jobs
     Enqueue(enqueue::Enqueue),
     /// List, show, replay and purge dead letters
@@ -138,6 +142,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Demo(verb) => demo::run(&global, &verb).await,
         Verb::Endpoint(verb) => endpoint::run(&global, &verb).await,
         Verb::Secret(verb) => secret::run(&global, verb).await,
+        Verb::TenantKey(verb) => tenant_key::run(&global, verb).await,
         Verb::Enqueue(verb) => enqueue::run(&global, &verb).await,
         Verb::Dlq(verb) => dlq::run(&global, &verb).await,
         Verb::Preview(verb) => preview::run(&global, &verb).await,

@@ -26,5 +26,7 @@ mod outage;
 mod program;
 mod roles;
 mod tables;
+mod tenant_keys;
 mod unbound;
+mod writers;
 mod writes;

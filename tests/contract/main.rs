@@ -17,4 +17,5 @@ mod queue;
 #[path = "../support/sqs.rs"]
 mod sqs;
 mod stores;
+mod tenant_keys;
 mod vault;

@@ -29,3 +29,4 @@ mod producers;
 mod program;
 mod receiver;
 mod secrets;
+mod tenant_keys;

@@ -17,6 +17,7 @@ mod message_signatures;
 mod oauth2;
 mod scheme;
 mod schemes;
+mod sealed;
 mod secrets;
 mod signing;
 mod standard_webhooks;
