@@ -25,7 +25,8 @@ use crate::egress::guard::Guard;
 use crate::egress::proxy::Proxy;
 use crate::egress::resolver::SystemResolver;
 use crate::ports::{
-    AwsRoles, Chance, Clock, Deliveries, Endpoints, HealthStore, Keys, Queue, Result, Secrets,
+    AwsRoles, Chance, Clock, Deliveries, Endpoints, HealthStore, Keys, MasterKeys, Queue, Result,
+    Secrets,
 };
 use crate::telemetry::Tally;
 use crate::vault::Vault;
@@ -59,6 +60,8 @@ pub struct App {
     pub deliveries: Arc<dyn Deliveries>,
     /// The key service.
     pub keys: Arc<dyn Keys>,
+    /// The keys of the key file; `None` where there is a key service that turns its own keys over.
+    pub master_keys: Option<Arc<dyn MasterKeys>>,
     /// The vault.
     pub vault: Vault,
     /// Who gives the credentials of AWS roles.
@@ -90,6 +93,7 @@ struct Parts {
     health: Arc<dyn HealthStore>,
     deliveries: Arc<dyn Deliveries>,
     keys: Arc<dyn Keys>,
+    master_keys: Option<Arc<dyn MasterKeys>>,
     roles: Option<Arc<dyn AwsRoles>>,
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
@@ -157,6 +161,7 @@ impl App {
             health: Arc::new(DynamoHealth::new(dynamodb, prefix)),
             deliveries: Arc::new(DynamoDeliveries::new(dynamodb, prefix)),
             keys: Arc::new(KmsKeys::new(&clients.kms, aws.kms_key_id.as_str())),
+            master_keys: None,
             roles: Some(Arc::new(StsRoles::new(clients, Arc::clone(&clock)))),
             clock,
             chance,
@@ -197,13 +202,15 @@ impl App {
             }
             None => queue,
         };
+        let keys = Arc::new(KeyFile::open_or_create(&data.key_file())?);
         let parts = Parts {
             queue: Arc::new(queue),
             endpoints: Arc::new(SqliteEndpoints(database.clone())),
             secrets: Arc::new(SqliteSecrets(database.clone())),
             health: Arc::new(SqliteHealth(database)),
             deliveries: Arc::new(deliveries),
-            keys: Arc::new(KeyFile::open_or_create(&data.key_file())?),
+            keys: Arc::clone(&keys) as _,
+            master_keys: Some(keys),
             roles: Self::roles(&config, &clock).await?,
             clock,
             chance,
@@ -227,8 +234,18 @@ impl App {
     }
 
     fn assemble(parts: Parts, config: Config) -> Self {
-        let Parts { queue, endpoints, secrets, health, deliveries, keys, roles, clock, chance } =
-            parts;
+        let Parts {
+            queue,
+            endpoints,
+            secrets,
+            health,
+            deliveries,
+            keys,
+            master_keys,
+            roles,
+            clock,
+            chance,
+        } = parts;
         let vault = Vault::new(
             Arc::clone(&secrets),
             Arc::clone(&keys),
@@ -246,6 +263,7 @@ impl App {
             health,
             deliveries,
             keys,
+            master_keys,
             vault,
             roles,
             guard,

@@ -13,6 +13,7 @@ mod emulator;
 #[path = "../support/letter.rs"]
 mod letter;
 mod queue;
+mod replace;
 #[cfg(feature = "aws")]
 #[path = "../support/sqs.rs"]
 mod sqs;

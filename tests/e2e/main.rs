@@ -21,6 +21,7 @@ mod dry_run;
 mod emulator;
 mod fan_out;
 mod help;
+mod keys;
 #[path = "../support/canary.rs"]
 mod leaks;
 #[cfg(feature = "aws")]
