@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 #[cfg(feature = "aws")]
 use crate::adapters::aws::{
-    Clients, KmsKeys, StsRoles,
+    Clients, KmsKeys, KmsRebind, StsRoles,
     dynamodb::{DynamoDeliveries, DynamoEndpoints, DynamoHealth, DynamoSecrets, tables},
     sqs::SqsQueue,
 };
@@ -25,8 +25,8 @@ use crate::egress::guard::Guard;
 use crate::egress::proxy::Proxy;
 use crate::egress::resolver::SystemResolver;
 use crate::ports::{
-    AwsRoles, Chance, Clock, Deliveries, Endpoints, HealthStore, Keys, MasterKeys, Queue, Result,
-    Secrets,
+    AwsRoles, Chance, Clock, Deliveries, Endpoints, HealthStore, Keys, MasterKeys, Queue, Rebind,
+    Result, Secrets,
 };
 use crate::telemetry::Tally;
 use crate::vault::Vault;
@@ -62,6 +62,8 @@ pub struct App {
     pub keys: Arc<dyn Keys>,
     /// The keys of the key file; `None` where there is a key service that turns its own keys over.
     pub master_keys: Option<Arc<dyn MasterKeys>>,
+    /// Who binds what is bound to nothing; `None` where no key service can.
+    pub rebind: Option<Arc<dyn Rebind>>,
     /// The vault.
     pub vault: Vault,
     /// Who gives the credentials of AWS roles.
@@ -94,6 +96,7 @@ struct Parts {
     deliveries: Arc<dyn Deliveries>,
     keys: Arc<dyn Keys>,
     master_keys: Option<Arc<dyn MasterKeys>>,
+    rebind: Option<Arc<dyn Rebind>>,
     roles: Option<Arc<dyn AwsRoles>>,
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
@@ -162,6 +165,7 @@ impl App {
             deliveries: Arc::new(DynamoDeliveries::new(dynamodb, prefix)),
             keys: Arc::new(KmsKeys::new(&clients.kms, aws.kms_key_id.as_str())),
             master_keys: None,
+            rebind: Some(Arc::new(KmsRebind::new(&clients.kms, aws.kms_key_id.as_str()))),
             roles: Some(Arc::new(StsRoles::new(clients, Arc::clone(&clock)))),
             clock,
             chance,
@@ -211,6 +215,7 @@ impl App {
             deliveries: Arc::new(deliveries),
             keys: Arc::clone(&keys) as _,
             master_keys: Some(keys),
+            rebind: None,
             roles: Self::roles(&config, &clock).await?,
             clock,
             chance,
@@ -242,6 +247,7 @@ impl App {
             deliveries,
             keys,
             master_keys,
+            rebind,
             roles,
             clock,
             chance,
@@ -264,6 +270,7 @@ impl App {
             deliveries,
             keys,
             master_keys,
+            rebind,
             vault,
             roles,
             guard,

@@ -9,6 +9,7 @@ pub mod health;
 pub mod keys;
 pub mod master_keys;
 pub mod queue;
+pub mod rebind;
 pub mod secrets;
 
 pub use aws_roles::AwsRoles;
@@ -19,6 +20,7 @@ pub use health::HealthStore;
 pub use keys::Keys;
 pub use master_keys::MasterKeys;
 pub use queue::Queue;
+pub use rebind::Rebind;
 pub use secrets::Secrets;
 
 /// A failure on our side: of a store, a queue, a key service, the resolver, or a bug. It never costs
