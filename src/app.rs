@@ -6,12 +6,14 @@ use std::sync::Arc;
 #[cfg(feature = "aws")]
 use crate::adapters::aws::{
     Clients, KmsKeys, StsRoles,
-    dynamodb::{DynamoDeliveries, DynamoEndpoints, DynamoHealth, DynamoSecrets, tables},
+    dynamodb::{
+        DynamoControl, DynamoDeliveries, DynamoEndpoints, DynamoHealth, DynamoSecrets, tables,
+    },
     sqs::SqsQueue,
 };
 use crate::adapters::embedded::{
-    DataDir, Database, KeyFile, SqliteDeliveries, SqliteEndpoints, SqliteHealth, SqliteQueue,
-    SqliteSecrets,
+    DataDir, Database, KeyFile, SqliteControl, SqliteDeliveries, SqliteEndpoints, SqliteHealth,
+    SqliteQueue, SqliteSecrets,
 };
 use crate::adapters::system::{SystemChance, SystemClock};
 #[cfg(feature = "aws")]
@@ -25,7 +27,8 @@ use crate::egress::guard::Guard;
 use crate::egress::proxy::Proxy;
 use crate::egress::resolver::SystemResolver;
 use crate::ports::{
-    AwsRoles, Chance, Clock, Deliveries, Endpoints, HealthStore, Keys, Queue, Result, Secrets,
+    AwsRoles, Chance, Clock, Control, Deliveries, Endpoints, HealthStore, Keys, Queue, Result,
+    Secrets,
 };
 use crate::telemetry::Tally;
 use crate::vault::Vault;
@@ -57,6 +60,8 @@ pub struct App {
     pub health: Arc<dyn HealthStore>,
     /// Fences and dead letters.
     pub deliveries: Arc<dyn Deliveries>,
+    /// API keys and what the API has taken.
+    pub control: Arc<dyn Control>,
     /// The key service.
     pub keys: Arc<dyn Keys>,
     /// The vault.
@@ -89,6 +94,7 @@ struct Parts {
     secrets: Arc<dyn Secrets>,
     health: Arc<dyn HealthStore>,
     deliveries: Arc<dyn Deliveries>,
+    control: Arc<dyn Control>,
     keys: Arc<dyn Keys>,
     roles: Option<Arc<dyn AwsRoles>>,
     clock: Arc<dyn Clock>,
@@ -156,6 +162,7 @@ impl App {
             secrets: Arc::new(DynamoSecrets::new(dynamodb, prefix)),
             health: Arc::new(DynamoHealth::new(dynamodb, prefix)),
             deliveries: Arc::new(DynamoDeliveries::new(dynamodb, prefix)),
+            control: Arc::new(DynamoControl::new(dynamodb, prefix)),
             keys: Arc::new(KmsKeys::new(&clients.kms, aws.kms_key_id.as_str())),
             roles: Some(Arc::new(StsRoles::new(clients, Arc::clone(&clock)))),
             clock,
@@ -201,7 +208,8 @@ impl App {
             queue: Arc::new(queue),
             endpoints: Arc::new(SqliteEndpoints(database.clone())),
             secrets: Arc::new(SqliteSecrets(database.clone())),
-            health: Arc::new(SqliteHealth(database)),
+            health: Arc::new(SqliteHealth(database.clone())),
+            control: Arc::new(SqliteControl(database)),
             deliveries: Arc::new(deliveries),
             keys: Arc::new(KeyFile::open_or_create(&data.key_file())?),
             roles: Self::roles(&config, &clock).await?,
@@ -227,8 +235,18 @@ impl App {
     }
 
     fn assemble(parts: Parts, config: Config) -> Self {
-        let Parts { queue, endpoints, secrets, health, deliveries, keys, roles, clock, chance } =
-            parts;
+        let Parts {
+            queue,
+            endpoints,
+            secrets,
+            health,
+            deliveries,
+            control,
+            keys,
+            roles,
+            clock,
+            chance,
+        } = parts;
         let vault = Vault::new(
             Arc::clone(&secrets),
             Arc::clone(&keys),
@@ -245,6 +263,7 @@ impl App {
             secrets,
             health,
             deliveries,
+            control,
             keys,
             vault,
             roles,
