@@ -75,6 +75,7 @@ impl Body {
     /// With the path of the field that is wrong.
     pub fn read<T: DeserializeOwned>(&self) -> Answer<T> {
         let bytes: &[u8] = if self.0.is_empty() { b"{}" } else { &self.0 };
+        check_object(bytes)?;
         let mut reader = serde_json::Deserializer::from_slice(bytes);
         let read = serde_path_to_error::deserialize(&mut reader).map_err(|e| {
             let path = e.path().to_string();
@@ -87,6 +88,19 @@ impl Body {
         rest.map_err(|e| Problem::field(Code::InvalidRequest, &e))?;
         Ok(read)
     }
+}
+
+/// Whether a document is an object, if it is JSON: a list of its members in their order would be read
+/// as one.
+///
+/// # Errors
+/// If it is something else.
+pub fn check_object(bytes: &[u8]) -> Answer<()> {
+    let begin = bytes.trim_ascii_start().first();
+    if begin == Some(&b'{') || serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_err() {
+        return Ok(());
+    }
+    Err(FieldError::new("", "expected a JSON object").into())
 }
 
 /// Whether the body is of one of these types; one that names none is taken for it.

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::Shared;
 use super::caller::Caller;
-use super::input::Body;
+use super::input::{Body, check_object};
 use super::problem::{Answer, Code, Problem};
 use crate::domain::access::Action;
 use crate::domain::envelope;
@@ -80,6 +80,7 @@ pub async fn take(
 }
 
 fn candidate(api: &Shared, caller: &Caller, bytes: Bytes) -> Answer<Candidate> {
+    check_object(&bytes)?;
     let job = envelope::read(&bytes, &api.app.config.envelopes)?;
     caller.check(Action::Send, Some(&job.customer_id), job.endpoint_id.as_ref())?;
     let submission = Submission::of(&job, &bytes);

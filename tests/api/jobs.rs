@@ -76,7 +76,8 @@ async fn what_is_no_job_is_refused_with_the_field() {
         (json!({"customerId": "a b", "data": 1}), 422, "customerId"),
         (json!({"customerId": "acme", "data": 1, "body": "x"}), 422, "data"),
         (json!({"customerId": "acme", "data": 1, "notBefore": "tomorrow"}), 422, "notBefore"),
-        (json!([1]), 422, ""),
+        (json!(["evt_1", "acme", "orders"]), 422, ""),
+        (json!("evt_1"), 422, ""),
     ] {
         let refused = server.call("POST", "/v1/jobs", body.clone()).await;
         assert_eq!(
