@@ -27,8 +27,8 @@ use crate::egress::guard::Guard;
 use crate::egress::proxy::Proxy;
 use crate::egress::resolver::SystemResolver;
 use crate::ports::{
-    AwsRoles, Chance, Clock, Control, Deliveries, Endpoints, HealthStore, Keys, Queue, Result,
-    Secrets,
+    AwsRoles, Chance, Clock, Control, Deliveries, Endpoints, HealthStore, Keys, MasterKeys, Queue,
+    Result, Secrets,
 };
 use crate::telemetry::Tally;
 use crate::vault::Vault;
@@ -64,6 +64,8 @@ pub struct App {
     pub control: Arc<dyn Control>,
     /// The key service.
     pub keys: Arc<dyn Keys>,
+    /// The keys of the key file; `None` where there is a key service that turns its own keys over.
+    pub master_keys: Option<Arc<dyn MasterKeys>>,
     /// The vault.
     pub vault: Vault,
     /// Who gives the credentials of AWS roles.
@@ -96,6 +98,7 @@ struct Parts {
     deliveries: Arc<dyn Deliveries>,
     control: Arc<dyn Control>,
     keys: Arc<dyn Keys>,
+    master_keys: Option<Arc<dyn MasterKeys>>,
     roles: Option<Arc<dyn AwsRoles>>,
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
@@ -164,6 +167,7 @@ impl App {
             deliveries: Arc::new(DynamoDeliveries::new(dynamodb, prefix)),
             control: Arc::new(DynamoControl::new(dynamodb, prefix)),
             keys: Arc::new(KmsKeys::new(&clients.kms, aws.kms_key_id.as_str())),
+            master_keys: None,
             roles: Some(Arc::new(StsRoles::new(clients, Arc::clone(&clock)))),
             clock,
             chance,
@@ -204,6 +208,7 @@ impl App {
             }
             None => queue,
         };
+        let keys = Arc::new(KeyFile::open_or_create(&data.key_file())?);
         let parts = Parts {
             queue: Arc::new(queue),
             endpoints: Arc::new(SqliteEndpoints(database.clone())),
@@ -211,7 +216,8 @@ impl App {
             health: Arc::new(SqliteHealth(database.clone())),
             control: Arc::new(SqliteControl(database)),
             deliveries: Arc::new(deliveries),
-            keys: Arc::new(KeyFile::open_or_create(&data.key_file())?),
+            keys: Arc::clone(&keys) as _,
+            master_keys: Some(keys),
             roles: Self::roles(&config, &clock).await?,
             clock,
             chance,
@@ -243,6 +249,7 @@ impl App {
             deliveries,
             control,
             keys,
+            master_keys,
             roles,
             clock,
             chance,
@@ -265,6 +272,7 @@ impl App {
             deliveries,
             control,
             keys,
+            master_keys,
             vault,
             roles,
             guard,

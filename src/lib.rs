@@ -1,6 +1,6 @@
 //! The map of the house.
 //!
-//! Dependencies point one way: `domain ← auth, ports ← vault, egress ← delivery ← worker ← cli, app`
+//! Dependencies point one way: `domain ← auth, ports ← vault, egress ← delivery ← worker, api ← cli, app`
 //! and `adapters → ports`. `tests/architecture.rs` keeps it so.
 
 pub mod access;

@@ -107,9 +107,11 @@ async fn send_all(api: &Shared, new: &[&Candidate]) -> Answer<Vec<String>> {
     if new.is_empty() {
         return Ok(Vec::new());
     }
-    let messages = new
-        .iter()
-        .map(|candidate| NewMessage { body: candidate.bytes.clone(), ..NewMessage::default() });
+    let messages = new.iter().map(|candidate| NewMessage {
+        body: candidate.bytes.clone(),
+        customer: Some(candidate.job.customer_id.clone()),
+        ..NewMessage::default()
+    });
     let submissions = new.iter().map(|candidate| candidate.submission.clone());
     match api.app.queue.send(messages.collect()).await {
         Ok(ids) => {

@@ -15,6 +15,9 @@ const ENDPOINT: &str = include_str!("endpoint.schema.json");
 /// The form of customers', endpoints' and secrets' ids.
 const NAME: &str = "^[A-Za-z0-9_.:@-]{1,128}$";
 
+/// The form of the ids of customers' own secrets.
+const SECRET: &str = "^(?!sealpost:)[A-Za-z0-9_.:@-]{1,128}$";
+
 /// The document, as it is served and kept in `docs/openapi.json`.
 ///
 /// # Panics
@@ -137,7 +140,7 @@ fn constrain(parameter: &mut Value) {
     let (schema, description) = match name.as_str() {
         "customerId" => (json!({"type": "string", "pattern": NAME}), "The customer"),
         "endpointId" => (json!({"type": "string", "pattern": NAME}), "The endpoint"),
-        "secretId" => (json!({"type": "string", "pattern": NAME}), "The secret"),
+        "secretId" => (json!({"type": "string", "pattern": SECRET}), "The secret"),
         "reason" => {
             let codes: Vec<&str> = Reason::ALL.iter().map(|reason| reason.code()).collect();
             (json!({"type": "string", "enum": codes}), "The reason's code")

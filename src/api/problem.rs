@@ -13,7 +13,7 @@ use crate::domain::job::Undecodable;
 use crate::domain::reason::Reason;
 use crate::ports;
 use crate::registration::RegistrationError;
-use crate::vault::WriteError;
+use crate::vault::{TenantKeyError, WriteError};
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $status:ident, $title:literal;)*) => {
@@ -244,6 +244,9 @@ impl From<WriteError> for Problem {
                 Self::new(Code::Conflict, format!("version {version} is the current one"))
             }
             WriteError::Conflict(now) => Self::other_version(now),
+            WriteError::Reserved(_) => FieldError::new("secretId", error.to_string()).into(),
+            WriteError::TenantKey(TenantKeyError::Ours(error)) => error.into(),
+            WriteError::TenantKey(problem) => Self::new(Code::Conflict, problem.to_string()),
         }
     }
 }

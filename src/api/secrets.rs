@@ -24,7 +24,7 @@ use crate::domain::secret_record::Standing;
 use crate::domain::timestamp::Timestamp;
 use crate::ports::endpoints::PutResult;
 use crate::registration::{put_secret_over, roll_back_secret};
-use crate::vault::{NewSecret, Rollback};
+use crate::vault::{NewSecret, Rollback, WriteError};
 
 /// How long the version before serves beside a rotated one, where nobody says.
 const USUAL_OVERLAP: Duration = Duration::from_secs(24 * 3600);
@@ -92,7 +92,19 @@ pub struct RollBack {
     overlap: Option<Length>,
 }
 
-type Name = Named<(CustomerId, SecretId)>;
+/// A secret of a customer's own: what the program keeps among them is not there for anybody else.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "SecretId")]
+pub struct OwnSecret(SecretId);
+
+impl TryFrom<SecretId> for OwnSecret {
+    type Error = WriteError;
+    fn try_from(id: SecretId) -> Result<Self, WriteError> {
+        if id.is_reserved() { Err(WriteError::Reserved(id)) } else { Ok(Self(id)) }
+    }
+}
+
+type Name = Named<(CustomerId, OwnSecret)>;
 
 /// List what is known of a customer's secrets
 ///
@@ -110,7 +122,8 @@ pub async fn list(
     caller.check(Action::Read, Some(&customer), None)?;
     let (limit, after) = (page::limit(query.limit)?, page::after(query.cursor.as_deref())?);
     let secrets = api.app.secrets.list(Some(&customer)).await?.into_iter();
-    let wanted = secrets.filter(|(_, id, _)| after.as_deref().is_none_or(|a| id.as_str() > a));
+    let own = secrets.filter(|(_, id, _)| !id.is_reserved());
+    let wanted = own.filter(|(_, id, _)| after.as_deref().is_none_or(|a| id.as_str() > a));
     let shown = wanted.take(limit + 1).map(|(customer, id, secret)| shown(customer, id, secret));
     Ok(Json(Page::of(shown.collect(), limit, |shown| shown.secret_id.to_string())))
 }
@@ -123,7 +136,7 @@ pub async fn list(
 pub async fn get(
     State(api): State<Shared>,
     caller: Caller,
-    Named((customer, id)): Name,
+    Named((customer, OwnSecret(id))): Name,
 ) -> Answer<Response> {
     caller.check(Action::Read, Some(&customer), None)?;
     read(&api, customer, id, StatusCode::OK).await
@@ -141,7 +154,7 @@ pub async fn get(
 pub async fn put(
     State(api): State<Shared>,
     caller: Caller,
-    Named((customer, id)): Name,
+    Named((customer, OwnSecret(id))): Name,
     headers: HeaderMap,
     body: Body,
 ) -> Answer<Response> {
@@ -165,7 +178,7 @@ pub async fn put(
 pub async fn rotate(
     State(api): State<Shared>,
     caller: Caller,
-    Named((customer, id)): Name,
+    Named((customer, OwnSecret(id))): Name,
     headers: HeaderMap,
     body: Body,
 ) -> Answer<Response> {
@@ -195,7 +208,7 @@ pub async fn rotate(
 pub async fn roll_back(
     State(api): State<Shared>,
     caller: Caller,
-    Named((customer, id)): Name,
+    Named((customer, OwnSecret(id))): Name,
     headers: HeaderMap,
     body: Body,
 ) -> Answer<Response> {
@@ -220,7 +233,7 @@ pub async fn roll_back(
 pub async fn delete(
     State(api): State<Shared>,
     caller: Caller,
-    Named((customer, id)): Name,
+    Named((customer, OwnSecret(id))): Name,
     headers: HeaderMap,
 ) -> Answer<StatusCode> {
     caller.check(Action::Change, Some(&customer), None)?;

@@ -8,6 +8,7 @@ pub mod deliveries;
 pub mod endpoints;
 pub mod health;
 pub mod keys;
+pub mod master_keys;
 pub mod queue;
 pub mod secrets;
 
@@ -18,6 +19,7 @@ pub use deliveries::Deliveries;
 pub use endpoints::Endpoints;
 pub use health::HealthStore;
 pub use keys::Keys;
+pub use master_keys::MasterKeys;
 pub use queue::Queue;
 pub use secrets::Secrets;
 

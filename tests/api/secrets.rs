@@ -111,3 +111,26 @@ async fn of_two_who_change_the_same_secret_the_second_is_told() {
     let rotated = server.call("POST", missing, json!({"value": "k"})).await;
     assert_eq!(rotated.problem(), "not_found");
 }
+
+/// Removing its tenant key would lose everything that was sealed to it.
+#[tokio::test]
+async fn what_the_program_keeps_among_a_customer_s_secrets_is_not_there_for_anybody() {
+    let server = Server::start().await;
+    let customer = "acme".parse().unwrap();
+    server.app.vault.create_tenant_key(&customer).await.unwrap();
+    let kept = server.app.secrets.list(Some(&customer)).await.unwrap();
+    let secret = format!("/v1/customers/acme/secrets/{}", kept[0].1);
+    for (method, path, body) in [
+        ("GET", secret.clone(), Value::Null),
+        ("PUT", secret.clone(), signing()),
+        ("POST", format!("{secret}/rotate"), json!({"value": "k"})),
+        ("POST", format!("{secret}/rollback"), json!({"to": 1})),
+        ("DELETE", secret, Value::Null),
+    ] {
+        let refused = server.call(method, &path, body).await;
+        assert_eq!(refused.problem(), "invalid_request", "{method} {path}");
+    }
+    let listed = server.call("GET", "/v1/customers/acme/secrets", Value::Null).await.is(200);
+    assert_eq!(listed["data"], json!([]));
+    assert_eq!(server.app.secrets.list(Some(&customer)).await.unwrap(), kept);
+}

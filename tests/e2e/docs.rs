@@ -155,6 +155,8 @@ fn links_between_documents_lead_somewhere() {
         "docs/TRANSFORMS.md",
         "docs/EVENTBRIDGE.md",
         "docs/REFERENCE.md",
+        "docs/SEALED-FORMAT.md",
+        "docs/SECURITY.md",
         "docs/ARCHITECTURE.md",
         "docs/OPERATIONS.md",
         "docs/COST.md",

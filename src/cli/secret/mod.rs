@@ -18,11 +18,12 @@ use super::{Global, auth, duration, output};
 use crate::app::App;
 use crate::auth::Chain;
 use crate::domain::endpoint::AuthStep;
-use crate::domain::ids::{CustomerId, SecretId};
+use crate::domain::ids::{CustomerId, InvalidId, SecretId};
 use crate::domain::origin::Origin;
 use crate::ports::endpoints::PutResult;
-use crate::vault::{NewSecret, Rollback, facts};
+use crate::vault::{NewSecret, Rollback, WriteError, facts};
 use change::Which;
+pub use change::confirm;
 pub use value::read_value;
 
 /// Store, rotate, list and remove secrets.
@@ -60,7 +61,14 @@ pub struct Name {
     /// Whose
     customer: CustomerId,
     /// Which
+    #[arg(value_parser = own_id)]
     secret: SecretId,
+}
+
+/// An id that a customer's secret may have.
+fn own_id(text: &str) -> Result<SecretId, String> {
+    let id: SecretId = text.parse().map_err(|e: InvalidId| e.to_string())?;
+    if id.is_reserved() { Err(WriteError::Reserved(id).to_string()) } else { Ok(id) }
 }
 
 /// Where a value comes from.
@@ -251,7 +259,8 @@ async fn rotate(global: &Global, app: &App, verb: Rotate) -> anyhow::Result<()> 
 
 async fn list(global: &Global, customer: Option<CustomerId>) -> anyhow::Result<()> {
     let app = global.open().await?;
-    let secrets = app.secrets.list(customer.as_ref()).await?;
+    let mut secrets = app.secrets.list(customer.as_ref()).await?;
+    secrets.retain(|(_, id, _)| !id.is_reserved());
     show::list(global, &secrets)?;
     for (customer, id, secret) in &secrets {
         let name = format!("{customer}/{id}");
