@@ -51,6 +51,11 @@ fn add_schemas(document: &mut Value, endpoint: Value) {
     schemas["Job"] = job;
     schemas["Problem"]["properties"]["code"]["enum"] =
         Code::ALL.iter().map(|code| code.code()).collect();
+    schemas["NewKey"]["properties"]["scope"]["enum"] = json!(["read_only", "producer", "operator"]);
+    for list in ["customers", "endpoints"] {
+        schemas["NewKey"]["properties"][list] = json!({"type": ["array", "null"], "minItems": 1,
+            "items": {"type": "string", "pattern": NAME}});
+    }
     for (name, schema) in endpoint.as_object().into_iter().flatten() {
         schemas[name] = schema.clone();
     }
@@ -75,6 +80,12 @@ fn add_bodies(document: &mut Value) {
         document["paths"][&path][method]["requestBody"] =
             json!({"required": true, "content": json(schema)});
     }
+    // A token of the usual lifetime, and no jobs at all.
+    for path in [format!("{customers}/tokens"), "/v1/jobs/bulk".to_owned()] {
+        document["paths"][&path]["post"]["requestBody"]["required"] = false.into();
+    }
+    let lines = &mut document["paths"]["/v1/jobs/bulk"]["post"]["requestBody"]["content"];
+    lines["text/plain"] = lines["application/x-ndjson"].clone();
     let page = |item: &str| {
         json!({"type": "object", "required": ["data"], "properties": {
             "data": {"type": "array", "items": reference(item)},

@@ -5,6 +5,7 @@
 mod dead_letters;
 mod document;
 mod endpoints;
+mod fuzz;
 mod jobs;
 mod keys;
 #[path = "../support/letter.rs"]
