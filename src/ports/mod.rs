@@ -3,6 +3,7 @@
 
 pub mod aws_roles;
 pub mod clock;
+pub mod control;
 pub mod deliveries;
 pub mod endpoints;
 pub mod health;
@@ -14,6 +15,7 @@ pub mod secrets;
 
 pub use aws_roles::AwsRoles;
 pub use clock::{Chance, Clock};
+pub use control::Control;
 pub use deliveries::Deliveries;
 pub use endpoints::Endpoints;
 pub use health::HealthStore;
