@@ -12,7 +12,7 @@ use crate::domain::secret::SecretBytes;
 use crate::domain::target::secret_segments;
 use crate::ports::Error;
 use crate::ports::endpoints::{PutResult, StoredEndpoint};
-use crate::vault::{NewSecret, Rollback, WriteError};
+use crate::vault::{NewReference, NewSecret, Rollback, WriteError};
 
 /// Why something is not registered.
 #[derive(Debug, thiserror::Error)]
@@ -119,6 +119,23 @@ pub async fn put_secret_over(
         check_value(&stored.endpoint, compiled, &id, &new.value).map_err(|e| e.under(&name))?;
     }
     let put = app.vault.put_over(new, expected).await?;
+    try_again(app, &customer, using, put).await?;
+    Ok(put)
+}
+
+/// Stores a reference in place of a value. It is not followed here, so nobody can tell whether its
+/// endpoints can use what it leads to; those that were refused before are tried again.
+///
+/// # Errors
+/// As [`put_secret`].
+pub async fn put_reference(
+    app: &App,
+    new: NewReference,
+    expected: Option<u64>,
+) -> Result<PutResult, RegistrationError> {
+    let customer = new.customer.clone();
+    let using = using(app, &customer, &new.secret).await?;
+    let put = app.vault.put_reference(new, expected).await?;
     try_again(app, &customer, using, put).await?;
     Ok(put)
 }

@@ -249,6 +249,9 @@ impl From<WriteError> for Problem {
                 Self::new(Code::Conflict, format!("version {version} is the current one"))
             }
             WriteError::Conflict(now) => Self::other_version(now),
+            WriteError::ReferenceNotAllowed { .. } | WriteError::NoReferences => {
+                Self::new(Code::Conflict, error.to_string())
+            }
             WriteError::Reserved(_) => FieldError::new("secretId", error.to_string()).into(),
             WriteError::TenantKey(TenantKeyError::Ours(error)) => error.into(),
             WriteError::TenantKey(problem) => Self::new(Code::Conflict, problem.to_string()),
