@@ -13,6 +13,7 @@ use crate::adapters::embedded::{
     DataDir, Database, KeyFile, SqliteDeliveries, SqliteEndpoints, SqliteHealth, SqliteQueue,
     SqliteSecrets,
 };
+use crate::adapters::queued_events::QueuedEvents;
 use crate::adapters::system::{SystemChance, SystemClock};
 #[cfg(feature = "aws")]
 use crate::config::TablePrefix;
@@ -24,8 +25,10 @@ use crate::egress::client::Client;
 use crate::egress::guard::Guard;
 use crate::egress::proxy::Proxy;
 use crate::egress::resolver::SystemResolver;
+use crate::ports::operational_events::LogOnly;
 use crate::ports::{
-    AwsRoles, Chance, Clock, Deliveries, Endpoints, HealthStore, Keys, Queue, Result, Secrets,
+    AwsRoles, Chance, Clock, Deliveries, Endpoints, HealthStore, Keys, OperationalEvents, Queue,
+    Result, Secrets,
 };
 use crate::telemetry::Tally;
 use crate::vault::Vault;
@@ -69,6 +72,8 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// Random numbers.
     pub chance: Arc<dyn Chance>,
+    /// What the operator is told of.
+    pub events: Arc<dyn OperationalEvents>,
     /// Counts what happens.
     pub tally: Arc<Tally>,
 }
@@ -229,6 +234,10 @@ impl App {
     fn assemble(parts: Parts, config: Config) -> Self {
         let Parts { queue, endpoints, secrets, health, deliveries, keys, roles, clock, chance } =
             parts;
+        let events: Arc<dyn OperationalEvents> = match &config.events.customer {
+            Some(operator) => Arc::new(QueuedEvents::start(operator.clone(), Arc::clone(&queue))),
+            None => Arc::new(LogOnly),
+        };
         let vault = Vault::new(
             Arc::clone(&secrets),
             Arc::clone(&keys),
@@ -236,7 +245,8 @@ impl App {
             Arc::clone(&chance),
             config.secrets.policy(),
             config.cache.lifetimes(config.is_aws()),
-        );
+        )
+        .with_events(Arc::clone(&events));
         let (guard, tally) = (Arc::new(config.egress.guard()), Arc::default());
         Self {
             config,
@@ -251,6 +261,7 @@ impl App {
             guard,
             clock,
             chance,
+            events,
             tally,
         }
     }
@@ -277,6 +288,7 @@ impl App {
             ),
             vault: self.vault.clone(),
             health: Arc::clone(&self.health),
+            events: Arc::clone(&self.events),
             deliveries: Arc::clone(&self.deliveries),
             tokens: Tokens::default(),
             roles: Roles { policy: self.config.auth.role_policy(), aws: self.roles.clone() },

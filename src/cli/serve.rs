@@ -13,6 +13,9 @@ use crate::config::Config;
 use crate::telemetry::logging;
 use crate::worker::{self, Ended, Limits, lifecycle, sweeper};
 
+/// How long a stop waits for operational events to be sent.
+const FLUSH: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// Run the worker until SIGTERM or SIGINT; a second one stops hard.
 #[derive(Debug, Args)]
 #[command(
@@ -45,11 +48,17 @@ pub async fn work(global: &Global, config: Config) -> anyhow::Result<ExitCode> {
     };
     info!(event = "serving", from, pending = depth.pending, dead_letters = depth.dead);
     let ended = worker::run(pipeline, limits, stop).await;
+    app.events.flush(FLUSH).await;
     let counts = app.tally.counts();
     let clean = ended == Ended::Clean;
     info!(
         event = "stopped",
-        clean, counts.delivered, counts.retried, counts.dead_lettered, counts.faults
+        clean,
+        counts.delivered,
+        counts.retried,
+        counts.dead_lettered,
+        counts.faults,
+        events_dropped = app.events.dropped()
     );
     Ok(ExitCode::SUCCESS)
 }

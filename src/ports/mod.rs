@@ -7,6 +7,7 @@ pub mod deliveries;
 pub mod endpoints;
 pub mod health;
 pub mod keys;
+pub mod operational_events;
 pub mod queue;
 pub mod secrets;
 
@@ -16,6 +17,7 @@ pub use deliveries::Deliveries;
 pub use endpoints::Endpoints;
 pub use health::HealthStore;
 pub use keys::Keys;
+pub use operational_events::OperationalEvents;
 pub use queue::Queue;
 pub use secrets::Secrets;
 

@@ -23,10 +23,12 @@ use tracing::warn;
 
 use crate::cache::{Aged, Lifetimes, SoftCache};
 use crate::domain::ids::{CustomerId, SecretId};
+use crate::domain::operational_event::{Fact, OperationalEvent};
 use crate::domain::origin::Origin;
 use crate::domain::secret::{Binding, SealedKind, SealedVersion, SecretBytes};
 use crate::domain::timestamp::Timestamp;
 use crate::ports::keys::{Context, Unwrapped};
+use crate::ports::operational_events::{LogOnly, OperationalEvents};
 use crate::ports::{Chance, Clock, Keys, Secrets};
 
 use self::envelope::EnvelopeError;
@@ -140,6 +142,7 @@ pub struct Vault {
     keys: Arc<dyn Keys>,
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
+    events: Arc<dyn OperationalEvents>,
     policy: Policy,
     /// How old an opened value may be for a reading of the store to take it over.
     keep: Duration,
@@ -160,7 +163,14 @@ impl Vault {
         // hard one ends opens it anew, so that nobody waits for the key service then.
         let keep = lifetimes.hard.saturating_sub(lifetimes.soft);
         let open = Arc::new(SoftCache::new(lifetimes));
-        Self { secrets, keys, clock, chance, policy, keep, open }
+        let events = Arc::new(LogOnly);
+        Self { secrets, keys, clock, chance, events, policy, keep, open }
+    }
+
+    /// The same, which tells the operator of certificates that end.
+    #[must_use]
+    pub fn with_events(self, events: Arc<dyn OperationalEvents>) -> Self {
+        Self { events, ..self }
     }
 
     /// The secret, opened: from the cache where it is fresh enough.
@@ -251,6 +261,10 @@ impl Vault {
             let number = version.version;
             warn!(event = "certificate", customer_id = %customer, secret_id = %secret,
                   version = number, "the certificate {warning}");
+            let secret_id = secret.clone();
+            let fact = Fact::CertificateEnding { secret_id, version: number, why: warning };
+            let (at, customer_id) = (self.clock.now(), customer.clone());
+            self.events.tell(OperationalEvent { at, customer_id, fact });
         }
     }
 
