@@ -142,14 +142,14 @@ impl OperationalEvent {
 
     /// The job that tells it to every endpoint of `customer` that wants its type.
     pub fn job(&self, customer: &CustomerId) -> Value {
-        let own = json!({"at": self.at, "customerId": self.customer_id});
+        let event_type = self.fact.event_type();
+        let own = json!({"type": event_type, "at": self.at, "customerId": self.customer_id});
         let mut data = Map::new();
         for part in [own, self.fact.members()] {
             if let Value::Object(members) = part {
                 data.extend(members);
             }
         }
-        let event_type = self.fact.event_type();
         json!({"id": self.id(), "customerId": customer, "type": event_type, "data": data})
     }
 }
@@ -205,8 +205,8 @@ mod tests {
     fn the_data_says_whose_it_is_what_and_when() {
         let [disabled, ..] = facts();
         let job = event(disabled, 5).job(&"operator".parse().unwrap());
-        let expected = json!({"at": "1970-01-01T00:00:00.005Z", "customerId": "acme",
-                              "endpointId": "orders", "why": "every call failed"});
+        let expected = json!({"type": "endpoint.disabled", "at": "1970-01-01T00:00:00.005Z",
+                              "customerId": "acme", "endpointId": "orders", "why": "every call failed"});
         assert_eq!(job["data"], expected);
     }
 

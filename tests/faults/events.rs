@@ -97,7 +97,7 @@ async fn the_operator_s_webhook_is_told_signed_that_an_endpoint_was_disabled_and
     assert!(id.starts_with("op_") && id.ends_with("/hook"), "{id}");
     let at = data["at"].as_str().unwrap();
     let why = "the endpoint answered 410 Gone";
-    let expected = json!({"at": at, "customerId": "c", "endpointId": "e", "why": why});
+    let expected = json!({"type": "endpoint.disabled", "at": at, "customerId": "c", "endpointId": "e", "why": why});
     assert_eq!(data, &expected);
 
     gone.store(false, std::sync::atomic::Ordering::SeqCst);
@@ -153,4 +153,90 @@ async fn without_the_setting_nothing_is_enqueued() {
     settle(&bench).await;
     assert_eq!(bench.app.queue.depth().await.unwrap().pending, 0);
     assert_eq!((told(&web).len(), bench.app.events.dropped()), (0, 0));
+}
+
+/// The examples of docs/OPERATIONS.md, with other credentials and at another place.
+fn documented(web: &Web) -> Vec<Value> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/OPERATIONS.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let blocks = text.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let mut endpoints: Vec<Value> =
+        blocks.map(|block| serde_json::from_str(block).unwrap()).collect();
+    for endpoint in &mut endpoints {
+        endpoint["url"] =
+            json!(format!("{}/{}", web.origin, endpoint["endpointId"].as_str().unwrap()));
+        let step = endpoint["auth"][0].as_object_mut().unwrap();
+        step.remove("role").unwrap();
+        step.insert("access_key_id".to_owned(), json!("AKIDEXAMPLE"));
+        step.insert("secret".to_owned(), json!("s"));
+    }
+    endpoints
+}
+
+#[tokio::test]
+async fn a_bus_and_a_topic_are_told_by_calls_as_aws_documents_them() {
+    let web = server("410 Gone").await;
+    let bench = bench(&web).await;
+    for endpoint in documented(&web) {
+        put(&bench.app, endpoint).await;
+    }
+    customer_endpoint(&bench, &web, json!({})).await;
+    enqueue(&bench.app, 1).await;
+    settle(&bench).await;
+    let all = web.all();
+    let call = |path: &str| {
+        let call = all.iter().find(|call| call.starts_with(&format!("POST {path} "))).unwrap();
+        call.split_once("\r\n\r\n").unwrap()
+    };
+    // "PutEvents", Amazon EventBridge API Reference.
+    let (head, body) = call("/bus");
+    assert!(head.contains("\r\nx-amz-target: AWSEvents.PutEvents"), "{head}");
+    assert!(head.contains("\r\ncontent-type: application/x-amz-json-1.1"), "{head}");
+    assert!(head.contains("/eu-west-1/events/aws4_request, SignedHeaders="), "{head}");
+    let body: Value = serde_json::from_str(body).unwrap();
+    let entry = &body["Entries"][0];
+    assert_eq!(entry["DetailType"], json!("endpoint.disabled"));
+    let detail: Value = serde_json::from_str(entry["Detail"].as_str().unwrap()).unwrap();
+    assert_eq!(detail, told(&web)[0].1);
+    // "Publish", Amazon Simple Notification Service API Reference.
+    let (head, body) = call("/topic");
+    assert!(head.contains("\r\ncontent-type: application/x-www-form-urlencoded"), "{head}");
+    assert!(head.contains("/eu-west-1/sns/aws4_request, SignedHeaders="), "{head}");
+    let form: std::collections::HashMap<String, String> =
+        url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
+    assert_eq!((form["Action"].as_str(), form["Version"].as_str()), ("Publish", "2010-03-31"));
+    assert_eq!(serde_json::from_str::<Value>(&form["Message"]).unwrap(), told(&web)[0].1);
+}
+
+#[tokio::test]
+async fn the_operator_is_told_once_a_day_that_a_certificate_ends() {
+    let web = server("204 No Content").await;
+    let bench = bench(&web).await;
+    let mut params = rcgen::CertificateParams::new(["a.example".to_owned()]).unwrap();
+    // The bench's time is in January 2027.
+    params.not_before = rcgen::date_time_ymd(2026, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2027, 1, 25);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let pem = params.self_signed(&key).unwrap().pem() + &key.serialize_pem();
+    let secret = NewSecret {
+        customer: "c".parse().unwrap(),
+        secret: "client".parse().unwrap(),
+        value: SecretBytes::new(pem.into_bytes()),
+        origins: ["https://a.example".parse().unwrap()].into(),
+        overlap: None,
+    };
+    bench.app.vault.put(secret).await.unwrap();
+    let open = async || {
+        // Past the cache, as after its hard lifetime.
+        let since = Some(tokio::time::Instant::now());
+        let (customer, id) = ("c".parse().unwrap(), "client".parse().unwrap());
+        let elsewhere = bench.app.vault.open_since(&customer, &id, since);
+        elsewhere.await.unwrap();
+        settle(&bench).await;
+    };
+    open().await;
+    open().await;
+    let [(_, data)] = &told(&web)[..] else { panic!("{:?}", told(&web)) };
+    assert_eq!((&data["secretId"], &data["version"]), (&json!("client"), &json!(1)));
+    assert!(data["why"].as_str().unwrap().starts_with("ends at 2027-01-2"), "{data}");
 }
