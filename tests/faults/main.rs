@@ -19,6 +19,7 @@ mod held;
 mod http2;
 mod limits;
 mod long_calls;
+mod matrix;
 mod mtls;
 mod names;
 mod previous_secret;
