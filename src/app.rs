@@ -15,6 +15,7 @@ use crate::adapters::embedded::{
     DataDir, Database, KeyFile, SqliteControl, SqliteDeliveries, SqliteEndpoints, SqliteHealth,
     SqliteQueue, SqliteSecrets,
 };
+use crate::adapters::queued_events::QueuedEvents;
 use crate::adapters::system::{SystemChance, SystemClock};
 #[cfg(feature = "aws")]
 use crate::config::TablePrefix;
@@ -26,9 +27,10 @@ use crate::egress::client::Client;
 use crate::egress::guard::Guard;
 use crate::egress::proxy::Proxy;
 use crate::egress::resolver::SystemResolver;
+use crate::ports::operational_events::LogOnly;
 use crate::ports::{
-    AwsRoles, Chance, Clock, Control, Deliveries, Endpoints, HealthStore, Keys, MasterKeys, Queue,
-    Rebind, References, Result, Secrets,
+    AwsRoles, Chance, Clock, Control, Deliveries, Endpoints, HealthStore, Keys, MasterKeys,
+    OperationalEvents, Queue, Rebind, References, Result, Secrets,
 };
 use crate::telemetry::Tally;
 use crate::vault::{ReferencePolicy, Vault};
@@ -78,6 +80,8 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// Random numbers.
     pub chance: Arc<dyn Chance>,
+    /// What the operator is told of.
+    pub events: Arc<dyn OperationalEvents>,
     /// Counts what happens.
     pub tally: Arc<Tally>,
 }
@@ -282,6 +286,10 @@ impl App {
             clock,
             chance,
         } = parts;
+        let events: Arc<dyn OperationalEvents> = match &config.events.customer {
+            Some(operator) => Arc::new(QueuedEvents::start(operator.clone(), Arc::clone(&queue))),
+            None => Arc::new(LogOnly),
+        };
         let vault = Vault::new(
             Arc::clone(&secrets),
             Arc::clone(&keys),
@@ -292,6 +300,7 @@ impl App {
         );
         let rules = config.secrets.references.clone();
         let vault = vault.with_references(ReferencePolicy { rules, source: references });
+        let vault = vault.with_events(Arc::clone(&events));
         let (guard, tally) = (Arc::new(config.egress.guard()), Arc::default());
         Self {
             config,
@@ -309,6 +318,7 @@ impl App {
             guard,
             clock,
             chance,
+            events,
             tally,
         }
     }
@@ -335,6 +345,7 @@ impl App {
             ),
             vault: self.vault.clone(),
             health: Arc::clone(&self.health),
+            events: Arc::clone(&self.events),
             deliveries: Arc::clone(&self.deliveries),
             tokens: Tokens::default(),
             roles: Roles { policy: self.config.auth.role_policy(), aws: self.roles.clone() },

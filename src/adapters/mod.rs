@@ -3,4 +3,5 @@
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod embedded;
+pub mod queued_events;
 pub mod system;

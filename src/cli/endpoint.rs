@@ -43,6 +43,14 @@ pub enum Endpoint {
         #[arg(long)]
         customer: Option<CustomerId>,
     },
+    /// Enable an endpoint that was disabled because of what its calls gave
+    #[command(after_help = "Example:\n  sealpost endpoint enable acme orders")]
+    Enable {
+        /// Whose
+        customer: CustomerId,
+        /// Which
+        endpoint: EndpointId,
+    },
     /// Remove an endpoint
     #[command(after_help = "Example:\n  sealpost endpoint delete acme orders")]
     Delete {
@@ -62,17 +70,19 @@ pub async fn run(global: &Global, verb: &Endpoint) -> anyhow::Result<ExitCode> {
             put(global, &app, endpoint, *if_version).await?;
         }
         Endpoint::Get { customer, endpoint } => {
-            let stored = app.endpoints.get(customer, endpoint).await?;
-            let stored = stored
-                .with_context(|| format!("customer {customer} has no endpoint {endpoint}"))?;
-            let health = app.health.get(customer, endpoint, stored.version).await?;
-            let shown = json!({"version": stored.version, "updatedAt": stored.updated_at,
-                               "health": health, "endpoint": stored.endpoint});
+            let stored = stored(&app, customer, endpoint).await?;
+            let record = app.health.read(customer, endpoint, stored.version).await?;
+            let mut shown = json!({"version": stored.version, "updatedAt": stored.updated_at,
+                                   "health": record.health, "endpoint": stored.endpoint});
+            if let Some(failing) = record.failing {
+                shown["failing"] = json!(failing);
+            }
             let text =
                 if global.json { shown.to_string() } else { serde_json::to_string_pretty(&shown)? };
             output::line(&text)?;
         }
         Endpoint::List { customer } => list(global, &app.endpoints.list(customer.as_ref()).await?)?,
+        Endpoint::Enable { customer, endpoint } => enable(global, &app, customer, endpoint).await?,
         Endpoint::Delete { customer, endpoint } => {
             if !app.endpoints.delete(customer, endpoint).await? {
                 bail!("customer {customer} has no endpoint {endpoint}");
@@ -85,6 +95,41 @@ pub async fn run(global: &Global, verb: &Endpoint) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn stored(
+    app: &App,
+    customer: &CustomerId,
+    endpoint: &EndpointId,
+) -> anyhow::Result<StoredEndpoint> {
+    let stored = app.endpoints.get(customer, endpoint).await?;
+    stored.with_context(|| format!("customer {customer} has no endpoint {endpoint}"))
+}
+
+async fn enable(
+    global: &Global,
+    app: &App,
+    customer: &CustomerId,
+    endpoint: &EndpointId,
+) -> anyhow::Result<()> {
+    let name = format!("{customer}/{endpoint}");
+    let stored = stored(app, customer, endpoint).await?;
+    if !stored.endpoint.enabled {
+        bail!("{name} is disabled by its configuration: put it again without `enabled: false`");
+    }
+    let record = app.health.read(customer, endpoint, stored.version).await?;
+    let was_disabled = record.health.is_disabled();
+    let well = record.well();
+    if was_disabled
+        && !app.health.change(customer, endpoint, stored.version, &record, &well).await?
+    {
+        bail!("somebody else has changed {name} at the same time: look at it, and try again");
+    }
+    match (global.json, was_disabled) {
+        (true, _) => output::json(&json!({"enabled": was_disabled})),
+        (false, true) => output::line("enabled"),
+        (false, false) => output::line("it is not disabled"),
+    }
 }
 
 async fn put(

@@ -14,6 +14,9 @@ use crate::config::Config;
 use crate::telemetry::logging;
 use crate::worker::{self, Ended, Limits, lifecycle, sweeper};
 
+/// How long a stop waits for operational events to be sent.
+const FLUSH: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// Run the worker until SIGTERM or SIGINT; a second one stops hard.
 #[derive(Debug, Args)]
 #[command(
@@ -56,11 +59,17 @@ pub async fn work(global: &Global, config: Config) -> anyhow::Result<ExitCode> {
         }
     };
     let (ended, ()) = tokio::join!(worker::run(pipeline, limits, stop.clone()), served);
+    app.events.flush(FLUSH).await;
     let counts = app.tally.counts();
     let clean = ended == Ended::Clean;
     info!(
         event = "stopped",
-        clean, counts.delivered, counts.retried, counts.dead_lettered, counts.faults
+        clean,
+        counts.delivered,
+        counts.retried,
+        counts.dead_lettered,
+        counts.faults,
+        events_dropped = app.events.dropped()
     );
     Ok(ExitCode::SUCCESS)
 }

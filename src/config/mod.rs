@@ -8,6 +8,7 @@ mod aws;
 mod cache;
 mod egress;
 mod envelopes;
+mod events;
 mod log;
 mod secrets;
 mod worker;
@@ -23,6 +24,7 @@ pub use aws::{AwsConfig, KeyId, QueueUrl, TablePrefix};
 pub use cache::CacheConfig;
 pub use egress::EgressConfig;
 pub use envelopes::EnvelopesConfig;
+pub use events::EventsConfig;
 pub use log::LogConfig;
 pub use secrets::SecretsConfig;
 pub use worker::WorkerConfig;
@@ -42,6 +44,8 @@ pub struct Config {
     pub auth: AuthConfig,
     /// Where messages of others name customer and endpoint.
     pub envelopes: EnvelopesConfig,
+    /// What the operator is told of, beside the log.
+    pub events: EventsConfig,
     /// How the worker works.
     pub worker: WorkerConfig,
     /// How long endpoints and secrets are cached.

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::Halt;
 use super::resolve::Resolved;
 use crate::domain::decide::{Standing, too_late};
-use crate::domain::endpoint::Health;
+use crate::domain::health::{Health, OnDisabled};
+use crate::domain::parking::growing;
 use crate::domain::reason::Reason;
 use crate::domain::timestamp::Timestamp;
 
@@ -66,13 +67,34 @@ impl Resolved<'_> {
         }
         Halt::DeadLetter(reason, format!("{why}; the job may wait no longer"))
     }
+
+    /// What becomes of a job whose endpoint is disabled. One that is held waits longer every time, so
+    /// that a backlog costs a bounded number of queue calls.
+    pub fn left_alone(&self, now: Timestamp, why: &str, chance: f64) -> Halt {
+        let reason = Reason::EndpointDisabled;
+        match self.known.endpoint.health.on_disabled {
+            OnDisabled::DeadLetter => Halt::DeadLetter(reason, why.to_owned()),
+            OnDisabled::Hold => {
+                let until = now.plus(growing(FIRST_HOLD, self.decoded.state.waits, chance));
+                self.wait_within(now, until, "endpoint disabled", reason, why).limited()
+            }
+        }
+    }
+
+    fn is_due_for_a_probe(&self, now: Timestamp) -> bool {
+        let probe_at = self.known.record.probe_at(&self.known.endpoint.health);
+        probe_at.is_some_and(|probe_at| probe_at <= now)
+    }
 }
+
+/// The first wait of a job that is held for a disabled endpoint.
+const FIRST_HOLD: Duration = Duration::from_secs(60);
 
 /// How long before a job's last moment it is tried for the last time: queues count in seconds.
 const LAST_CHANCE: Duration = Duration::from_secs(5);
 
 /// Admits a job, or says when it may come back.
-pub fn admit(resolved: Resolved<'_>, now: Timestamp) -> Result<Admitted<'_>, Halt> {
+pub fn admit(resolved: Resolved<'_>, now: Timestamp, chance: f64) -> Result<Admitted<'_>, Halt> {
     let give_up =
         |reason: Reason| Halt::DeadLetter(reason, format!("at {now}, before the attempt"));
     let (standing, policy) = (resolved.standing(), &resolved.known.retry);
@@ -83,7 +105,7 @@ pub fn admit(resolved: Resolved<'_>, now: Timestamp) -> Result<Admitted<'_>, Hal
         let problem = "its configuration says `enabled: false`".to_owned();
         return Err(Halt::DeadLetter(Reason::EndpointDisabled, problem));
     }
-    let paused_until = match &resolved.known.health {
+    let paused_until = match &resolved.known.record.health {
         Health::Active => None,
         Health::Paused { until } => Some(*until),
         Health::Deauthorized { why, probe_at } if *probe_at > now => {
@@ -92,9 +114,8 @@ pub fn admit(resolved: Resolved<'_>, now: Timestamp) -> Result<Admitted<'_>, Hal
             return Err(resolved.wait_within(now, *probe_at, what, reason, why));
         }
         Health::Deauthorized { .. } => None,
-        Health::Disabled { why } => {
-            return Err(Halt::DeadLetter(Reason::EndpointDisabled, why.clone()));
-        }
+        Health::Disabled { .. } if resolved.is_due_for_a_probe(now) => None,
+        Health::Disabled { why } => return Err(resolved.left_alone(now, why, chance)),
     };
     let waits =
         [(resolved.decoded.job.not_before, "not before"), (paused_until, "endpoint paused")];

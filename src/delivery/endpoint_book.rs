@@ -8,8 +8,9 @@ use super::limiters::{Limiters, Meter};
 use super::parameters::Parameters;
 use crate::auth::{Chain, Part};
 use crate::cache::{Aged, Lifetimes, Passing, SoftCache};
-use crate::domain::endpoint::{Endpoint, Health};
+use crate::domain::endpoint::Endpoint;
 use crate::domain::field::FieldError;
+use crate::domain::health::HealthRecord;
 use crate::domain::ids::{CustomerId, EndpointId, SecretId};
 use crate::domain::origin::Origin;
 use crate::domain::retry_policy::RetryPolicy;
@@ -35,18 +36,23 @@ pub struct KnownEndpoint {
     /// As [`destinations`] gives them.
     pub secrets: Vec<(SecretId, Vec<Origin>)>,
     /// What was learnt of it.
-    pub health: Health,
+    pub record: HealthRecord,
     /// Its limits, as far as they are used: the same for every reading of its configuration.
     pub meter: Meter,
 }
 
 impl KnownEndpoint {
     /// An endpoint with all that follows from its configuration.
-    pub fn new(stored: StoredEndpoint, compiled: Compiled, health: Health, meter: Meter) -> Self {
+    pub fn new(
+        stored: StoredEndpoint,
+        compiled: Compiled,
+        record: HealthRecord,
+        meter: Meter,
+    ) -> Self {
         let StoredEndpoint { version, endpoint, .. } = stored;
         let Compiled { chain, parameters, transform, retry } = compiled;
         let secrets = destinations(&endpoint, &chain);
-        Self { version, endpoint, chain, parameters, transform, retry, secrets, health, meter }
+        Self { version, endpoint, chain, parameters, transform, retry, secrets, record, meter }
     }
 }
 
@@ -180,8 +186,8 @@ impl EndpointBook {
     ) -> Result<KnownEndpoint, LookupError> {
         let stored = self.endpoints.get(customer, endpoint).await?.ok_or(LookupError::Unknown)?;
         let compiled = compile(&stored.endpoint, &self.guard).map_err(LookupError::Invalid)?;
-        let health = self.health.get(customer, endpoint, stored.version).await?;
+        let record = self.health.read(customer, endpoint, stored.version).await?;
         let meter = self.limiters.of(customer, endpoint).await;
-        Ok(KnownEndpoint::new(stored, compiled, health, meter))
+        Ok(KnownEndpoint::new(stored, compiled, record, meter))
     }
 }

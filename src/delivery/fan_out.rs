@@ -13,7 +13,6 @@ use super::decode::Parent;
 use super::settle::{encode, job_facts};
 use crate::domain::dead_letter::DeadLetter;
 use crate::domain::delivery::DeliveryState;
-use crate::domain::endpoint::Health;
 use crate::domain::fan_out::{Child, MAX_FAN_OUT, child_id};
 use crate::domain::ids::{CustomerId, EndpointId};
 use crate::domain::reason::Reason;
@@ -114,14 +113,15 @@ impl Pipeline {
         let stored = self.endpoints.of_customer(customer).await?;
         let disabled: HashSet<(EndpointId, u64)> = (self.health.list(customer).await?)
             .into_iter()
-            .filter(|known| matches!(known.health, Health::Disabled { .. }))
+            .filter(|known| known.health.is_disabled())
             .map(|known| (known.endpoint_id, known.version))
             .collect();
         let wanted = stored.into_iter().filter(|stored| {
             let endpoint = &stored.endpoint;
             endpoint.enabled
                 && endpoint.wants(event_type)
-                && !disabled.contains(&(endpoint.endpoint_id.clone(), stored.version))
+                && (endpoint.health.takes_jobs()
+                    || !disabled.contains(&(endpoint.endpoint_id.clone(), stored.version)))
         });
         Ok(wanted.map(|stored| stored.endpoint.endpoint_id).collect())
     }

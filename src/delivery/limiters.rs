@@ -3,7 +3,7 @@
 
 use std::hash::Hash;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -59,6 +59,10 @@ struct Calls {
     limiter: Mutex<Limiter>,
     /// Wakes those who wait in hand for a place, one after another.
     freed: Notify,
+    /// When a call last went well, in milliseconds since the Unix epoch; 0 if none has.
+    well_at: AtomicI64,
+    /// When a call that failed was last written down, or was tried to.
+    noted_at: AtomicI64,
 }
 
 /// What one customer holds of the worker's places.
@@ -201,6 +205,26 @@ impl Meter {
         if is_waited_for {
             self.calls.freed.notify_one();
         }
+    }
+
+    /// A call went well.
+    pub fn went_well(&self, now: Timestamp) {
+        self.calls.well_at.fetch_max(now.as_millis(), Ordering::Relaxed);
+    }
+
+    /// When a call last went well, as far as this worker remembers.
+    pub fn well_at(&self) -> Option<Timestamp> {
+        let millis = self.calls.well_at.load(Ordering::Relaxed);
+        (millis > 0).then_some(Timestamp::from_millis(millis))
+    }
+
+    /// Whether nobody in this worker has written a failure down for `gap`: many calls fail at once, and
+    /// one record is enough. Then it is for the caller to do.
+    pub fn may_note(&self, now: Timestamp, gap: Duration) -> bool {
+        let since = now.minus(gap).as_millis();
+        let next = |last| (last <= since).then_some(now.as_millis());
+        let (order, cell) = (Ordering::Relaxed, &self.calls.noted_at);
+        cell.fetch_update(order, order, next).is_ok()
     }
 
     /// Whether a pause until then is news: many calls may be told of the same one.

@@ -17,6 +17,7 @@ mod endpoint_book;
 mod fan_out;
 mod fill;
 mod grants;
+mod health;
 mod limiters;
 mod long_timeouts;
 mod parameters;
@@ -41,7 +42,7 @@ use crate::egress::client::Client;
 use crate::egress::guard::Guard;
 use crate::ports::deliveries::AttemptRecord;
 use crate::ports::queue::Received;
-use crate::ports::{Chance, Clock, Deliveries, Error, HealthStore, Queue};
+use crate::ports::{Chance, Clock, Deliveries, Error, HealthStore, OperationalEvents, Queue};
 use crate::telemetry::Tally;
 use crate::vault::Vault;
 
@@ -72,6 +73,20 @@ enum Halt {
     Ours(Error),
 }
 
+impl Halt {
+    /// A wait that counts as one for a limit: the next is longer.
+    fn limited(self) -> Self {
+        match self {
+            Self::Park(until, why) => Self::Limited(until, why),
+            Self::DeadLetter(..)
+            | Self::Limited(..)
+            | Self::Finish(_)
+            | Self::Leftover
+            | Self::Ours(_) => self,
+        }
+    }
+}
+
 impl From<Error> for Halt {
     fn from(error: Error) -> Self {
         Self::Ours(error)
@@ -98,6 +113,8 @@ pub struct Pipeline {
     pub vault: Vault,
     /// What is learnt of endpoints.
     pub health: Arc<dyn HealthStore>,
+    /// What the operator is told of.
+    pub events: Arc<dyn OperationalEvents>,
     /// Fences and dead letters.
     pub deliveries: Arc<dyn Deliveries>,
     /// The access tokens of endpoints that need one.
@@ -189,8 +206,9 @@ impl Pipeline {
         stop: &CancellationToken,
     ) -> Result<(Signed<'d>, Permit), Halt> {
         let resolved = self.resolve(decoded, self.clock.now(), since).await?;
-        let admitted = admit::admit(resolved, self.clock.now())?;
+        let admitted = admit::admit(resolved, self.clock.now(), self.chance.fraction())?;
         let permit = self.permit(&admitted, stop).await?;
+        self.claim_probe(&admitted).await?;
         let built = build::build(admitted, &self.guard)?;
         let grants = self.grants(&built.resolved, Learning::Yes).await?;
         Ok((sign::sign(built, grants, &*self.chance, self.clock.now())?, permit))

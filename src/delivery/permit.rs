@@ -91,8 +91,5 @@ fn put_off(resolved: &Resolved<'_>, now: Timestamp, refusal: Refusal) -> Halt {
         Refusal::Soon => (now, "concurrency limit"),
     };
     let reason = resolved.reason_against(until);
-    match resolved.wait_within(now, until, why, reason, why) {
-        Halt::Park(until, why) => Halt::Limited(until, why),
-        other => other,
-    }
+    resolved.wait_within(now, until, why, reason, why).limited()
 }

@@ -70,7 +70,7 @@ impl Pipeline {
         };
         let signed = async {
             let admitted =
-                admit::admit(self.resolve(&decoded, now, Some(Instant::now())).await?, now)?;
+                admit::admit(self.resolve(&decoded, now, Some(Instant::now())).await?, now, 0.0)?;
             let built = build::build(admitted, &self.guard)?;
             // What a look at a request shows is no reason to stop the deliveries, or to begin them.
             let grants = self.grants(&built.resolved, Learning::No).await?;
@@ -81,11 +81,13 @@ impl Pipeline {
             Err(Halt::DeadLetter(reason, message)) => {
                 Err(PreviewError::DeadLetter { reason, message })
             }
-            Err(Halt::Park(until, why)) => Err(PreviewError::Parked(until, why)),
+            Err(Halt::Park(until, why) | Halt::Limited(until, why)) => {
+                Err(PreviewError::Parked(until, why))
+            }
             Err(Halt::Ours(error)) => Err(error.into()),
-            // Only permits and claims give these, and a preview takes none.
-            Err(Halt::Limited(..) | Halt::Finish(_) | Halt::Leftover) => {
-                unreachable!("a preview takes no permit and claims nothing")
+            // Only claims give these, and a preview makes none.
+            Err(Halt::Finish(_) | Halt::Leftover) => {
+                unreachable!("a preview claims nothing")
             }
         }
     }

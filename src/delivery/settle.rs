@@ -6,16 +6,14 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::decode::Decoded;
-use super::endpoint_book::KnownEndpoint;
 use super::{FAULT_DELAY, Halt, Pipeline};
 use crate::domain::dead_letter::{DeadLetter, job_sha256};
-use crate::domain::decide::{Consequence, Disposition, consequence};
+use crate::domain::decide::Disposition;
 use crate::domain::delivery::{DeliveryState, dead_letter_id_of_message};
 use crate::domain::dry_run::DryRun;
-use crate::domain::endpoint::Health;
 use crate::domain::envelope;
 use crate::domain::job::Undecodable;
-use crate::domain::outcome::AttemptOutcome;
+use crate::domain::operational_event::{Fact, OperationalEvent};
 use crate::domain::reason::Reason;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::traces::Traces;
@@ -137,7 +135,12 @@ impl Pipeline {
         if let Ok(known) = self.endpoints.find(&key.customer_id, &key.endpoint_id, None).await {
             letter.attributes = known.endpoint.dead_letter_attributes(&letter);
         }
-        self.bury(decoded.message, letter, Some(encode(&state)?)).await
+        let exhausted = exhausted(&letter, decoded);
+        self.bury(decoded.message, letter, Some(encode(&state)?)).await?;
+        if let Some(event) = exhausted {
+            self.events.tell(event);
+        }
+        Ok(())
     }
 
     /// Settles a message that is no job.
@@ -227,36 +230,23 @@ impl Pipeline {
             Some(_) | None => Ok(()),
         }
     }
+}
 
-    /// Keeps what an outcome says about the endpoint itself.
-    pub(super) async fn learn(&self, known: &KnownEndpoint, outcome: &AttemptOutcome) {
-        let health = match consequence(outcome, &known.retry) {
-            Consequence::None => return,
-            Consequence::Pause(wait) => Health::Paused { until: self.clock.now().plus(wait) },
-            Consequence::Disable => {
-                Health::Disabled { why: "the endpoint answered 410 Gone".to_owned() }
-            }
-        };
-        self.set_health(known, &health).await;
+/// What the operator is told of a delivery whose attempts or time were over. Other reasons name something
+/// to be mended, and the log tells of all.
+fn exhausted(letter: &DeadLetter, decoded: &Decoded<'_>) -> Option<OperationalEvent> {
+    if !matches!(letter.reason, Reason::AttemptsExhausted | Reason::TooOld) {
+        return None;
     }
-
-    /// Leaves an endpoint alone that has nothing left of its own rate limit.
-    pub(super) async fn pause(&self, known: &KnownEndpoint, wait: Duration) {
-        let until = self.clock.now().plus(wait);
-        if known.meter.is_new_pause(until) {
-            self.set_health(known, &Health::Paused { until }).await;
-        }
-    }
-
-    /// Records the health of an endpoint. Failing to harms no delivery: the next one learns it again.
-    pub(super) async fn set_health(&self, known: &KnownEndpoint, health: &Health) {
-        let (customer, endpoint) = (&known.endpoint.customer_id, &known.endpoint.endpoint_id);
-        self.tally.health(customer, endpoint, health);
-        if let Err(error) = self.health.set(customer, endpoint, known.version, health).await {
-            self.tally.fault(&error, endpoint.as_str());
-        }
-        self.endpoints.forget(customer, endpoint).await;
-    }
+    let key = &decoded.key;
+    let fact = Fact::DeliveryExhausted {
+        endpoint_id: key.endpoint_id.clone(),
+        job_id: key.job_id.clone(),
+        dead_letter_id: letter.id.clone(),
+        reason: letter.reason,
+        attempts: letter.attempts,
+    };
+    Some(OperationalEvent { at: letter.dead_at, customer_id: key.customer_id.clone(), fact })
 }
 
 /// What a dead letter keeps of a message's bytes: how many they were, and their hash.

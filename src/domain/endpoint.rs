@@ -17,6 +17,8 @@ use crate::domain::event_type::EventTypePattern;
 use crate::domain::eventbridge::{self, RuleTarget};
 use crate::domain::field::FieldError;
 use crate::domain::header::{self, InvalidHeader};
+pub use crate::domain::health::Health;
+use crate::domain::health::HealthSettings;
 use crate::domain::ids::{CustomerId, EndpointId, SecretId};
 use crate::domain::limits::Limits;
 use crate::domain::parameter::Parameter;
@@ -86,6 +88,9 @@ pub struct Endpoint {
     /// read the endpoint.
     #[serde(default, skip_serializing_if = "Limits::is_default")]
     pub limits: Limits,
+    /// When it is disabled, and what follows.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub health: HealthSettings,
     /// The time one call may take in all: name resolution, connection, TLS, request and response.
     /// The profile's without one.
     #[serde(default, with = "humantime_serde", skip_serializing_if = "Option::is_none")]
@@ -232,6 +237,7 @@ impl Endpoint {
             return Err(FieldError::new("auth", format!("more than {MAX_AUTH_STEPS} steps")));
         }
         self.limits.check().map_err(|e| e.under("limits"))?;
+        self.health.check().map_err(|e| e.under("health"))?;
         self.retry_policy().map(drop)
     }
 
@@ -373,34 +379,6 @@ impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
-}
-
-/// What the worker has learnt of an endpoint, apart from its configuration. It belongs to one
-/// version of the endpoint: putting the endpoint again starts afresh.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "state")]
-pub enum Health {
-    /// Deliveries are made.
-    #[default]
-    Active,
-    /// Deliveries wait until then, because the endpoint asked for it.
-    Paused {
-        /// When deliveries go on.
-        until: crate::domain::timestamp::Timestamp,
-    },
-    /// Deliveries wait: whoever gives out access tokens for it refuses to. From `probe_at` on, one
-    /// delivery after another asks again.
-    Deauthorized {
-        /// Why, in words.
-        why: String,
-        /// When it is asked again.
-        probe_at: crate::domain::timestamp::Timestamp,
-    },
-    /// Deliveries are dead-lettered until the endpoint is put again.
-    Disabled {
-        /// Why, in words.
-        why: String,
-    },
 }
 
 #[cfg(test)]

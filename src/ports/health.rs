@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::Result;
-use crate::domain::endpoint::Health;
+use crate::domain::health::{Health, HealthRecord};
 use crate::domain::ids::{CustomerId, EndpointId};
 
 /// The health of one endpoint, as it is recorded.
@@ -21,24 +21,48 @@ pub struct RecordedHealth {
 /// so that a late 410 cannot disable an endpoint that was put again since.
 #[async_trait]
 pub trait HealthStore: Send + Sync {
+    /// What is recorded of the endpoint in this version. Nothing ill, if nothing is; but the revision
+    /// is that of the record that stands there, be it of another version.
+    async fn read(
+        &self,
+        customer: &CustomerId,
+        endpoint: &EndpointId,
+        version: u64,
+    ) -> Result<HealthRecord>;
+
     /// The health of the endpoint in this version; [`Health::Active`] if nothing is recorded.
     async fn get(
         &self,
         customer: &CustomerId,
         endpoint: &EndpointId,
         version: u64,
-    ) -> Result<Health>;
+    ) -> Result<Health> {
+        Ok(self.read(customer, endpoint, version).await?.health)
+    }
 
     /// What is recorded of a customer's endpoints, by endpoint id; of those without a record nothing.
     async fn list(&self, customer: &CustomerId) -> Result<Vec<RecordedHealth>>;
 
     /// Records the health of the endpoint in this version; `false`, and nothing written, if a later
-    /// version has a record. A disabled endpoint stays disabled.
+    /// version has a record. A disabled endpoint stays disabled. A time of failures that is recorded
+    /// of this version stays.
     async fn set(
         &self,
         customer: &CustomerId,
         endpoint: &EndpointId,
         version: u64,
         health: &Health,
+    ) -> Result<bool>;
+
+    /// Puts `next` in the place of `seen`, a disabled endpoint's too; `false`, and nothing written, if
+    /// the record is no more what was seen, or is a later version's. Its revision is the next one,
+    /// whatever `next` says.
+    async fn change(
+        &self,
+        customer: &CustomerId,
+        endpoint: &EndpointId,
+        version: u64,
+        seen: &HealthRecord,
+        next: &HealthRecord,
     ) -> Result<bool>;
 }

@@ -27,10 +27,12 @@ use tracing::warn;
 
 use crate::cache::{Aged, Lifetimes, SoftCache};
 use crate::domain::ids::{CustomerId, SecretId};
+use crate::domain::operational_event::{Fact, OperationalEvent};
 use crate::domain::origin::Origin;
 use crate::domain::secret::{Binding, SealedKind, SealedVersion, SecretBytes};
 use crate::domain::timestamp::Timestamp;
 use crate::ports::keys::{Context, Unwrapped};
+use crate::ports::operational_events::{LogOnly, OperationalEvents};
 use crate::ports::{Chance, Clock, Keys, Secrets};
 
 use self::envelope::EnvelopeError;
@@ -150,6 +152,7 @@ pub struct Vault {
     keys: Arc<dyn Keys>,
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
+    events: Arc<dyn OperationalEvents>,
     policy: Policy,
     /// How old an opened value may be for a reading of the store to take it over.
     keep: Duration,
@@ -173,8 +176,14 @@ impl Vault {
         let keep = lifetimes.hard.saturating_sub(lifetimes.soft);
         let open = Arc::new(SoftCache::new(lifetimes));
         let open_keys = Arc::new(tenant::OpenKeys::new(lifetimes));
-        let references = Arc::default();
-        Self { secrets, keys, clock, chance, policy, keep, open, open_keys, references }
+        let (references, events) = (Arc::default(), Arc::new(LogOnly));
+        Self { secrets, keys, clock, chance, events, policy, keep, open, open_keys, references }
+    }
+
+    /// The same, which tells the operator of certificates that end.
+    #[must_use]
+    pub fn with_events(self, events: Arc<dyn OperationalEvents>) -> Self {
+        Self { events, ..self }
     }
 
     /// The secret, opened: from the cache where it is fresh enough.
@@ -279,6 +288,10 @@ impl Vault {
             let number = version.version;
             warn!(event = "certificate", customer_id = %customer, secret_id = %secret,
                   version = number, "the certificate {warning}");
+            let secret_id = secret.clone();
+            let fact = Fact::CertificateEnding { secret_id, version: number, why: warning };
+            let (at, customer_id) = (self.clock.now(), customer.clone());
+            self.events.tell(OperationalEvent { at, customer_id, fact });
         }
     }
 

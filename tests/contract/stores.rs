@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use sealpost::domain::endpoint::{Endpoint, Health};
+use sealpost::domain::health::{Failing, HealthRecord};
 use sealpost::domain::secret::SealedVersion;
 use sealpost::domain::secret_record::{SecretChange, SecretRecord};
 use sealpost::domain::timestamp::Timestamp;
@@ -13,6 +14,8 @@ over_both! {
     an_endpoint_is_written_only_over_the_version_that_was_read,
     a_late_410_does_not_disable_an_endpoint_that_was_put_again,
     what_was_learnt_of_a_customer_s_endpoints_is_listed_with_its_version,
+    a_change_of_health_is_made_only_over_the_record_that_was_seen,
+    a_time_of_failures_outlives_a_pause_and_ends_with_its_version,
     of_two_administrators_who_put_the_same_secret_version_one_is_refused,
     versions_that_leave_use_are_kept_until_they_are_forgotten,
     a_change_is_made_only_over_the_record_that_was_seen,
@@ -71,6 +74,63 @@ async fn what_was_learnt_of_a_customer_s_endpoints_is_listed_with_its_version(ba
     }
     assert!(health.set(&other, &"x".parse().unwrap(), 1, &gone).await.unwrap());
     assert_eq!(health.list(&customer).await.unwrap(), recorded);
+}
+
+fn failing(backend: &Backend, notes: u32) -> Option<Failing> {
+    let now = backend.app.clock.now();
+    Some(Failing { since: now, noted_at: now, notes })
+}
+
+async fn a_change_of_health_is_made_only_over_the_record_that_was_seen(backend: Backend) {
+    let (customer, id) = ("c".parse().unwrap(), "e".parse().unwrap());
+    let health = &backend.app.health;
+    let read = async |version| health.read(&customer, &id, version).await.unwrap();
+    let change = async |version, seen: &HealthRecord, next: &HealthRecord| {
+        health.change(&customer, &id, version, seen, next).await.unwrap()
+    };
+    let first = read(1).await;
+    assert_eq!(first, HealthRecord::default());
+    let noted = first.failing(failing(&backend, 1));
+    let well = first.well();
+    let (a, b) = tokio::join!(change(1, &first, &noted), change(1, &first, &well));
+    assert!(a != b, "one of two wins");
+    let seen = read(1).await;
+    let gone = seen.disabled("gone".to_owned(), failing(&backend, 2).unwrap());
+    assert!(change(1, &seen, &gone).await);
+    assert!(!change(1, &seen, &seen.well()).await, "it was seen before it was disabled");
+    let disabled = read(1).await;
+    assert_eq!((&disabled.health, disabled.failing), (&gone.health, gone.failing));
+    assert!(health.list(&customer).await.unwrap()[0].health.is_disabled());
+    assert!(change(1, &disabled, &disabled.well()).await, "whoever saw it enables it");
+    let well = read(1).await;
+    assert_eq!((well.health, well.failing), (Health::Active, None));
+    let paused = Health::Paused { until: backend.app.clock.now() };
+    assert!(health.set(&customer, &id, 1, &paused).await.unwrap(), "it is disabled no more");
+}
+
+async fn a_time_of_failures_outlives_a_pause_and_ends_with_its_version(backend: Backend) {
+    let (customer, id) = ("c".parse().unwrap(), "e".parse().unwrap());
+    let health = &backend.app.health;
+    let first = HealthRecord::default();
+    let noted = first.failing(failing(&backend, 1));
+    assert!(health.change(&customer, &id, 1, &first, &noted).await.unwrap());
+    let paused = Health::Paused { until: backend.app.clock.now() };
+    assert!(health.set(&customer, &id, 1, &paused).await.unwrap());
+    let seen = health.read(&customer, &id, 1).await.unwrap();
+    assert_eq!((seen.health, seen.failing), (paused.clone(), noted.failing));
+    // What was read before the pause may not undo it.
+    let stale = HealthRecord { revision: 1, ..noted.clone() };
+    assert!(!health.change(&customer, &id, 1, &stale, &stale.well()).await.unwrap());
+
+    let next = health.read(&customer, &id, 2).await.unwrap();
+    assert_eq!((&next.health, next.failing), (&Health::Active, None));
+    assert!(health.change(&customer, &id, 2, &next, &next.well()).await.unwrap());
+    let late = health.read(&customer, &id, 1).await.unwrap();
+    let failing = late.failing(failing(&backend, 3));
+    assert!(!health.change(&customer, &id, 1, &late, &failing).await.unwrap());
+    // Another version's failures are no more its own when it is only paused, either.
+    assert!(health.set(&customer, &id, 3, &paused).await.unwrap());
+    assert_eq!(health.read(&customer, &id, 3).await.unwrap().failing, None);
 }
 
 fn version(version: u64) -> SealedVersion {

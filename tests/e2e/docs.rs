@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use sealpost::config::Config;
+use sealpost::domain::operational_event::Fact;
 use sealpost::domain::reason::Reason;
 
 use crate::program::{Program, terminate};
@@ -128,7 +129,12 @@ fn the_reference_lists_every_reason_and_every_setting() {
         let row = format!("| `{}` | ", alarm.name());
         assert!(document("docs/OPERATIONS.md").contains(&row), "docs/OPERATIONS.md lacks: {row}");
     }
+    for event_type in Fact::TYPES {
+        let row = format!("| `{event_type}` | ");
+        assert!(document("docs/OPERATIONS.md").contains(&row), "docs/OPERATIONS.md lacks: {row}");
+    }
     let mut config = Config::default();
+    config.events.customer = Some("operator".parse().unwrap());
     config.cache.soft = Some(std::time::Duration::from_secs(1));
     config.cache.hard = config.cache.soft;
     config.egress.extra_roots = Some("roots.pem".into());

@@ -12,6 +12,7 @@ mod cost;
 mod crash;
 #[cfg(feature = "aws")]
 mod crash_on_aws;
+mod crash_steps;
 mod credentials;
 mod demo;
 mod docs;

@@ -10,13 +10,16 @@ mod connections;
 #[path = "../vectors/data.rs"]
 mod data;
 mod dns_server;
+mod events;
 mod fan_out;
 mod h2_cases;
 mod h2_server;
+mod health;
 mod held;
 mod http2;
 mod limits;
 mod long_calls;
+mod matrix;
 mod mtls;
 mod names;
 mod previous_secret;

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::database::Database;
-use crate::domain::endpoint::Health;
+use crate::domain::health::{Health, HealthRecord};
 use crate::domain::ids::{CustomerId, EndpointId};
 use crate::ports::health::RecordedHealth;
 use crate::ports::{Error, HealthStore, Result};
@@ -12,25 +12,74 @@ use crate::ports::{Error, HealthStore, Result};
 /// The endpoint health of a data directory.
 pub struct SqliteHealth(pub Database);
 
+/// A record as it lies in its row, with the version that it is of.
+type Row = Option<(u64, String)>;
+
+fn row(c: &Connection, customer: &CustomerId, endpoint: &EndpointId) -> rusqlite::Result<Row> {
+    let sql = "SELECT version, health FROM health WHERE customer_id = ? AND endpoint_id = ?";
+    let key = params![customer.as_str(), endpoint.as_str()];
+    c.prepare_cached(sql)?.query_row(key, |row| Ok((row.get(0)?, row.get(1)?))).optional()
+}
+
+/// What a row says of a version of the endpoint: of another version's, only its number.
+fn record(row: Row, version: u64) -> serde_json::Result<HealthRecord> {
+    let Some((of, text)) = row else { return Ok(HealthRecord::default()) };
+    let record: HealthRecord = serde_json::from_str(&text)?;
+    if of == version {
+        return Ok(record);
+    }
+    Ok(HealthRecord { revision: record.revision, ..HealthRecord::default() })
+}
+
+/// What a write makes of a record; `None` if it is refused.
+type Edit = Box<dyn FnOnce(HealthRecord) -> Option<HealthRecord> + Send>;
+
+impl SqliteHealth {
+    /// Makes a write, unless a later version has a record or `edit` refuses.
+    async fn edit(
+        &self,
+        operation: &'static str,
+        (customer, endpoint, version): (&CustomerId, &EndpointId, u64),
+        edit: Edit,
+    ) -> Result<bool> {
+        let (customer, endpoint) = (customer.clone(), endpoint.clone());
+        let write = move |c: &Connection| {
+            let row = row(c, &customer, &endpoint)?;
+            if row.as_ref().is_some_and(|(of, _)| *of > version) {
+                return Ok(Ok(false));
+            }
+            let next = record(row, version).map(|seen| (seen.revision, edit(seen)));
+            let (revision, next) = match next {
+                Ok((revision, Some(next))) => (revision, next),
+                Ok((_, None)) => return Ok(Ok(false)),
+                // An error would undo the writes of others.
+                Err(error) => return Ok(Err(error)),
+            };
+            let json = match serde_json::to_string(&HealthRecord { revision: revision + 1, ..next })
+            {
+                Ok(json) => json,
+                Err(error) => return Ok(Err(error)),
+            };
+            let sql = "INSERT OR REPLACE INTO health VALUES (?1, ?2, ?3, ?4)";
+            let row = params![customer.as_str(), endpoint.as_str(), version, json];
+            c.prepare_cached(sql)?.execute(row)?;
+            Ok(Ok(true))
+        };
+        self.0.write(operation, write).await?.map_err(|e| Error::new(operation, e))
+    }
+}
+
 #[async_trait]
 impl HealthStore for SqliteHealth {
-    async fn get(
+    async fn read(
         &self,
         customer: &CustomerId,
         endpoint: &EndpointId,
         version: u64,
-    ) -> Result<Health> {
+    ) -> Result<HealthRecord> {
         let (customer, endpoint) = (customer.clone(), endpoint.clone());
-        let read = move |c: &Connection| {
-            let sql = "SELECT health FROM health
-                       WHERE customer_id = ? AND endpoint_id = ? AND version = ?";
-            let key = params![customer.as_str(), endpoint.as_str(), version];
-            c.prepare_cached(sql)?.query_row(key, |row| row.get::<_, String>(0)).optional()
-        };
-        let record = self.0.read("health.get", read).await?;
-        let parse =
-            |text: String| serde_json::from_str(&text).map_err(|e| Error::new("health.get", e));
-        record.map_or(Ok(Health::Active), parse)
+        let row = self.0.read("health.get", move |c| row(c, &customer, &endpoint)).await?;
+        record(row, version).map_err(|e| Error::new("health.get", e))
     }
 
     async fn list(&self, customer: &CustomerId) -> Result<Vec<RecordedHealth>> {
@@ -60,20 +109,26 @@ impl HealthStore for SqliteHealth {
         version: u64,
         health: &Health,
     ) -> Result<bool> {
-        let (customer, endpoint) = (customer.clone(), endpoint.clone());
-        let json = serde_json::to_string(health).map_err(|e| Error::new("health.set", e))?;
-        let disables = matches!(health, Health::Disabled { .. });
-        let write = move |c: &Connection| {
-            // Disabled is final for its version; a later version's record is never overwritten, nor
-            // is an endpoint that was put again given the health of its past.
-            let sql = "INSERT INTO health VALUES (?1, ?2, ?3, ?4)
-                       ON CONFLICT (customer_id, endpoint_id) DO UPDATE
-                       SET version = excluded.version, health = excluded.health
-                       WHERE health.version < ?3
-                          OR (health.version = ?3 AND (?5 OR health.health NOT LIKE '%\"disabled\"%'))";
-            let row = params![customer.as_str(), endpoint.as_str(), version, json, disables];
-            c.prepare_cached(sql)?.execute(row)
+        let health = health.clone();
+        let edit = |seen: HealthRecord| {
+            // Disabled stays disabled, except for another reason.
+            let is_disabled = |health: &Health| matches!(health, Health::Disabled { .. });
+            let refused = is_disabled(&seen.health) && !is_disabled(&health);
+            (!refused).then_some(HealthRecord { health, ..seen })
         };
-        Ok(self.0.write("health.set", write).await? > 0)
+        self.edit("health.set", (customer, endpoint, version), Box::new(edit)).await
+    }
+
+    async fn change(
+        &self,
+        customer: &CustomerId,
+        endpoint: &EndpointId,
+        version: u64,
+        seen: &HealthRecord,
+        next: &HealthRecord,
+    ) -> Result<bool> {
+        let (seen, next) = (seen.revision, next.clone());
+        let edit = move |now: HealthRecord| (now.revision == seen).then_some(next);
+        self.edit("health.change", (customer, endpoint, version), Box::new(edit)).await
     }
 }

@@ -76,7 +76,7 @@ impl Pipeline {
                 Some(Need::Challenge) => self.challenges.next(&key).await.map(Grant::Challenge),
             });
         }
-        let deauthorized = matches!(known.health, Health::Deauthorized { .. });
+        let deauthorized = matches!(known.record.health, Health::Deauthorized { .. });
         if deauthorized && learning == Learning::Yes && self.is_still(known).await {
             self.set_health(known, &Health::Active).await;
         }
@@ -247,7 +247,7 @@ impl Pipeline {
     async fn is_still(&self, known: &KnownEndpoint) -> bool {
         let (customer, endpoint) = (&known.endpoint.customer_id, &known.endpoint.endpoint_id);
         let now = self.health.get(customer, endpoint, known.version).await;
-        now.is_ok_and(|now| now == known.health)
+        now.is_ok_and(|now| now == known.record.health)
     }
 
     fn egress(&self) -> Egress<'_> {
