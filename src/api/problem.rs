@@ -4,7 +4,7 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use tracing::warn;
 use utoipa::ToSchema;
 
@@ -78,10 +78,21 @@ codes! {
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, "something that sealpost needs cannot be reached: try again";
 }
 
-/// A problem document (RFC 9457).
-#[derive(Debug, Clone, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
+/// Why something was not done.
+#[derive(Debug, Clone)]
 pub struct Problem {
+    what: Code,
+    detail: String,
+    errors: Vec<FieldProblem>,
+    request_id: Option<String>,
+    retry_after: Option<u64>,
+}
+
+/// A problem document (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Problem)]
+pub struct Document<'a> {
     /// `urn:sealpost:problem:` and the code.
     #[serde(rename = "type")]
     kind: String,
@@ -92,17 +103,28 @@ pub struct Problem {
     /// The stable code.
     code: &'static str,
     /// What is wrong here, and what to do.
-    detail: String,
+    detail: &'a str,
     /// The fields that are wrong.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    errors: Vec<FieldProblem>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [FieldProblem],
     /// The request's id, which is in the log too.
     #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<String>,
-    #[serde(skip)]
-    what: Code,
-    #[serde(skip)]
-    retry_after: Option<u64>,
+    request_id: Option<&'a str>,
+}
+
+impl Serialize for Problem {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Document {
+            kind: format!("urn:sealpost:problem:{}", self.what.code()),
+            title: self.what.title(),
+            status: self.what.status().as_u16(),
+            code: self.what.code(),
+            detail: &self.detail,
+            errors: &self.errors,
+            request_id: self.request_id.as_deref(),
+        }
+        .serialize(serializer)
+    }
 }
 
 /// What is wrong with one field.
@@ -117,17 +139,8 @@ pub struct FieldProblem {
 impl Problem {
     /// A problem of this kind, with what is wrong here.
     pub fn new(what: Code, detail: impl Into<String>) -> Self {
-        Self {
-            kind: format!("urn:sealpost:problem:{}", what.code()),
-            title: what.title(),
-            status: what.status().as_u16(),
-            code: what.code(),
-            detail: detail.into(),
-            errors: Vec::new(),
-            request_id: None,
-            what,
-            retry_after: None,
-        }
+        let (detail, errors) = (detail.into(), Vec::new());
+        Self { what, detail, errors, request_id: None, retry_after: None }
     }
 
     /// A problem with one field.
