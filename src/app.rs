@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 #[cfg(feature = "aws")]
 use crate::adapters::aws::{
-    Clients, KmsKeys, StsRoles,
+    AwsReferences, Clients, KmsKeys, KmsRebind, StsRoles,
     dynamodb::{
         DynamoControl, DynamoDeliveries, DynamoEndpoints, DynamoHealth, DynamoSecrets, tables,
     },
@@ -28,10 +28,10 @@ use crate::egress::proxy::Proxy;
 use crate::egress::resolver::SystemResolver;
 use crate::ports::{
     AwsRoles, Chance, Clock, Control, Deliveries, Endpoints, HealthStore, Keys, MasterKeys, Queue,
-    Result, Secrets,
+    Rebind, References, Result, Secrets,
 };
 use crate::telemetry::Tally;
-use crate::vault::Vault;
+use crate::vault::{ReferencePolicy, Vault};
 
 #[cfg(feature = "aws")]
 pub use crate::adapters::aws::dynamodb::tables::Created;
@@ -66,6 +66,8 @@ pub struct App {
     pub keys: Arc<dyn Keys>,
     /// The keys of the key file; `None` where there is a key service that turns its own keys over.
     pub master_keys: Option<Arc<dyn MasterKeys>>,
+    /// Who binds what is bound to nothing; `None` where no key service can.
+    pub rebind: Option<Arc<dyn Rebind>>,
     /// The vault.
     pub vault: Vault,
     /// Who gives the credentials of AWS roles.
@@ -99,7 +101,9 @@ struct Parts {
     control: Arc<dyn Control>,
     keys: Arc<dyn Keys>,
     master_keys: Option<Arc<dyn MasterKeys>>,
+    rebind: Option<Arc<dyn Rebind>>,
     roles: Option<Arc<dyn AwsRoles>>,
+    references: Option<Arc<dyn References>>,
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
 }
@@ -168,7 +172,9 @@ impl App {
             control: Arc::new(DynamoControl::new(dynamodb, prefix)),
             keys: Arc::new(KmsKeys::new(&clients.kms, aws.kms_key_id.as_str())),
             master_keys: None,
+            rebind: Some(Arc::new(KmsRebind::new(&clients.kms, aws.kms_key_id.as_str()))),
             roles: Some(Arc::new(StsRoles::new(clients, Arc::clone(&clock)))),
+            references: Some(Arc::new(AwsReferences::new(&clients.config))),
             clock,
             chance,
         };
@@ -218,7 +224,9 @@ impl App {
             deliveries: Arc::new(deliveries),
             keys: Arc::clone(&keys) as _,
             master_keys: Some(keys),
+            rebind: None,
             roles: Self::roles(&config, &clock).await?,
+            references: Self::references(&config).await?,
             clock,
             chance,
         };
@@ -240,6 +248,24 @@ impl App {
         Ok(None)
     }
 
+    /// Who follows references, where the settings allow any.
+    #[cfg(feature = "aws")]
+    async fn references(config: &Config) -> Result<Option<Arc<dyn References>>> {
+        if config.secrets.references.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Arc::new(AwsReferences::new(&Clients::load().await?.config))))
+    }
+
+    #[cfg(not(feature = "aws"))]
+    async fn references(config: &Config) -> Result<Option<Arc<dyn References>>> {
+        if config.secrets.references.is_empty() {
+            return Ok(None);
+        }
+        let problem = "`references` under [secrets] lead to AWS, and this program was built without the cargo feature `aws`";
+        Err(crate::ports::Error::new("aws.configure", problem))
+    }
+
     fn assemble(parts: Parts, config: Config) -> Self {
         let Parts {
             queue,
@@ -250,7 +276,9 @@ impl App {
             control,
             keys,
             master_keys,
+            rebind,
             roles,
+            references,
             clock,
             chance,
         } = parts;
@@ -262,6 +290,8 @@ impl App {
             config.secrets.policy(),
             config.cache.lifetimes(config.is_aws()),
         );
+        let rules = config.secrets.references.clone();
+        let vault = vault.with_references(ReferencePolicy { rules, source: references });
         let (guard, tally) = (Arc::new(config.egress.guard()), Arc::default());
         Self {
             config,
@@ -273,6 +303,7 @@ impl App {
             control,
             keys,
             master_keys,
+            rebind,
             vault,
             roles,
             guard,

@@ -1,15 +1,18 @@
 //! What customers register: endpoints and secrets, checked against each other before they are stored.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::app::App;
 use crate::delivery::{Compiled, compile, destinations};
 use crate::domain::endpoint::{Endpoint, Health};
 use crate::domain::field::FieldError;
 use crate::domain::ids::{CustomerId, SecretId};
+use crate::domain::origin::Origin;
 use crate::domain::secret::SecretBytes;
 use crate::domain::target::secret_segments;
 use crate::ports::Error;
 use crate::ports::endpoints::{PutResult, StoredEndpoint};
-use crate::vault::{NewSecret, Rollback, WriteError};
+use crate::vault::{NewReference, NewSecret, Rollback, WriteError};
 
 /// Why something is not registered.
 #[derive(Debug, thiserror::Error)]
@@ -120,6 +123,23 @@ pub async fn put_secret_over(
     Ok(put)
 }
 
+/// Stores a reference in place of a value. It is not followed here, so nobody can tell whether its
+/// endpoints can use what it leads to; those that were refused before are tried again.
+///
+/// # Errors
+/// As [`put_secret`].
+pub async fn put_reference(
+    app: &App,
+    new: NewReference,
+    expected: Option<u64>,
+) -> Result<PutResult, RegistrationError> {
+    let customer = new.customer.clone();
+    let using = using(app, &customer, &new.secret).await?;
+    let put = app.vault.put_reference(new, expected).await?;
+    try_again(app, &customer, using, put).await?;
+    Ok(put)
+}
+
 /// Makes an old version of a secret current again. Endpoints that were refused with the other value are
 /// tried again. The value is not looked at: it was checked when it was put.
 ///
@@ -135,6 +155,24 @@ pub async fn roll_back_secret(
     let put = app.vault.roll_back(rollback, expected).await?;
     try_again(app, &customer, using, put).await?;
     Ok(put)
+}
+
+/// Where a customer's endpoints send each secret, as far as they can be used.
+///
+/// # Errors
+/// If the store fails.
+pub async fn origins_of(
+    app: &App,
+    customer: &CustomerId,
+) -> Result<BTreeMap<SecretId, BTreeSet<Origin>>, Error> {
+    let mut named: BTreeMap<SecretId, BTreeSet<Origin>> = BTreeMap::new();
+    for stored in app.endpoints.list(Some(customer)).await? {
+        let Ok(compiled) = compile(&stored.endpoint, &app.guard) else { continue };
+        for (id, origins) in destinations(&stored.endpoint, &compiled.chain) {
+            named.entry(id).or_default().extend(origins);
+        }
+    }
+    Ok(named)
 }
 
 /// The endpoints that name a secret, as far as they can be used: one that cannot says so when it is.

@@ -14,7 +14,7 @@ use super::Shared;
 use super::caller::Caller;
 use super::input::check_type;
 use super::jobs::take;
-use super::problem::{Answer, Code, Document, Problem};
+use super::problem::{Answer, Code, Problem};
 use crate::domain::access::Action;
 use crate::domain::job::MAX_JOB;
 
@@ -47,7 +47,6 @@ pub struct RefusedLine {
     /// Its number, from 1.
     line: u64,
     /// Why.
-    #[schema(value_type = Document)]
     problem: Problem,
 }
 

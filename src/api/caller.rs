@@ -147,7 +147,7 @@ impl Keyring {
                 let seconds = at.since(now).as_millis().div_ceil(1000);
                 let detail = format!("more than {} requests a second", self.rate.count);
                 let problem = Problem::new(Code::RateLimited, detail);
-                Err(problem.retry_after(u64::try_from(seconds).unwrap_or(1)))
+                Err(problem.retry_after(u32::try_from(seconds).unwrap_or(1)))
             }
         }
     }

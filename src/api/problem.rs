@@ -4,7 +4,7 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use tracing::warn;
 use utoipa::ToSchema;
 
@@ -28,6 +28,11 @@ macro_rules! codes {
             /// The stable code.
             pub fn code(self) -> &'static str {
                 match self { $(Self::$name => $code,)* }
+            }
+
+            /// Its name among all the kinds of problems in the world.
+            pub fn urn(self) -> &'static str {
+                match self { $(Self::$name => concat!("urn:sealpost:problem:", $code),)* }
             }
 
             /// The status that it comes with.
@@ -78,24 +83,13 @@ codes! {
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, "something that sealpost needs cannot be reached: try again";
 }
 
-/// Why something was not done.
-#[derive(Debug, Clone)]
-pub struct Problem {
-    what: Code,
-    detail: String,
-    errors: Vec<FieldProblem>,
-    request_id: Option<String>,
-    retry_after: Option<u64>,
-}
-
 /// A problem document (RFC 9457).
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = Problem)]
-pub struct Document<'a> {
+pub struct Problem {
     /// `urn:sealpost:problem:` and the code.
     #[serde(rename = "type")]
-    kind: String,
+    kind: &'static str,
     /// What the code means.
     title: &'static str,
     /// The status of the response.
@@ -103,28 +97,17 @@ pub struct Document<'a> {
     /// The stable code.
     code: &'static str,
     /// What is wrong here, and what to do.
-    detail: &'a str,
+    detail: Box<str>,
     /// The fields that are wrong.
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    errors: &'a [FieldProblem],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldProblem>,
     /// The request's id, which is in the log too.
     #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'a str>,
-}
-
-impl Serialize for Problem {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Document {
-            kind: format!("urn:sealpost:problem:{}", self.what.code()),
-            title: self.what.title(),
-            status: self.what.status().as_u16(),
-            code: self.what.code(),
-            detail: &self.detail,
-            errors: &self.errors,
-            request_id: self.request_id.as_deref(),
-        }
-        .serialize(serializer)
-    }
+    request_id: Option<Box<str>>,
+    #[serde(skip)]
+    what: Code,
+    #[serde(skip)]
+    retry_after: Option<u32>,
 }
 
 /// What is wrong with one field.
@@ -139,8 +122,17 @@ pub struct FieldProblem {
 impl Problem {
     /// A problem of this kind, with what is wrong here.
     pub fn new(what: Code, detail: impl Into<String>) -> Self {
-        let (detail, errors) = (detail.into(), Vec::new());
-        Self { what, detail, errors, request_id: None, retry_after: None }
+        Self {
+            kind: what.urn(),
+            title: what.title(),
+            status: what.status().as_u16(),
+            code: what.code(),
+            detail: detail.into().into(),
+            errors: Vec::new(),
+            request_id: None,
+            what,
+            retry_after: None,
+        }
     }
 
     /// A problem with one field.
@@ -165,14 +157,14 @@ impl Problem {
 
     /// The same, to be tried again after so many seconds.
     #[must_use]
-    pub fn retry_after(self, seconds: u64) -> Self {
+    pub fn retry_after(self, seconds: u32) -> Self {
         Self { retry_after: Some(seconds.max(1)), ..self }
     }
 
     /// The same, with the id of the request.
     #[must_use]
     pub fn of_request(self, id: &str) -> Self {
-        Self { request_id: Some(id.to_owned()), ..self }
+        Self { request_id: Some(id.into()), ..self }
     }
 
     /// What it is.
@@ -257,6 +249,9 @@ impl From<WriteError> for Problem {
                 Self::new(Code::Conflict, format!("version {version} is the current one"))
             }
             WriteError::Conflict(now) => Self::other_version(now),
+            WriteError::ReferenceNotAllowed { .. } | WriteError::NoReferences => {
+                Self::new(Code::Conflict, error.to_string())
+            }
             WriteError::Reserved(_) => FieldError::new("secretId", error.to_string()).into(),
             WriteError::TenantKey(TenantKeyError::Ours(error)) => error.into(),
             WriteError::TenantKey(problem) => Self::new(Code::Conflict, problem.to_string()),

@@ -87,7 +87,7 @@ enum Verb {
     /// Store, list and remove secrets
     #[command(subcommand)]
     Secret(secret::Secret),
-    /// Make, rotate, list, rewrap and shred the customers' own key pairs
+    /// Make, rotate, list and shred the customers' own key pairs
     #[command(subcommand)]
     TenantKey(tenant_key::TenantKey),
     /// List, rotate and retire the keys of the key file

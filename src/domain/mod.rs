@@ -36,6 +36,7 @@ pub mod parking;
 pub mod profile;
 pub mod rate_limit;
 pub mod reason;
+pub mod reference;
 pub mod request;
 pub mod retry_after;
 pub mod retry_policy;

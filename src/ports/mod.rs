@@ -10,6 +10,8 @@ pub mod health;
 pub mod keys;
 pub mod master_keys;
 pub mod queue;
+pub mod rebind;
+pub mod references;
 pub mod secrets;
 
 pub use aws_roles::AwsRoles;
@@ -21,6 +23,8 @@ pub use health::HealthStore;
 pub use keys::Keys;
 pub use master_keys::MasterKeys;
 pub use queue::Queue;
+pub use rebind::Rebind;
+pub use references::References;
 pub use secrets::Secrets;
 
 /// A failure on our side: of a store, a queue, a key service, the resolver, or a bug. It never costs
@@ -50,16 +54,31 @@ pub enum Alarm {
     KeyNotFound,
     /// The key cannot be used for another reason.
     KeyUnusable,
+    /// A reference leads to nothing.
+    ReferenceNotFound,
+    /// We may not read what a reference leads to.
+    ReferenceAccessDenied,
+    /// What a reference leads to was deleted.
+    ReferenceDeleted,
+    /// The settings do not allow the reference.
+    ReferenceNotAllowed,
+    /// What a reference leads to cannot be used as a secret.
+    ReferenceUnusable,
 }
 
 impl Alarm {
     /// Every alarm, in the order of the documentation.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 10] = [
         Self::KeyAccessDenied,
         Self::KeyDisabled,
         Self::KeyPendingDeletion,
         Self::KeyNotFound,
         Self::KeyUnusable,
+        Self::ReferenceNotFound,
+        Self::ReferenceAccessDenied,
+        Self::ReferenceDeleted,
+        Self::ReferenceNotAllowed,
+        Self::ReferenceUnusable,
     ];
 
     /// Its name in the log.
@@ -70,6 +89,11 @@ impl Alarm {
             Self::KeyPendingDeletion => "key_pending_deletion",
             Self::KeyNotFound => "key_not_found",
             Self::KeyUnusable => "key_unusable",
+            Self::ReferenceNotFound => "reference_not_found",
+            Self::ReferenceAccessDenied => "reference_access_denied",
+            Self::ReferenceDeleted => "reference_deleted",
+            Self::ReferenceNotAllowed => "reference_not_allowed",
+            Self::ReferenceUnusable => "reference_unusable",
         }
     }
 }

@@ -24,6 +24,8 @@ mod keys;
 mod leaks;
 mod outage;
 mod program;
+mod references;
+mod rewrap;
 mod roles;
 mod tables;
 mod tenant_keys;

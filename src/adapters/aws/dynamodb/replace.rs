@@ -64,7 +64,13 @@ impl DynamoSecrets {
             };
             (update.to_owned(), format!("{unchanged} AND {last}"))
         } else {
-            let update = format!("SET #{place} = :to, #writer = :writer");
+            let mut update = format!("SET #{place} = :to, #writer = :writer");
+            let last = Reader { operation, item }.optional_number::<u64>("version")?.unwrap_or(0);
+            if to.version > last && place != "past" {
+                used.push("version");
+                set.push((":version", n(to.version)));
+                update.push_str(", #version = :version");
+            }
             (update, format!("#{place} = :old"))
         };
         let values = set.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
