@@ -1,3 +1,5 @@
+use sealpost::domain::endpoint::Endpoint;
+use sealpost::registration::put_endpoint;
 use serde_json::{Value, json};
 
 use crate::server::Server;
@@ -42,13 +44,23 @@ async fn a_secret_is_put_rotated_rolled_back_and_removed_and_its_value_never_com
 }
 
 #[tokio::test]
-async fn what_was_put_opens_in_the_vault_of_the_worker_and_the_api_opens_nothing() {
+async fn the_api_looks_at_no_value_that_is_sealed() {
+    let server = Server::start().await;
+    let put = json!({"value": "no key of the scheme", "origins": ["https://acme.example"]});
+    server.call("PUT", SIGNING, put).await.is(200);
+    let endpoint = json!({"customerId": "acme", "endpointId": "orders",
+                          "url": "https://acme.example/hook",
+                          "auth": [{"scheme": "standard_webhooks", "secret": "signing"}]});
+    // Whoever can open it says so.
+    let opening = Endpoint::from_json(&endpoint.to_string()).unwrap();
+    assert!(put_endpoint(&server.app, opening, None).await.is_err());
+    server.call("POST", "/v1/customers/acme/endpoints", endpoint).await.is(201);
+}
+
+#[tokio::test]
+async fn what_was_put_opens_in_the_vault_of_the_worker() {
     let server = Server::start().await;
     server.call("PUT", SIGNING, signing()).await.is(200);
-    let endpoint = json!({"endpointId": "orders", "url": "https://acme.example/hook",
-                          "auth": [{"scheme": "standard_webhooks", "secret": "signing"}]});
-    // The worker would have said that its key cannot be opened.
-    server.call("POST", "/v1/customers/acme/endpoints", endpoint).await.is(201);
     let (customer, id) = ("acme".parse().unwrap(), "signing".parse().unwrap());
     let open = server.app.vault.open(&customer, &id).await.unwrap();
     let origins = ["https://acme.example".parse().unwrap()];

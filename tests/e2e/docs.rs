@@ -86,6 +86,7 @@ fn the_commands_of_the_api_work_as_written() {
         r#""duplicate":false"#,
         r#"{"accepted":2,"duplicates":0,"rejected":0,"errors":[]}"#,
         r#"{"data":["#,
+        r#""worker":"receiving"}"#,
     ] {
         assert!(printed.contains(expected), "{expected} is not in {printed}");
     }
