@@ -10,6 +10,8 @@ EMULATOR_SOURCES := $(EMULATOR)/Cargo.lock $(EMULATOR)/Cargo.toml $(sort $(wildc
 # Producers that use nothing of ours, with the SDKs of other languages.
 export PRODUCERS_DIR ?= $(CURDIR)/target/producers
 PRODUCERS := tests/producers
+# Writers of secrets in TypeScript, compiled beside them.
+WRITERS := fixtures/writers
 
 # Receivers that use nothing of ours, with the libraries that receivers use.
 export RECEIVERS_DIR ?= $(CURDIR)/target/receivers
@@ -59,6 +61,8 @@ endef
 
 producers:
 	$(call install,$(PRODUCERS),$(PRODUCERS_DIR))
+	@mkdir -p $(PRODUCERS_DIR)/writers && cp $(WRITERS)/* $(PRODUCERS_DIR)/writers/
+	@$(PRODUCERS_DIR)/node_modules/.bin/tsc --project $(PRODUCERS_DIR)/writers
 
 receivers:
 	$(call install,$(RECEIVERS),$(RECEIVERS_DIR))

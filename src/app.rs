@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 #[cfg(feature = "aws")]
 use crate::adapters::aws::{
-    Clients, KmsKeys, StsRoles,
+    Clients, KmsKeys, KmsRebind, StsRoles,
     dynamodb::{DynamoDeliveries, DynamoEndpoints, DynamoHealth, DynamoSecrets, tables},
     sqs::SqsQueue,
 };
@@ -27,8 +27,8 @@ use crate::egress::proxy::Proxy;
 use crate::egress::resolver::SystemResolver;
 use crate::ports::operational_events::LogOnly;
 use crate::ports::{
-    AwsRoles, Chance, Clock, Deliveries, Endpoints, HealthStore, Keys, OperationalEvents, Queue,
-    Result, Secrets,
+    AwsRoles, Chance, Clock, Deliveries, Endpoints, HealthStore, Keys, MasterKeys,
+    OperationalEvents, Queue, Rebind, Result, Secrets,
 };
 use crate::telemetry::Tally;
 use crate::vault::Vault;
@@ -62,6 +62,10 @@ pub struct App {
     pub deliveries: Arc<dyn Deliveries>,
     /// The key service.
     pub keys: Arc<dyn Keys>,
+    /// The keys of the key file; `None` where there is a key service that turns its own keys over.
+    pub master_keys: Option<Arc<dyn MasterKeys>>,
+    /// Who binds what is bound to nothing; `None` where no key service can.
+    pub rebind: Option<Arc<dyn Rebind>>,
     /// The vault.
     pub vault: Vault,
     /// Who gives the credentials of AWS roles.
@@ -95,6 +99,8 @@ struct Parts {
     health: Arc<dyn HealthStore>,
     deliveries: Arc<dyn Deliveries>,
     keys: Arc<dyn Keys>,
+    master_keys: Option<Arc<dyn MasterKeys>>,
+    rebind: Option<Arc<dyn Rebind>>,
     roles: Option<Arc<dyn AwsRoles>>,
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
@@ -162,6 +168,8 @@ impl App {
             health: Arc::new(DynamoHealth::new(dynamodb, prefix)),
             deliveries: Arc::new(DynamoDeliveries::new(dynamodb, prefix)),
             keys: Arc::new(KmsKeys::new(&clients.kms, aws.kms_key_id.as_str())),
+            master_keys: None,
+            rebind: Some(Arc::new(KmsRebind::new(&clients.kms, aws.kms_key_id.as_str()))),
             roles: Some(Arc::new(StsRoles::new(clients, Arc::clone(&clock)))),
             clock,
             chance,
@@ -202,13 +210,16 @@ impl App {
             }
             None => queue,
         };
+        let keys = Arc::new(KeyFile::open_or_create(&data.key_file())?);
         let parts = Parts {
             queue: Arc::new(queue),
             endpoints: Arc::new(SqliteEndpoints(database.clone())),
             secrets: Arc::new(SqliteSecrets(database.clone())),
             health: Arc::new(SqliteHealth(database)),
             deliveries: Arc::new(deliveries),
-            keys: Arc::new(KeyFile::open_or_create(&data.key_file())?),
+            keys: Arc::clone(&keys) as _,
+            master_keys: Some(keys),
+            rebind: None,
             roles: Self::roles(&config, &clock).await?,
             clock,
             chance,
@@ -232,8 +243,19 @@ impl App {
     }
 
     fn assemble(parts: Parts, config: Config) -> Self {
-        let Parts { queue, endpoints, secrets, health, deliveries, keys, roles, clock, chance } =
-            parts;
+        let Parts {
+            queue,
+            endpoints,
+            secrets,
+            health,
+            deliveries,
+            keys,
+            master_keys,
+            rebind,
+            roles,
+            clock,
+            chance,
+        } = parts;
         let events: Arc<dyn OperationalEvents> = match &config.events.customer {
             Some(operator) => Arc::new(QueuedEvents::start(operator.clone(), Arc::clone(&queue))),
             None => Arc::new(LogOnly),
@@ -256,6 +278,8 @@ impl App {
             health,
             deliveries,
             keys,
+            master_keys,
+            rebind,
             vault,
             roles,
             guard,

@@ -1,10 +1,13 @@
 //! What customers register: endpoints and secrets, checked against each other before they are stored.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::app::App;
 use crate::delivery::{Compiled, compile, destinations};
 use crate::domain::endpoint::{Endpoint, Health};
 use crate::domain::field::FieldError;
 use crate::domain::ids::{CustomerId, SecretId};
+use crate::domain::origin::Origin;
 use crate::domain::secret::SecretBytes;
 use crate::domain::target::secret_segments;
 use crate::ports::Error;
@@ -102,6 +105,24 @@ pub async fn roll_back_secret(
     let put = app.vault.roll_back(rollback, expected).await?;
     try_again(app, &customer, using, put).await?;
     Ok(put)
+}
+
+/// Where a customer's endpoints send each secret, as far as they can be used.
+///
+/// # Errors
+/// If the store fails.
+pub async fn origins_of(
+    app: &App,
+    customer: &CustomerId,
+) -> Result<BTreeMap<SecretId, BTreeSet<Origin>>, Error> {
+    let mut named: BTreeMap<SecretId, BTreeSet<Origin>> = BTreeMap::new();
+    for stored in app.endpoints.list(Some(customer)).await? {
+        let Ok(compiled) = compile(&stored.endpoint, &app.guard) else { continue };
+        for (id, origins) in destinations(&stored.endpoint, &compiled.chain) {
+            named.entry(id).or_default().extend(origins);
+        }
+    }
+    Ok(named)
 }
 
 /// The endpoints that name a secret, as far as they can be used: one that cannot says so when it is.

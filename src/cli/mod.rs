@@ -9,13 +9,16 @@ mod egress;
 mod endpoint;
 mod enqueue;
 mod input;
+mod key;
 mod output;
 mod preview;
+mod progress;
 mod schema;
 mod secret;
 mod serve;
 #[cfg(feature = "aws")]
 mod tables;
+mod tenant_key;
 mod verify;
 #[cfg(feature = "aws")]
 mod worker;
@@ -77,6 +80,12 @@ enum Verb {
     /// Store, list and remove secrets
     #[command(subcommand)]
     Secret(secret::Secret),
+    /// Make, rotate, list and shred the customers' own key pairs
+    #[command(subcommand)]
+    TenantKey(tenant_key::TenantKey),
+    /// List, rotate and retire the keys of the key file
+    #[command(subcommand)]
+    Key(key::Key),
     /// Enqueue jobs
     Enqueue(enqueue::Enqueue),
     /// List, show, replay and purge dead letters
@@ -138,6 +147,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Demo(verb) => demo::run(&global, &verb).await,
         Verb::Endpoint(verb) => endpoint::run(&global, &verb).await,
         Verb::Secret(verb) => secret::run(&global, verb).await,
+        Verb::TenantKey(verb) => tenant_key::run(&global, verb).await,
+        Verb::Key(verb) => key::run(&global, verb).await,
         Verb::Enqueue(verb) => enqueue::run(&global, &verb).await,
         Verb::Dlq(verb) => dlq::run(&global, &verb).await,
         Verb::Preview(verb) => preview::run(&global, &verb).await,

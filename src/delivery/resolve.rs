@@ -92,6 +92,9 @@ impl Pipeline {
                         VaultError::Unbound { .. } => {
                             Halt::DeadLetter(Reason::UnboundSecret, error.to_string())
                         }
+                        VaultError::Shredded { .. } => {
+                            Halt::DeadLetter(Reason::TenantKeyShredded, error.to_string())
+                        }
                         VaultError::Ours(error) => ours(error),
                     },
                 )?;

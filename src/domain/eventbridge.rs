@@ -86,6 +86,7 @@ fn exhausted_condition(reason: Reason) -> Option<&'static str> {
         | Reason::UnknownSecret
         | Reason::SecretNotDecrypted
         | Reason::UnboundSecret
+        | Reason::TenantKeyShredded
         | Reason::OriginNotAllowed
         | Reason::AuthFailed
         | Reason::EndpointDeauthorized
@@ -117,6 +118,7 @@ fn error_code(letter: &DeadLetter) -> &'static str {
         Reason::UnknownEndpoint | Reason::UnknownSecret | Reason::EndpointDisabled => "NO_RESOURCE",
         Reason::SecretNotDecrypted
         | Reason::UnboundSecret
+        | Reason::TenantKeyShredded
         | Reason::OriginNotAllowed
         | Reason::AuthFailed
         | Reason::EndpointDeauthorized

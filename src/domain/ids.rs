@@ -111,6 +111,22 @@ identifier!(
     JobId, "job id", check_job_id, "^[!-~]{1,256}$"
 );
 
+/// What the ids begin with that no customer's secret has.
+const RESERVED: &str = "sealpost:";
+const TENANT_KEY: &str = "sealpost:tenant-key";
+
+impl SecretId {
+    /// The id under which a customer's tenant key is stored.
+    pub fn tenant_key() -> Self {
+        Self(TENANT_KEY.into())
+    }
+
+    /// Whether the store keeps something of the program's own under this id.
+    pub fn is_reserved(&self) -> bool {
+        self.as_str().starts_with(RESERVED)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,5 +145,12 @@ mod tests {
             assert!(bad.parse::<JobId>().is_err(), "{bad:?}");
         }
         assert!("urn:uuid:6f9c/1".parse::<JobId>().is_ok());
+    }
+
+    #[test]
+    fn the_tenant_key_has_an_id_of_the_usual_form_that_no_customer_s_secret_has() {
+        let id: SecretId = TENANT_KEY.parse().unwrap();
+        assert!(id == SecretId::tenant_key() && id.is_reserved());
+        assert!(!"sealpost".parse::<SecretId>().unwrap().is_reserved());
     }
 }

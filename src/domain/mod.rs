@@ -46,5 +46,6 @@ pub mod secret_record;
 pub mod share;
 pub mod shown_request;
 pub mod target;
+pub mod tenant_key;
 pub mod timestamp;
 pub mod traces;

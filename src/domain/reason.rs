@@ -50,6 +50,8 @@ reasons! {
     SecretNotDecrypted = "secret_not_decrypted", "put the secret's value again, then replay";
     /// The secret was sealed without a context, and unbound secrets are not accepted.
     UnboundSecret = "unbound_secret", "put the secret again with its origins, or set `accept_unbound_secrets = true` under `[secrets]`, then replay";
+    /// The tenant key that the secret is sealed to was shredded.
+    TenantKeyShredded = "tenant_key_shredded", "its value is lost on purpose: make a new key with `sealpost tenant-key create`, put the value again, then replay";
     /// The secret may not go to the endpoint's origin.
     OriginNotAllowed = "origin_not_allowed", "put the secret again with `--origin` naming the endpoint's origin, then replay";
     /// An auth step could not be applied, so nothing was sent.

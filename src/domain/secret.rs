@@ -93,6 +93,8 @@ pub enum SealedKind {
     Direct = 2,
     /// By the key service itself, without context, by a program that is not sealpost.
     Unbound = 3,
+    /// To the customer's tenant key.
+    TenantKey = 4,
 }
 
 impl SealedKind {
@@ -107,13 +109,14 @@ impl SealedKind {
             Self::Envelope => "envelope",
             Self::Direct => "direct",
             Self::Unbound => "unbound",
+            Self::TenantKey => "tenant_key",
         }
     }
 
     /// The kind of sealed bytes, and what follows the byte that says so.
     pub fn split(sealed: &[u8]) -> Option<(Self, &[u8])> {
         let (first, rest) = sealed.split_first()?;
-        let kinds = [Self::Envelope, Self::Direct, Self::Unbound];
+        let kinds = [Self::Envelope, Self::Direct, Self::Unbound, Self::TenantKey];
         kinds.into_iter().find(|kind| kind.byte() == *first).map(|kind| (kind, rest))
     }
 }

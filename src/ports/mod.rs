@@ -7,8 +7,10 @@ pub mod deliveries;
 pub mod endpoints;
 pub mod health;
 pub mod keys;
+pub mod master_keys;
 pub mod operational_events;
 pub mod queue;
+pub mod rebind;
 pub mod secrets;
 
 pub use aws_roles::AwsRoles;
@@ -17,8 +19,10 @@ pub use deliveries::Deliveries;
 pub use endpoints::Endpoints;
 pub use health::HealthStore;
 pub use keys::Keys;
+pub use master_keys::MasterKeys;
 pub use operational_events::OperationalEvents;
 pub use queue::Queue;
+pub use rebind::Rebind;
 pub use secrets::Secrets;
 
 /// A failure on our side: of a store, a queue, a key service, the resolver, or a bug. It never costs

@@ -9,10 +9,10 @@ use super::*;
 use crate::ports::keys::DataKey;
 
 /// Counts what is unwrapped, and fails when it is told to.
-struct Counting {
-    keys: Arc<dyn Keys>,
-    unwraps: Arc<AtomicU32>,
-    broken: Arc<AtomicBool>,
+pub struct Counting {
+    pub keys: Arc<dyn Keys>,
+    pub unwraps: Arc<AtomicU32>,
+    pub broken: Arc<AtomicBool>,
 }
 
 #[async_trait::async_trait]

@@ -3,6 +3,7 @@
 use crate::cache::Passing;
 use crate::domain::ids::{CustomerId, SecretId};
 use crate::ports::Error;
+use crate::vault::TenantKeyError;
 
 /// Why a secret cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +39,21 @@ pub enum VaultError {
         /// Which.
         secret: SecretId,
     },
+    /// The tenant key that the value is sealed to was removed on purpose: nobody can open it any more.
+    #[error(
+        "secret {secret} of customer {customer}, version {version}: generation {generation} of the \
+         customer's tenant key was shredded"
+    )]
+    Shredded {
+        /// Whose.
+        customer: CustomerId,
+        /// Which.
+        secret: SecretId,
+        /// Which version.
+        version: u64,
+        /// Which generation of the key.
+        generation: u32,
+    },
     /// The store or the key service failed.
     #[error(transparent)]
     Ours(#[from] Error),
@@ -47,7 +63,10 @@ impl Passing for VaultError {
     fn is_passing(&self) -> bool {
         match self {
             Self::Ours(_) => true,
-            Self::Unknown { .. } | Self::NotDecrypted { .. } | Self::Unbound { .. } => false,
+            Self::Unknown { .. }
+            | Self::NotDecrypted { .. }
+            | Self::Unbound { .. }
+            | Self::Shredded { .. } => false,
         }
     }
 }
@@ -91,6 +110,12 @@ pub enum WriteError {
     /// Somebody else has changed the secret; this version is the current one now (0: none).
     #[error("somebody else has just changed the secret, which is at version {0} now: look again")]
     Conflict(u64),
+    /// The id is the program's own.
+    #[error("no secret can be called {0}: ids that begin with `sealpost:` are the program's own")]
+    Reserved(SecretId),
+    /// Nothing can be sealed to the customer's tenant key.
+    #[error(transparent)]
+    TenantKey(#[from] TenantKeyError),
     /// The store or the key service failed.
     #[error(transparent)]
     Ours(#[from] Error),

@@ -1,7 +1,7 @@
 //! The vault: seals the secrets that customers give us, and opens them for the worker.
 //!
 //! A value is sealed in an [`envelope`] under a fresh data key, which the key service wraps, or by
-//! the key service directly; the first byte says which. Either way it is bound to its context
+//! the key service directly, or to the customer's own key pair; the first byte says which. Either way it is bound to its context
 //! (customer, secret, version, origins), so that a sealed value copied to another row, or served as
 //! another version, does not open. Values that other programs sealed without a context are opened
 //! only where a setting accepts them. Opened values live in a bounded cache and are wiped when they
@@ -11,6 +11,9 @@ mod context;
 pub mod envelope;
 mod error;
 mod facts;
+mod tenant;
+mod upgrade;
+mod wrapping;
 mod write;
 
 use std::sync::Arc;
@@ -35,6 +38,9 @@ use self::envelope::EnvelopeError;
 pub use context::context_bytes;
 pub use error::{VaultError, WriteError};
 pub use facts::{Public, facts, pem};
+pub use tenant::{TenantKey, TenantKeyError};
+pub use upgrade::{Upgraded, upgrade};
+pub use wrapping::{KeptVersion, RewrapError};
 pub use write::{NewSecret, Rollback};
 
 /// Least time between two readings of the same secret past the cache.
@@ -49,6 +55,8 @@ pub enum Sealing {
     Envelope,
     /// By the key service itself, where it takes values of that size; else in an envelope.
     Direct,
+    /// To the customer's tenant key: the key service is asked once for each customer.
+    TenantKey,
 }
 
 /// What the vault seals how, and opens.
@@ -147,6 +155,7 @@ pub struct Vault {
     /// How old an opened value may be for a reading of the store to take it over.
     keep: Duration,
     open: Arc<SoftCache<(CustomerId, SecretId), OpenSecret>>,
+    open_keys: Arc<tenant::OpenKeys>,
 }
 
 impl Vault {
@@ -163,8 +172,9 @@ impl Vault {
         // hard one ends opens it anew, so that nobody waits for the key service then.
         let keep = lifetimes.hard.saturating_sub(lifetimes.soft);
         let open = Arc::new(SoftCache::new(lifetimes));
+        let open_keys = Arc::new(tenant::OpenKeys::new(lifetimes));
         let events = Arc::new(LogOnly);
-        Self { secrets, keys, clock, chance, events, policy, keep, open }
+        Self { secrets, keys, clock, chance, events, policy, keep, open, open_keys }
     }
 
     /// The same, which tells the operator of certificates that end.
@@ -243,15 +253,19 @@ impl Vault {
         version: &SealedVersion,
         known: Option<&OpenSecret>,
     ) -> Result<OpenVersion, VaultError> {
-        let digest = version.digest();
-        let same = |v: &&OpenVersion| v.digest == digest && v.opened_at.elapsed() < self.keep;
+        // What a tenant key opens is as old as the key, which is asked for and kept by itself.
+        let key = self.tenant_key_of(customer, secret, version).await?;
+        let digest = key.as_ref().map_or_else(|| version.digest(), |key| key.digest(version));
+        let lasts = |v: &OpenVersion| key.is_some() || v.opened_at.elapsed() < self.keep;
+        let same = |v: &&OpenVersion| v.digest == digest && lasts(v);
         if let Some(open) = known.and_then(|known| known.versions().find(same)) {
-            return Ok(open.clone());
+            let opened_at = key.map_or(open.opened_at, |key| key.opened_at);
+            return Ok(OpenVersion { opened_at, ..open.clone() });
         }
-        let opened_at = Instant::now();
+        let opened_at = key.map_or_else(Instant::now, |key| key.opened_at);
         let value = self.open_version(customer, secret, version).await?;
         self.warn_of_end(customer, secret, version);
-        Ok(OpenVersion::new(version, value, opened_at))
+        Ok(OpenVersion { digest, ..OpenVersion::new(version, value, opened_at) })
     }
 
     /// Once in a hard lifetime: a certificate that ends stops the deliveries.
@@ -306,6 +320,10 @@ impl Vault {
                 envelope.open(&key, &context).map_err(malformed)
             }
             SealedKind::Direct => unwrap(wrapped, &context).await,
+            SealedKind::TenantKey => {
+                let opened = self.open_with_tenant_key(customer, &stored.sealed, &context).await;
+                opened.map_err(|e| e.of_secret(customer, secret, stored.version))
+            }
             SealedKind::Unbound if self.policy.accept_unbound => unwrap(wrapped, &[]).await,
             SealedKind::Unbound => {
                 Err(VaultError::Unbound { customer: customer.clone(), secret: secret.clone() })

@@ -24,7 +24,7 @@ pub fn bench() -> Bench {
     bench_with(Policy::default())
 }
 
-fn bench_with(policy: Policy) -> Bench {
+pub fn bench_with(policy: Policy) -> Bench {
     let dir = tempfile::tempdir().unwrap();
     let database = Database::open(&dir.path().join("t.db")).unwrap();
     let keys = KeyFile::open_or_create(&dir.path().join("key")).unwrap();
@@ -60,7 +60,9 @@ impl Bench {
     /// Another process on the same store: the cache knows nothing of what it puts.
     pub fn elsewhere(&self) -> Self {
         let none = Lifetimes { soft: Duration::ZERO, hard: Duration::ZERO, capacity: 1 };
-        let vault = Vault { open: Arc::new(SoftCache::new(none)), ..self.vault.clone() };
+        let (open, keys) = (SoftCache::new(none), tenant::OpenKeys::new(none));
+        let (open, open_keys) = (Arc::new(open), Arc::new(keys));
+        let vault = Vault { open, open_keys, ..self.vault.clone() };
         let database = self.database.clone();
         Self { vault, database, _dir: tempfile::tempdir().unwrap() }
     }
@@ -69,7 +71,7 @@ impl Bench {
         self.vault.open(&customer.parse().unwrap(), &"s".parse().unwrap()).await
     }
 
-    async fn tamper(&self, sql: &'static str) {
+    pub async fn tamper(&self, sql: &'static str) {
         self.database.write("tamper", move |c| c.execute_batch(sql)).await.unwrap();
     }
 }
@@ -172,7 +174,11 @@ proptest! {
              any::<u8>()).prop_map(|(length, byte)| vec![byte; length]),
             prop::collection::vec(any::<u8>(), 1..MAX_VALUE),
         ],
-        sealing in prop::sample::select(vec![Sealing::Envelope, Sealing::Direct]),
+        sealing in prop::sample::select(vec![
+            Sealing::Envelope,
+            Sealing::Direct,
+            Sealing::TenantKey,
+        ]),
     ) {
         runtime().block_on(async {
             let bench = bench_with(Policy { sealing, accept_unbound: false });
@@ -183,8 +189,12 @@ proptest! {
                 .await
                 .unwrap();
             let kind = SealedKind::split(&stored(&bench).await.sealed).unwrap().0;
-            let is_direct = sealing == Sealing::Direct && bytes.len() <= MAX_WRAPPED;
-            assert_eq!(kind, if is_direct { SealedKind::Direct } else { SealedKind::Envelope });
+            let expected = match sealing {
+                Sealing::TenantKey => SealedKind::TenantKey,
+                Sealing::Direct if bytes.len() <= MAX_WRAPPED => SealedKind::Direct,
+                Sealing::Direct | Sealing::Envelope => SealedKind::Envelope,
+            };
+            assert_eq!(kind, expected);
             let open = bench.open("acme").await.unwrap();
             let at = ["https://a.example".parse().unwrap()];
             let values = open.values_for(&at, SystemClock.now()).unwrap();
@@ -195,7 +205,7 @@ proptest! {
 
 #[tokio::test]
 async fn any_bit_flipped_anywhere_in_a_sealed_value_keeps_it_from_opening() {
-    for sealing in [Sealing::Envelope, Sealing::Direct] {
+    for sealing in [Sealing::Envelope, Sealing::Direct, Sealing::TenantKey] {
         let bench = bench_with(Policy { sealing, accept_unbound: true });
         bench.put("acme", "value", None).await;
         let (customer, secret) = ("acme".parse().unwrap(), "s".parse().unwrap());
@@ -214,7 +224,7 @@ async fn any_bit_flipped_anywhere_in_a_sealed_value_keeps_it_from_opening() {
 
 const DIRECT: Policy = Policy { sealing: Sealing::Direct, accept_unbound: false };
 
-async fn stored(bench: &Bench) -> SealedVersion {
+pub async fn stored(bench: &Bench) -> SealedVersion {
     let (customer, secret) = ("acme".parse().unwrap(), "s".parse().unwrap());
     bench.vault.secrets.get(&customer, &secret).await.unwrap().unwrap().current
 }

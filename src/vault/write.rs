@@ -12,7 +12,7 @@ use crate::domain::secret::{Binding, SealedKind, SealedVersion, SecretBytes, che
 use crate::domain::secret_record::SecretRecord;
 use crate::ports::Error;
 use crate::ports::endpoints::PutResult;
-use crate::ports::keys::{Context, MAX_WRAPPED};
+use crate::ports::keys::MAX_WRAPPED;
 
 /// What is put into the vault.
 pub struct NewSecret {
@@ -60,6 +60,7 @@ impl Vault {
         expected: Option<u64>,
     ) -> Result<PutResult, WriteError> {
         check_size(&new.value).map_err(WriteError::Value)?;
+        own(&new.secret)?;
         let record = self.secrets.record(&new.customer, &new.secret).await?;
         if let Some(conflict) = conflict(&record, expected) {
             return Ok(conflict);
@@ -67,7 +68,7 @@ impl Vault {
         let NewSecret { customer: customer_id, secret: secret_id, value, origins, overlap } = new;
         let version = record.last_version + 1;
         let binding = Binding { customer_id, secret_id, version, origins };
-        let sealed = self.seal(&value, &binding.context()).await?;
+        let sealed = self.seal(&value, &binding).await?;
         let now = self.clock.now();
         let Binding { customer_id, secret_id, origins, .. } = binding;
         let facts = facts(&value);
@@ -90,6 +91,7 @@ impl Vault {
         expected: Option<u64>,
     ) -> Result<PutResult, WriteError> {
         let Rollback { customer, secret, to, overlap } = rollback;
+        own(&secret)?;
         let record = self.secrets.record(&customer, &secret).await?;
         if let Some(conflict) = conflict(&record, expected) {
             return Ok(conflict);
@@ -123,6 +125,7 @@ impl Vault {
         secret: &SecretId,
         versions: &[u64],
     ) -> Result<usize, WriteError> {
+        own(secret)?;
         let record = self.secrets.record(customer, secret).await?;
         if let Some(current) = record.seen().current.filter(|current| versions.contains(current)) {
             return Err(WriteError::IsCurrent(current));
@@ -144,15 +147,28 @@ impl Vault {
         Ok((removed + past).min(versions.len()))
     }
 
-    async fn seal(&self, value: &SecretBytes, context: &Context) -> Result<Vec<u8>, Error> {
-        if self.policy.sealing == Sealing::Direct && value.expose().len() <= MAX_WRAPPED {
-            let wrapped = self.keys.wrap(value, context).await?;
-            return Ok([&[SealedKind::Direct.byte()][..], &wrapped].concat());
+    async fn seal(&self, value: &SecretBytes, binding: &Binding) -> Result<Vec<u8>, WriteError> {
+        let context = &binding.context();
+        match self.policy.sealing {
+            Sealing::TenantKey => {
+                let sealed = self.seal_to_tenant_key(&binding.customer_id, value, context).await;
+                return Ok(sealed?);
+            }
+            Sealing::Direct if value.expose().len() <= MAX_WRAPPED => {
+                let wrapped = self.keys.wrap(value, context).await?;
+                return Ok([&[SealedKind::Direct.byte()][..], &wrapped].concat());
+            }
+            Sealing::Direct | Sealing::Envelope => {}
         }
         let data_key = self.keys.generate(context).await?;
-        envelope::seal(&data_key, value, context, &*self.chance)
-            .map_err(|e| Error::new("vault.seal", e.to_string()))
+        let sealed = envelope::seal(&data_key, value, context, &*self.chance);
+        Ok(sealed.map_err(|e| Error::new("vault.seal", e.to_string()))?)
     }
+}
+
+/// Refuses the ids under which the program keeps what is its own.
+fn own(secret: &SecretId) -> Result<(), WriteError> {
+    if secret.is_reserved() { Err(WriteError::Reserved(secret.clone())) } else { Ok(()) }
 }
 
 /// The conflict, if the current version is another than the one that was expected.

@@ -6,6 +6,8 @@
 
 #[path = "../support/aws.rs"]
 mod aws;
+#[path = "../support/canary.rs"]
+mod canary;
 #[path = "../support/emulator.rs"]
 mod emulator;
 #[path = "../support/producers.rs"]
@@ -19,9 +21,13 @@ mod sqs;
 mod dead_letters;
 mod fences;
 mod keys;
+mod leaks;
 mod outage;
 mod program;
+mod rewrap;
 mod roles;
 mod tables;
+mod tenant_keys;
 mod unbound;
+mod writers;
 mod writes;

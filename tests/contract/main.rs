@@ -13,8 +13,10 @@ mod emulator;
 #[path = "../support/letter.rs"]
 mod letter;
 mod queue;
+mod replace;
 #[cfg(feature = "aws")]
 #[path = "../support/sqs.rs"]
 mod sqs;
 mod stores;
+mod tenant_keys;
 mod vault;

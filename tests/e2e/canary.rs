@@ -1,35 +1,12 @@
 //! No secret comes out anywhere but in the header that it is meant for.
 
-use base64::prelude::{
-    BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD, Engine as _,
-};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::json;
 use tokio::io::AsyncReadExt;
 
+use crate::leaks::assert_silent;
 use crate::program::Program;
 use crate::receiver::listen;
-
-/// A secret in every form that it could leak in.
-fn forms(secret: &str) -> Vec<String> {
-    let hex: String = secret.bytes().map(|b| format!("{b:02x}")).collect();
-    let json = serde_json::to_string(secret).unwrap();
-    vec![
-        secret.to_owned(),
-        hex.to_uppercase(),
-        hex,
-        BASE64_STANDARD_NO_PAD.encode(secret),
-        BASE64_URL_SAFE_NO_PAD.encode(secret),
-        url::form_urlencoded::byte_serialize(secret.as_bytes()).collect(),
-        json.trim_matches('"').to_owned(),
-    ]
-}
-
-fn assert_silent(place: &str, bytes: &[u8], secrets: &[&str]) {
-    for form in secrets.iter().flat_map(|secret| forms(secret)) {
-        let found = bytes.windows(form.len()).any(|window| window == form.as_bytes());
-        assert!(!found, "{place} holds a secret as {form:?}");
-    }
-}
 
 /// An endpoint that is sent a secret in every place that there is.
 fn endpoint(origin: &str) -> serde_json::Value {

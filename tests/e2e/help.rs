@@ -44,6 +44,7 @@ fn prepare(program: &Program) -> String {
     for _ in 0..2 {
         program.ok(&["secret", "put", "acme", "signing", "--origin", "https://acme.example"], "k");
     }
+    program.ok(&["tenant-key", "create", "acme"], "");
     let endpoint = json!({"customerId": "acme", "endpointId": "orders",
                           "url": "https://acme.example/hook"});
     // The job comes before the endpoint, so that it is dead-lettered without a call.

@@ -22,9 +22,15 @@ mod dry_run;
 mod emulator;
 mod fan_out;
 mod help;
+mod keys;
+#[path = "../support/canary.rs"]
+mod leaks;
 #[cfg(feature = "aws")]
 #[path = "../support/producers.rs"]
 mod producers;
 mod program;
 mod receiver;
+#[cfg(feature = "aws")]
+mod rewrap_on_aws;
 mod secrets;
+mod tenant_keys;

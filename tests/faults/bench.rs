@@ -1,5 +1,7 @@
 //! An embedded form whose time the test sets, with one endpoint `e` of customer `c` on loopback.
 
+#![allow(dead_code, reason = "each suite uses its part")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -128,7 +130,17 @@ impl Bench {
     }
 
     pub async fn dead_letters(&self) -> Vec<DeadLetter> {
+        self.some_dead_letters(9).await
+    }
+
+    pub async fn some_dead_letters(&self, most: usize) -> Vec<DeadLetter> {
         let filter = DeadLetterFilter::default();
-        self.app.deliveries.list_dead_letters(&filter, None, 9).await.unwrap()
+        self.app.deliveries.list_dead_letters(&filter, None, most).await.unwrap()
+    }
+
+    /// Everything on the disk, by name.
+    pub fn files(&self) -> Vec<(String, Vec<u8>)> {
+        let paths = std::fs::read_dir(self.directory.path()).unwrap().map(|e| e.unwrap().path());
+        paths.map(|path| (path.display().to_string(), std::fs::read(&path).unwrap())).collect()
     }
 }

@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "../faults/bench.rs"]
-#[allow(dead_code, reason = "other tests use more of it")]
 mod bench;
 #[path = "../vectors/data.rs"]
 mod data;

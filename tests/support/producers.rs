@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-/// `node` or `python`, to run a script of `tests/producers/`.
-pub fn producer(language: &str, script: &str) -> Command {
+/// Where they are installed.
+pub fn folder() -> PathBuf {
     let folder = std::env::var_os("PRODUCERS_DIR").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/producers"),
         PathBuf::from,
@@ -14,6 +14,12 @@ pub fn producer(language: &str, script: &str) -> Command {
         "no producers in {}: run `make producers`",
         folder.display()
     );
+    folder
+}
+
+/// `node` or `python`, to run a script of `tests/producers/`.
+pub fn producer(language: &str, script: &str) -> Command {
+    let folder = folder();
     let program = match language {
         "python" => folder.join("venv/bin/python"),
         other => other.into(),

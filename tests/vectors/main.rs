@@ -15,8 +15,11 @@ mod jwt;
 mod laws;
 mod message_signatures;
 mod oauth2;
+#[path = "../support/producers.rs"]
+mod producers;
 mod scheme;
 mod schemes;
+mod sealed;
 mod secrets;
 mod signing;
 mod standard_webhooks;

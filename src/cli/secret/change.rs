@@ -112,7 +112,11 @@ fn spoken(versions: &[u64]) -> String {
     format!("{word} {}", numbers.join(", "))
 }
 
-fn confirm(question: &str) -> anyhow::Result<()> {
+/// Asks whether something is to be removed for good.
+///
+/// # Errors
+/// If the answer is no, or nobody can be asked.
+pub fn confirm(question: &str) -> anyhow::Result<()> {
     if !std::io::stdin().is_terminal() {
         bail!("{question} Nobody can be asked here: say so with --yes");
     }

@@ -3,6 +3,7 @@
 
 mod change;
 mod generate;
+mod rewrap;
 mod show;
 mod value;
 
@@ -18,11 +19,12 @@ use super::{Global, auth, duration, output};
 use crate::app::App;
 use crate::auth::Chain;
 use crate::domain::endpoint::AuthStep;
-use crate::domain::ids::{CustomerId, SecretId};
+use crate::domain::ids::{CustomerId, InvalidId, SecretId};
 use crate::domain::origin::Origin;
 use crate::ports::endpoints::PutResult;
-use crate::vault::{NewSecret, Rollback, facts};
+use crate::vault::{NewSecret, Rollback, WriteError, facts};
 use change::Which;
+pub use change::confirm;
 pub use value::read_value;
 
 /// Store, rotate, list and remove secrets.
@@ -46,6 +48,7 @@ pub enum Secret {
     },
     Rollback(Back),
     Purge(Purge),
+    Rewrap(rewrap::Rewrap),
     /// Remove a secret with all its versions
     #[command(after_help = "Example:\n  sealpost secret delete acme signing")]
     Delete {
@@ -60,7 +63,14 @@ pub struct Name {
     /// Whose
     customer: CustomerId,
     /// Which
+    #[arg(value_parser = own_id)]
     secret: SecretId,
+}
+
+/// An id that a customer's secret may have.
+fn own_id(text: &str) -> Result<SecretId, String> {
+    let id: SecretId = text.parse().map_err(|e: InvalidId| e.to_string())?;
+    if id.is_reserved() { Err(WriteError::Reserved(id).to_string()) } else { Ok(id) }
 }
 
 /// Where a value comes from.
@@ -180,6 +190,7 @@ pub async fn run(global: &Global, verb: Secret) -> anyhow::Result<ExitCode> {
             let app = global.open().await?;
             change::purge(global, &app, (customer, secret), which, yes).await?;
         }
+        Secret::Rewrap(verb) => return rewrap::run(global, verb).await,
         Secret::Delete { of: Name { customer, secret } } => {
             if !global.open().await?.secrets.delete(&customer, &secret).await? {
                 bail!("customer {customer} has no secret {secret}");
@@ -251,7 +262,8 @@ async fn rotate(global: &Global, app: &App, verb: Rotate) -> anyhow::Result<()> 
 
 async fn list(global: &Global, customer: Option<CustomerId>) -> anyhow::Result<()> {
     let app = global.open().await?;
-    let secrets = app.secrets.list(customer.as_ref()).await?;
+    let mut secrets = app.secrets.list(customer.as_ref()).await?;
+    secrets.retain(|(_, id, _)| !id.is_reserved());
     show::list(global, &secrets)?;
     for (customer, id, secret) in &secrets {
         let name = format!("{customer}/{id}");

@@ -17,6 +17,7 @@ mod fan_outs;
 mod fences;
 mod health;
 mod item;
+mod replace;
 mod sealed;
 mod secrets;
 pub mod tables;

@@ -1,0 +1,118 @@
+//! No secret lies about on AWS: not in a table, not on a queue, not in what the program says.
+
+use std::collections::HashMap;
+use std::process::Stdio;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use sealpost::adapters::aws::dynamodb::tables;
+use serde_json::json;
+
+use crate::canary::assert_silent;
+use crate::program::Program;
+use crate::receiver;
+
+/// Every row of every table, as it is read by whoever may read it.
+async fn dump(program: &Program) -> Vec<u8> {
+    let dynamodb = program.sqs.emulator.clients().dynamodb;
+    let mut bytes = Vec::new();
+    for table in dynamodb.list_tables().send().await.unwrap().table_names() {
+        let rows = dynamodb.scan().table_name(table).send().await.unwrap().items.unwrap();
+        for (name, value) in rows.iter().flatten() {
+            bytes.extend_from_slice(name.as_bytes());
+            flatten(value, &mut bytes);
+        }
+    }
+    bytes
+}
+
+fn flatten(value: &AttributeValue, bytes: &mut Vec<u8>) {
+    match value {
+        AttributeValue::B(blob) => bytes.extend_from_slice(blob.as_ref()),
+        AttributeValue::S(text) | AttributeValue::N(text) => {
+            bytes.extend_from_slice(text.as_bytes())
+        }
+        AttributeValue::L(list) => list.iter().for_each(|value| flatten(value, bytes)),
+        AttributeValue::M(map) => flatten_map(map, bytes),
+        other => bytes.extend_from_slice(format!("{other:?}").as_bytes()),
+    }
+    bytes.push(b'\n');
+}
+
+fn flatten_map(map: &HashMap<String, AttributeValue>, bytes: &mut Vec<u8>) {
+    for (name, value) in map {
+        bytes.extend_from_slice(name.as_bytes());
+        flatten(value, bytes);
+    }
+}
+
+/// Every message that a queue gives, with its attributes.
+async fn messages(program: &Program, queue: &str) -> String {
+    let receive = program.sqs.client.receive_message().queue_url(queue).max_number_of_messages(10);
+    let receive = receive.message_attribute_names("All").visibility_timeout(0);
+    let given = receive.send().await.unwrap().messages.unwrap_or_default();
+    given
+        .iter()
+        .map(|message| {
+            let attributes = message.message_attributes.iter().flatten();
+            let attributes: Vec<_> =
+                attributes.map(|(name, value)| (name, value.string_value())).collect();
+            format!("{:?} {attributes:?}\n", message.body())
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_is_in_a_table_on_a_queue_or_in_what_the_program_says() {
+    let secrets =
+        ["canary-of-the-password-91c2", "canary-of-the-api-key-07bd", "canary-of-the-old-key-55aa"];
+    let program = Program::new().await;
+    program.ok(&["tables", "create"], "");
+    // A receiver that sends back all that it was sent.
+    let (origin, mut calls) = receiver::listen(|call| {
+        (500, format!("{:?} {}", call.headers, String::from_utf8_lossy(&call.body)))
+    })
+    .await;
+    program.ok(&["secret", "put", "acme", "password", "--origin", &origin], secrets[0]);
+    program.ok(&["secret", "put", "acme", "key", "--origin", &origin], secrets[2]);
+    program.ok(&["secret", "rotate", "acme", "key", "--overlap", "1h"], secrets[1]);
+    let auth = json!([{"scheme": "basic", "username": "u", "secret": "password"},
+                      {"scheme": "api_key", "in": "header", "name": "x-key", "secret": "key"}]);
+    for (endpoint, attempts) in [("ends", 1), ("waits", 9)] {
+        let endpoint = json!({"customerId": "acme", "endpointId": endpoint, "url": origin, "auth": auth,
+                              "retry": {"maxAttempts": attempts, "baseDelay": "10s"}});
+        program.ok(&["endpoint", "put", "-"], &endpoint.to_string());
+    }
+    for endpoint in ["ends", "waits"] {
+        let job = json!({"customerId": "acme", "endpointId": endpoint, "data": {"n": 1}});
+        program.ok(&["enqueue", "-"], &job.to_string());
+    }
+    let mut worker = program.command(&["worker"]);
+    let mut worker =
+        worker.stderr(Stdio::piped()).env("SEALPOST_LOG_LEVEL", "trace").spawn().unwrap();
+    for _ in 0..2 {
+        assert_eq!(calls.recv().await.unwrap().header("x-key"), secrets[1]);
+    }
+    let letters = loop {
+        let letters = program.ok(&["dlq", "list"], "");
+        if !letters.is_empty() {
+            break letters;
+        }
+    };
+    program.sqs.emulator.advance(std::time::Duration::from_secs(60));
+    worker.kill().unwrap();
+    let output = worker.wait_with_output().unwrap();
+    let (jobs, dead) = (&program.sqs.jobs, &program.sqs.dead);
+    program.sqs.emulator.advance(std::time::Duration::from_secs(600));
+    let (waiting, dead) = (messages(&program, jobs).await, messages(&program, dead).await);
+    assert!(waiting.contains("withheld") && dead.contains("withheld"), "{waiting} {dead}");
+    let rows = dump(&program).await;
+    assert!(rows.len() > 1000 && tables::ALL.len() > 3);
+    assert_silent("a table", &rows, &secrets);
+    assert_silent("a message that waits", waiting.as_bytes(), &secrets);
+    assert_silent("a dead letter's message", dead.as_bytes(), &secrets);
+    assert_silent("a dead letter", serde_json::to_string(&letters).unwrap().as_bytes(), &secrets);
+    assert_silent("the log", &[output.stdout, output.stderr].concat(), &secrets);
+    let listed = program.ok(&["secret", "history", "acme", "key"], "");
+    assert_eq!(listed.len(), 2);
+    assert_silent("a history", serde_json::to_string(&listed).unwrap().as_bytes(), &secrets);
+}
