@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 #[cfg(feature = "aws")]
 use crate::adapters::aws::{
-    Clients, KmsKeys, KmsRebind, StsRoles,
-    dynamodb::{DynamoDeliveries, DynamoEndpoints, DynamoHealth, DynamoSecrets, tables},
+    AwsReferences, Clients, KmsKeys, KmsRebind, StsRoles,
+    dynamodb::{
+        DynamoControl, DynamoDeliveries, DynamoEndpoints, DynamoHealth, DynamoSecrets, tables,
+    },
     sqs::SqsQueue,
 };
 use crate::adapters::embedded::{
-    DataDir, Database, KeyFile, SqliteDeliveries, SqliteEndpoints, SqliteHealth, SqliteQueue,
-    SqliteSecrets,
+    DataDir, Database, KeyFile, SqliteControl, SqliteDeliveries, SqliteEndpoints, SqliteHealth,
+    SqliteQueue, SqliteSecrets,
 };
 use crate::adapters::queued_events::QueuedEvents;
 use crate::adapters::system::{SystemChance, SystemClock};
@@ -27,11 +29,11 @@ use crate::egress::proxy::Proxy;
 use crate::egress::resolver::SystemResolver;
 use crate::ports::operational_events::LogOnly;
 use crate::ports::{
-    AwsRoles, Chance, Clock, Deliveries, Endpoints, HealthStore, Keys, MasterKeys,
-    OperationalEvents, Queue, Rebind, Result, Secrets,
+    AwsRoles, Chance, Clock, Control, Deliveries, Endpoints, HealthStore, Keys, MasterKeys,
+    OperationalEvents, Queue, Rebind, References, Result, Secrets,
 };
 use crate::telemetry::Tally;
-use crate::vault::Vault;
+use crate::vault::{ReferencePolicy, Vault};
 
 #[cfg(feature = "aws")]
 pub use crate::adapters::aws::dynamodb::tables::Created;
@@ -60,6 +62,8 @@ pub struct App {
     pub health: Arc<dyn HealthStore>,
     /// Fences and dead letters.
     pub deliveries: Arc<dyn Deliveries>,
+    /// API keys and what the API has taken.
+    pub control: Arc<dyn Control>,
     /// The key service.
     pub keys: Arc<dyn Keys>,
     /// The keys of the key file; `None` where there is a key service that turns its own keys over.
@@ -98,10 +102,12 @@ struct Parts {
     secrets: Arc<dyn Secrets>,
     health: Arc<dyn HealthStore>,
     deliveries: Arc<dyn Deliveries>,
+    control: Arc<dyn Control>,
     keys: Arc<dyn Keys>,
     master_keys: Option<Arc<dyn MasterKeys>>,
     rebind: Option<Arc<dyn Rebind>>,
     roles: Option<Arc<dyn AwsRoles>>,
+    references: Option<Arc<dyn References>>,
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
 }
@@ -167,10 +173,12 @@ impl App {
             secrets: Arc::new(DynamoSecrets::new(dynamodb, prefix)),
             health: Arc::new(DynamoHealth::new(dynamodb, prefix)),
             deliveries: Arc::new(DynamoDeliveries::new(dynamodb, prefix)),
+            control: Arc::new(DynamoControl::new(dynamodb, prefix)),
             keys: Arc::new(KmsKeys::new(&clients.kms, aws.kms_key_id.as_str())),
             master_keys: None,
             rebind: Some(Arc::new(KmsRebind::new(&clients.kms, aws.kms_key_id.as_str()))),
             roles: Some(Arc::new(StsRoles::new(clients, Arc::clone(&clock)))),
+            references: Some(Arc::new(AwsReferences::new(&clients.config))),
             clock,
             chance,
         };
@@ -215,12 +223,14 @@ impl App {
             queue: Arc::new(queue),
             endpoints: Arc::new(SqliteEndpoints(database.clone())),
             secrets: Arc::new(SqliteSecrets(database.clone())),
-            health: Arc::new(SqliteHealth(database)),
+            health: Arc::new(SqliteHealth(database.clone())),
+            control: Arc::new(SqliteControl(database)),
             deliveries: Arc::new(deliveries),
             keys: Arc::clone(&keys) as _,
             master_keys: Some(keys),
             rebind: None,
             roles: Self::roles(&config, &clock).await?,
+            references: Self::references(&config).await?,
             clock,
             chance,
         };
@@ -242,6 +252,24 @@ impl App {
         Ok(None)
     }
 
+    /// Who follows references, where the settings allow any.
+    #[cfg(feature = "aws")]
+    async fn references(config: &Config) -> Result<Option<Arc<dyn References>>> {
+        if config.secrets.references.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Arc::new(AwsReferences::new(&Clients::load().await?.config))))
+    }
+
+    #[cfg(not(feature = "aws"))]
+    async fn references(config: &Config) -> Result<Option<Arc<dyn References>>> {
+        if config.secrets.references.is_empty() {
+            return Ok(None);
+        }
+        let problem = "`references` under [secrets] lead to AWS, and this program was built without the cargo feature `aws`";
+        Err(crate::ports::Error::new("aws.configure", problem))
+    }
+
     fn assemble(parts: Parts, config: Config) -> Self {
         let Parts {
             queue,
@@ -249,10 +277,12 @@ impl App {
             secrets,
             health,
             deliveries,
+            control,
             keys,
             master_keys,
             rebind,
             roles,
+            references,
             clock,
             chance,
         } = parts;
@@ -269,6 +299,8 @@ impl App {
             config.cache.lifetimes(config.is_aws()),
         )
         .with_events(Arc::clone(&events));
+        let rules = config.secrets.references.clone();
+        let vault = vault.with_references(ReferencePolicy { rules, source: references });
         let (guard, tally) = (Arc::new(config.egress.guard()), Arc::default());
         Self {
             config,
@@ -277,6 +309,7 @@ impl App {
             secrets,
             health,
             deliveries,
+            control,
             keys,
             master_keys,
             rebind,

@@ -12,7 +12,7 @@ use crate::domain::secret::SecretBytes;
 use crate::domain::target::secret_segments;
 use crate::ports::Error;
 use crate::ports::endpoints::{PutResult, StoredEndpoint};
-use crate::vault::{NewSecret, Rollback, WriteError};
+use crate::vault::{NewReference, NewSecret, Rollback, WriteError};
 
 /// Why something is not registered.
 #[derive(Debug, thiserror::Error)]
@@ -37,8 +37,40 @@ pub async fn put_endpoint(
     endpoint: Endpoint,
     expected: Option<u64>,
 ) -> Result<PutResult, RegistrationError> {
-    let compiled = compile(&endpoint, &app.guard)?;
-    for (id, origins) in destinations(&endpoint, &compiled.chain) {
+    check_endpoint(app, &endpoint, Values::Opened).await?;
+    Ok(app.endpoints.put(endpoint, expected, app.clock.now()).await?)
+}
+
+/// The same, without opening a secret, for those who may only seal.
+///
+/// # Errors
+/// As [`put_endpoint`].
+pub async fn put_endpoint_unopened(
+    app: &App,
+    endpoint: Endpoint,
+    expected: Option<u64>,
+) -> Result<PutResult, RegistrationError> {
+    check_endpoint(app, &endpoint, Values::Sealed).await?;
+    Ok(app.endpoints.put(endpoint, expected, app.clock.now()).await?)
+}
+
+/// Whether the values of secrets are looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Values {
+    /// Where this process can open them.
+    Opened,
+    /// Never.
+    Sealed,
+}
+
+/// Checks an endpoint with its secrets.
+async fn check_endpoint(
+    app: &App,
+    endpoint: &Endpoint,
+    values: Values,
+) -> Result<(), RegistrationError> {
+    let compiled = compile(endpoint, &app.guard)?;
+    for (id, origins) in destinations(endpoint, &compiled.chain) {
         // A secret may be stored later; one that is there must be allowed to go where it is sent.
         let stored = app.secrets.get(&endpoint.customer_id, &id).await?;
         let Some(stored) = stored else { continue };
@@ -50,15 +82,16 @@ pub async fn put_endpoint(
             return Err(FieldError::new(path, problem).into());
         }
         // Whoever registers need not be able to decrypt; who is, hears of a wrong value now.
-        if let Ok(open) = app.vault.open(&endpoint.customer_id, &id).await
+        if values == Values::Opened
+            && let Ok(open) = app.vault.open(&endpoint.customer_id, &id).await
             && let Ok(values) = open.values_for(&origins, app.clock.now())
         {
             for value in &values {
-                check_value(&endpoint, &compiled, &id, value)?;
+                check_value(endpoint, &compiled, &id, value)?;
             }
         }
     }
-    Ok(app.endpoints.put(endpoint, expected, app.clock.now()).await?)
+    Ok(())
 }
 
 /// Checks a value with the endpoints that name the secret already, and stores it. Endpoints that were
@@ -86,6 +119,23 @@ pub async fn put_secret_over(
         check_value(&stored.endpoint, compiled, &id, &new.value).map_err(|e| e.under(&name))?;
     }
     let put = app.vault.put_over(new, expected).await?;
+    try_again(app, &customer, using, put).await?;
+    Ok(put)
+}
+
+/// Stores a reference in place of a value. It is not followed here, so nobody can tell whether its
+/// endpoints can use what it leads to; those that were refused before are tried again.
+///
+/// # Errors
+/// As [`put_secret`].
+pub async fn put_reference(
+    app: &App,
+    new: NewReference,
+    expected: Option<u64>,
+) -> Result<PutResult, RegistrationError> {
+    let customer = new.customer.clone();
+    let using = using(app, &customer, &new.secret).await?;
+    let put = app.vault.put_reference(new, expected).await?;
     try_again(app, &customer, using, put).await?;
     Ok(put)
 }

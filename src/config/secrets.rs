@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::reference::ReferenceRule;
 use crate::vault::{Policy, Sealing};
 
 /// How secrets are sealed, and which are accepted.
@@ -12,6 +13,9 @@ pub struct SecretsConfig {
     pub accept_unbound_secrets: bool,
     /// How new values are sealed.
     pub sealing: Sealing,
+    /// Which secrets of AWS Secrets Manager and parameters of Systems Manager may be named in place of
+    /// values: the beginnings of their names, with `{customerId}` for the customer's id.
+    pub references: Vec<ReferenceRule>,
 }
 
 impl SecretsConfig {

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::domain::ids::{CustomerId, SecretId};
 use crate::domain::origin::{self, Origin};
+use crate::domain::reference::Keeper;
 use crate::domain::timestamp::Timestamp;
 
 /// Largest secret value, in bytes: two sealed values have to fit a DynamoDB item of 400 KB.
@@ -72,12 +73,21 @@ impl Binding {
     /// The facts as sorted pairs: the encryption context of AWS KMS and the associated data of the
     /// envelope. Values are text, because KMS knows nothing else.
     pub fn context(&self) -> Vec<(&'static str, String)> {
+        self.context_for("sealpost-secret")
+    }
+
+    /// The same for a reference: what was sealed as a value is never taken for one, nor one for a value.
+    pub fn reference_context(&self) -> Vec<(&'static str, String)> {
+        self.context_for("sealpost-reference")
+    }
+
+    fn context_for(&self, purpose: &str) -> Vec<(&'static str, String)> {
         let digest = origin::digest(&self.origins);
         let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         vec![
             ("customerId", self.customer_id.to_string()),
             ("origins", hex),
-            ("purpose", "sealpost-secret".to_owned()),
+            ("purpose", purpose.to_owned()),
             ("secretId", self.secret_id.to_string()),
             ("version", self.version.to_string()),
         ]
@@ -95,9 +105,38 @@ pub enum SealedKind {
     Unbound = 3,
     /// To the customer's tenant key.
     TenantKey = 4,
+    /// A reference to a secret in AWS Secrets Manager, itself sealed in another way.
+    SecretsManager = 5,
+    /// A reference to a parameter of AWS Systems Manager, itself sealed in another way.
+    Ssm = 6,
 }
 
 impl SealedKind {
+    const ALL: [Self; 6] = [
+        Self::Envelope,
+        Self::Direct,
+        Self::Unbound,
+        Self::TenantKey,
+        Self::SecretsManager,
+        Self::Ssm,
+    ];
+
+    /// The kind of a reference to what `keeper` keeps.
+    pub fn of(keeper: Keeper) -> Self {
+        match keeper {
+            Keeper::SecretsManager => Self::SecretsManager,
+            Keeper::Ssm => Self::Ssm,
+        }
+    }
+
+    /// Whether what is sealed is a reference.
+    pub fn is_reference(self) -> bool {
+        match self {
+            Self::SecretsManager | Self::Ssm => true,
+            Self::Envelope | Self::Direct | Self::Unbound | Self::TenantKey => false,
+        }
+    }
+
     /// The byte that stands for it.
     pub fn byte(self) -> u8 {
         self as u8
@@ -110,14 +149,15 @@ impl SealedKind {
             Self::Direct => "direct",
             Self::Unbound => "unbound",
             Self::TenantKey => "tenant_key",
+            Self::SecretsManager => Keeper::SecretsManager.word(),
+            Self::Ssm => Keeper::Ssm.word(),
         }
     }
 
     /// The kind of sealed bytes, and what follows the byte that says so.
     pub fn split(sealed: &[u8]) -> Option<(Self, &[u8])> {
         let (first, rest) = sealed.split_first()?;
-        let kinds = [Self::Envelope, Self::Direct, Self::Unbound, Self::TenantKey];
-        kinds.into_iter().find(|kind| kind.byte() == *first).map(|kind| (kind, rest))
+        Self::ALL.into_iter().find(|kind| kind.byte() == *first).map(|kind| (kind, rest))
     }
 }
 
@@ -200,6 +240,11 @@ impl SealedVersion {
     /// Whether the value is bound to no customer, no name and no origins.
     pub fn is_unbound(&self) -> bool {
         matches!(SealedKind::split(&self.sealed), Some((SealedKind::Unbound, _)))
+    }
+
+    /// Whether what is sealed is a reference.
+    pub fn is_reference(&self) -> bool {
+        SealedKind::split(&self.sealed).is_some_and(|(kind, _)| kind.is_reference())
     }
 
     /// SHA-256 over all that decides to what the value opens and where it may go.

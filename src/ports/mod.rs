@@ -3,6 +3,7 @@
 
 pub mod aws_roles;
 pub mod clock;
+pub mod control;
 pub mod deliveries;
 pub mod endpoints;
 pub mod health;
@@ -11,10 +12,12 @@ pub mod master_keys;
 pub mod operational_events;
 pub mod queue;
 pub mod rebind;
+pub mod references;
 pub mod secrets;
 
 pub use aws_roles::AwsRoles;
 pub use clock::{Chance, Clock};
+pub use control::Control;
 pub use deliveries::Deliveries;
 pub use endpoints::Endpoints;
 pub use health::HealthStore;
@@ -23,6 +26,7 @@ pub use master_keys::MasterKeys;
 pub use operational_events::OperationalEvents;
 pub use queue::Queue;
 pub use rebind::Rebind;
+pub use references::References;
 pub use secrets::Secrets;
 
 /// A failure on our side: of a store, a queue, a key service, the resolver, or a bug. It never costs
@@ -52,16 +56,31 @@ pub enum Alarm {
     KeyNotFound,
     /// The key cannot be used for another reason.
     KeyUnusable,
+    /// A reference leads to nothing.
+    ReferenceNotFound,
+    /// We may not read what a reference leads to.
+    ReferenceAccessDenied,
+    /// What a reference leads to was deleted.
+    ReferenceDeleted,
+    /// The settings do not allow the reference.
+    ReferenceNotAllowed,
+    /// What a reference leads to cannot be used as a secret.
+    ReferenceUnusable,
 }
 
 impl Alarm {
     /// Every alarm, in the order of the documentation.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 10] = [
         Self::KeyAccessDenied,
         Self::KeyDisabled,
         Self::KeyPendingDeletion,
         Self::KeyNotFound,
         Self::KeyUnusable,
+        Self::ReferenceNotFound,
+        Self::ReferenceAccessDenied,
+        Self::ReferenceDeleted,
+        Self::ReferenceNotAllowed,
+        Self::ReferenceUnusable,
     ];
 
     /// Its name in the log.
@@ -72,6 +91,11 @@ impl Alarm {
             Self::KeyPendingDeletion => "key_pending_deletion",
             Self::KeyNotFound => "key_not_found",
             Self::KeyUnusable => "key_unusable",
+            Self::ReferenceNotFound => "reference_not_found",
+            Self::ReferenceAccessDenied => "reference_access_denied",
+            Self::ReferenceDeleted => "reference_deleted",
+            Self::ReferenceNotAllowed => "reference_not_allowed",
+            Self::ReferenceUnusable => "reference_unusable",
         }
     }
 }

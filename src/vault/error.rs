@@ -2,6 +2,7 @@
 
 use crate::cache::Passing;
 use crate::domain::ids::{CustomerId, SecretId};
+use crate::domain::reference::Reference;
 use crate::ports::Error;
 use crate::vault::TenantKeyError;
 
@@ -110,6 +111,20 @@ pub enum WriteError {
     /// Somebody else has changed the secret; this version is the current one now (0: none).
     #[error("somebody else has just changed the secret, which is at version {0} now: look again")]
     Conflict(u64),
+    /// The settings do not let the customer name this.
+    #[error(
+        "customer {customer} may not name {reference}: `references` under `[secrets]` lists what may \
+         be named"
+    )]
+    ReferenceNotAllowed {
+        /// Who.
+        customer: CustomerId,
+        /// What.
+        reference: Box<Reference>,
+    },
+    /// Nobody could follow a reference here.
+    #[error("references lead to AWS, and none is configured for this program")]
+    NoReferences,
     /// The id is the program's own.
     #[error("no secret can be called {0}: ids that begin with `sealpost:` are the program's own")]
     Reserved(SecretId),

@@ -11,6 +11,7 @@ mod context;
 pub mod envelope;
 mod error;
 mod facts;
+mod reference;
 mod tenant;
 mod upgrade;
 mod wrapping;
@@ -38,6 +39,7 @@ use self::envelope::EnvelopeError;
 pub use context::context_bytes;
 pub use error::{VaultError, WriteError};
 pub use facts::{Public, facts, pem};
+pub use reference::{NewReference, ReferencePolicy};
 pub use tenant::{TenantKey, TenantKeyError};
 pub use upgrade::{Upgraded, upgrade};
 pub use wrapping::{KeptVersion, RewrapError};
@@ -156,6 +158,7 @@ pub struct Vault {
     keep: Duration,
     open: Arc<SoftCache<(CustomerId, SecretId), OpenSecret>>,
     open_keys: Arc<tenant::OpenKeys>,
+    references: Arc<ReferencePolicy>,
 }
 
 impl Vault {
@@ -173,8 +176,9 @@ impl Vault {
         let keep = lifetimes.hard.saturating_sub(lifetimes.soft);
         let open = Arc::new(SoftCache::new(lifetimes));
         let open_keys = Arc::new(tenant::OpenKeys::new(lifetimes));
+        let references = Arc::default();
         let events = Arc::new(LogOnly);
-        Self { secrets, keys, clock, chance, events, policy, keep, open, open_keys }
+        Self { secrets, keys, clock, chance, events, policy, keep, open, open_keys, references }
     }
 
     /// The same, which tells the operator of certificates that end.
@@ -201,7 +205,7 @@ impl Vault {
     ) -> Result<Arc<OpenSecret>, Arc<VaultError>> {
         let key = (customer.clone(), secret.clone());
         let (vault, wanted) = (self.clone(), key.clone());
-        let read = async move { vault.read(&wanted.0, &wanted.1).await };
+        let read = async move { vault.read(&wanted.0, &wanted.1, Reuse::Everything).await };
         match since {
             None => self.open.get(&key, read).await,
             Some(since) => self.open.get_since(&key, since, read).await,
@@ -219,7 +223,8 @@ impl Vault {
         if known.reread_at.is_some_and(|at| at.elapsed() < REREAD_PAUSE) {
             return Ok(());
         }
-        let mut fresh = self.read(customer, secret).await.map_err(Arc::new)?;
+        let fresh = self.read(customer, secret, Reuse::AllButReferences);
+        let mut fresh = fresh.await.map_err(Arc::new)?;
         fresh.reread_at = Some(Instant::now());
         self.open.put((customer.clone(), secret.clone()), fresh);
         Ok(())
@@ -229,30 +234,39 @@ impl Vault {
         &self,
         customer: &CustomerId,
         secret: &SecretId,
+        reuse: Reuse,
     ) -> Result<OpenSecret, VaultError> {
         let unknown = || VaultError::Unknown { customer: customer.clone(), secret: secret.clone() };
         let stored = self.secrets.get(customer, secret).await?.ok_or_else(unknown)?;
         let known = self.open.peek(&(customer.clone(), secret.clone()));
-        let current = self.opened(customer, secret, &stored.current, known.as_deref()).await?;
-        let mut previous = None;
+        let (known, reread_at) =
+            (known.as_deref(), known.as_ref().and_then(|known| known.reread_at));
+        let (current, beside) =
+            self.opened(customer, secret, &stored.current, (known, reuse)).await?;
         if let Some(version) = stored.in_use(self.clock.now()).nth(1) {
-            let version = self.opened(customer, secret, version, known.as_deref()).await?;
-            previous = Some(Box::new(version));
+            let (version, _) = self.opened(customer, secret, version, (known, reuse)).await?;
+            let (previous, previous_until) = (Some(Box::new(version)), stored.previous_until);
+            return Ok(OpenSecret { current, previous, previous_until, reread_at });
         }
-        let reread_at = known.and_then(|known| known.reread_at);
-        Ok(OpenSecret { current, previous, previous_until: stored.previous_until, reread_at })
+        let (previous, previous_until) = (beside.map(Box::new), Some(reference::ALWAYS));
+        Ok(OpenSecret { current, previous, previous_until, reread_at })
     }
 
     /// A version, opened; taken over from `known` if it is there. The store is read often, so that a
     /// rotation is seen; the key service is asked only for what has changed, and once in the hard
-    /// lifetime, so that a withdrawn key is seen.
+    /// lifetime, so that a withdrawn key is seen. With a version that is a reference comes what serves
+    /// beside it, if it asks for that.
     async fn opened(
         &self,
         customer: &CustomerId,
         secret: &SecretId,
         version: &SealedVersion,
-        known: Option<&OpenSecret>,
-    ) -> Result<OpenVersion, VaultError> {
+        (known, reuse): (Option<&OpenSecret>, Reuse),
+    ) -> Result<(OpenVersion, Option<OpenVersion>), VaultError> {
+        if version.is_reference() {
+            let known = known.filter(|_| reuse == Reuse::Everything);
+            return self.followed(customer, secret, version, known).await;
+        }
         // What a tenant key opens is as old as the key, which is asked for and kept by itself.
         let key = self.tenant_key_of(customer, secret, version).await?;
         let digest = key.as_ref().map_or_else(|| version.digest(), |key| key.digest(version));
@@ -260,12 +274,12 @@ impl Vault {
         let same = |v: &&OpenVersion| v.digest == digest && lasts(v);
         if let Some(open) = known.and_then(|known| known.versions().find(same)) {
             let opened_at = key.map_or(open.opened_at, |key| key.opened_at);
-            return Ok(OpenVersion { opened_at, ..open.clone() });
+            return Ok((OpenVersion { opened_at, ..open.clone() }, None));
         }
         let opened_at = key.map_or_else(Instant::now, |key| key.opened_at);
         let value = self.open_version(customer, secret, version).await?;
         self.warn_of_end(customer, secret, version);
-        Ok(OpenVersion { digest, ..OpenVersion::new(version, value, opened_at) })
+        Ok((OpenVersion { digest, ..OpenVersion::new(version, value, opened_at) }, None))
     }
 
     /// Once in a hard lifetime: a certificate that ends stops the deliveries.
@@ -288,20 +302,25 @@ impl Vault {
         secret: &SecretId,
         stored: &SealedVersion,
     ) -> Result<SecretBytes, VaultError> {
+        let binding = binding(customer, secret, stored);
+        self.unseal(&binding, &stored.sealed, &binding.context()).await
+    }
+
+    /// Opens what is sealed in any way but as a reference.
+    async fn unseal(
+        &self,
+        of: &Binding,
+        sealed: &[u8],
+        context: &Context,
+    ) -> Result<SecretBytes, VaultError> {
+        let Binding { customer_id: customer, secret_id: secret, version, .. } = of;
         let refused = |problem: String| VaultError::NotDecrypted {
             customer: customer.clone(),
             secret: secret.clone(),
-            version: stored.version,
+            version: *version,
             problem,
         };
-        let context = Binding {
-            customer_id: customer.clone(),
-            secret_id: secret.clone(),
-            version: stored.version,
-            origins: stored.origins.clone(),
-        }
-        .context();
-        let Some((kind, wrapped)) = SealedKind::split(&stored.sealed) else {
+        let Some((kind, wrapped)) = SealedKind::split(sealed) else {
             return Err(refused(EnvelopeError::Malformed.to_string()));
         };
         let unwrap = async |wrapped: &[u8], context: &Context| match self
@@ -315,21 +334,43 @@ impl Vault {
         match kind {
             SealedKind::Envelope => {
                 let malformed = |e: EnvelopeError| refused(e.to_string());
-                let envelope = envelope::parse(&stored.sealed).map_err(malformed)?;
-                let key = unwrap(envelope.wrapped_key, &context).await?;
-                envelope.open(&key, &context).map_err(malformed)
+                let envelope = envelope::parse(sealed).map_err(malformed)?;
+                let key = unwrap(envelope.wrapped_key, context).await?;
+                envelope.open(&key, context).map_err(malformed)
             }
-            SealedKind::Direct => unwrap(wrapped, &context).await,
+            SealedKind::Direct => unwrap(wrapped, context).await,
             SealedKind::TenantKey => {
-                let opened = self.open_with_tenant_key(customer, &stored.sealed, &context).await;
-                opened.map_err(|e| e.of_secret(customer, secret, stored.version))
+                let opened = self.open_with_tenant_key(customer, sealed, context).await;
+                opened.map_err(|e| e.of_secret(customer, secret, *version))
             }
             SealedKind::Unbound if self.policy.accept_unbound => unwrap(wrapped, &[]).await,
             SealedKind::Unbound => {
                 Err(VaultError::Unbound { customer: customer.clone(), secret: secret.clone() })
             }
+            SealedKind::SecretsManager | SealedKind::Ssm => {
+                Err(refused("a reference cannot be opened as a value".to_owned()))
+            }
         }
     }
+}
+
+/// What a stored version is bound to.
+fn binding(customer: &CustomerId, secret: &SecretId, stored: &SealedVersion) -> Binding {
+    Binding {
+        customer_id: customer.clone(),
+        secret_id: secret.clone(),
+        version: stored.version,
+        origins: stored.origins.clone(),
+    }
+}
+
+/// What a reading takes over of what was opened before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reuse {
+    /// All that is young enough.
+    Everything,
+    /// Not what references led to: it may have changed, and nothing that is stored here tells.
+    AllButReferences,
 }
 
 #[cfg(test)]

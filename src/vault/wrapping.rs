@@ -36,6 +36,8 @@ pub enum RewrapError {
 
 /// A wrapped piece of a sealed version.
 struct Wrapping<'a> {
+    /// What stands before the sealed bytes: the kind of a reference.
+    before: &'a [u8],
     wrapped: &'a [u8],
     context: Vec<(&'static str, String)>,
     rebuild: Rebuild<'a>,
@@ -49,10 +51,11 @@ enum Rebuild<'a> {
 
 impl Wrapping<'_> {
     fn around(&self, wrapped: &[u8]) -> Option<Vec<u8>> {
-        match self.rebuild {
-            Rebuild::Envelope(sealed) => envelope::with_wrapped_key(sealed, wrapped),
-            Rebuild::After(head) => Some([head, wrapped].concat()),
-        }
+        let rebuilt = match self.rebuild {
+            Rebuild::Envelope(sealed) => envelope::with_wrapped_key(sealed, wrapped)?,
+            Rebuild::After(head) => [head, wrapped].concat(),
+        };
+        Some([self.before, &rebuilt].concat())
     }
 }
 
@@ -77,23 +80,26 @@ impl KeptVersion {
             let (head, wrapped) = sealed.split_at_checked(1 + public.len())?;
             let generation = u32::try_from(*version).ok()?;
             let context = tenant_key::context(&self.customer, generation, &public);
-            return Some(Wrapping { wrapped, context, rebuild: Rebuild::After(head) });
+            return Some(Wrapping { before: &[], wrapped, context, rebuild: Rebuild::After(head) });
         }
+        let is_reference = self.version.is_reference();
+        let (before, sealed) = sealed.split_at_checked(usize::from(is_reference))?;
         let (kind, rest) = SealedKind::split(sealed)?;
         let head = sealed.get(..1)?;
         let (customer_id, secret_id) = (self.customer.clone(), self.secret.clone());
         let binding =
             Binding { customer_id, secret_id, version: *version, origins: origins.clone() };
+        let bound = if is_reference { binding.reference_context() } else { binding.context() };
         let (wrapped, context, rebuild) = match kind {
             SealedKind::Envelope => {
                 let wrapped = envelope::parse(sealed).ok()?.wrapped_key;
-                (wrapped, binding.context(), Rebuild::Envelope(sealed))
+                (wrapped, bound, Rebuild::Envelope(sealed))
             }
-            SealedKind::Direct => (rest, binding.context(), Rebuild::After(head)),
+            SealedKind::Direct => (rest, bound, Rebuild::After(head)),
             SealedKind::Unbound => (rest, Vec::new(), Rebuild::After(head)),
-            SealedKind::TenantKey => return None,
+            SealedKind::TenantKey | SealedKind::SecretsManager | SealedKind::Ssm => return None,
         };
-        Some(Wrapping { wrapped, context, rebuild })
+        Some(Wrapping { before, wrapped, context, rebuild })
     }
 }
 

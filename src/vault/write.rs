@@ -8,11 +8,12 @@ use super::facts::facts;
 use super::{Sealing, Vault, WriteError};
 use crate::domain::ids::{CustomerId, SecretId};
 use crate::domain::origin::Origin;
+use crate::domain::reference::Keeper;
 use crate::domain::secret::{Binding, SealedKind, SealedVersion, SecretBytes, check_size};
 use crate::domain::secret_record::SecretRecord;
 use crate::ports::Error;
 use crate::ports::endpoints::PutResult;
-use crate::ports::keys::MAX_WRAPPED;
+use crate::ports::keys::{Context, MAX_WRAPPED};
 
 /// What is put into the vault.
 pub struct NewSecret {
@@ -60,6 +61,16 @@ impl Vault {
         expected: Option<u64>,
     ) -> Result<PutResult, WriteError> {
         check_size(&new.value).map_err(WriteError::Value)?;
+        self.put_as(new, expected, None).await
+    }
+
+    /// Seals a value, or the text of a reference to what a keeper keeps.
+    pub(super) async fn put_as(
+        &self,
+        new: NewSecret,
+        expected: Option<u64>,
+        keeper: Option<Keeper>,
+    ) -> Result<PutResult, WriteError> {
         own(&new.secret)?;
         let record = self.secrets.record(&new.customer, &new.secret).await?;
         if let Some(conflict) = conflict(&record, expected) {
@@ -68,10 +79,15 @@ impl Vault {
         let NewSecret { customer: customer_id, secret: secret_id, value, origins, overlap } = new;
         let version = record.last_version + 1;
         let binding = Binding { customer_id, secret_id, version, origins };
-        let sealed = self.seal(&value, &binding).await?;
+        let (sealed, facts) = match keeper {
+            None => (self.seal(&value, &binding, &binding.context()).await?, facts(&value)),
+            Some(keeper) => {
+                let sealed = self.seal(&value, &binding, &binding.reference_context()).await?;
+                ([&[SealedKind::of(keeper).byte()][..], &sealed].concat(), None)
+            }
+        };
         let now = self.clock.now();
         let Binding { customer_id, secret_id, origins, .. } = binding;
-        let facts = facts(&value);
         let sealed = SealedVersion { version, sealed, origins, created_at: now, facts };
         let change = record.make_current(sealed, overlap.map(|overlap| now.plus(overlap)));
         let result = self.secrets.change(&customer_id, &secret_id, change).await?;
@@ -147,8 +163,12 @@ impl Vault {
         Ok((removed + past).min(versions.len()))
     }
 
-    async fn seal(&self, value: &SecretBytes, binding: &Binding) -> Result<Vec<u8>, WriteError> {
-        let context = &binding.context();
+    async fn seal(
+        &self,
+        value: &SecretBytes,
+        binding: &Binding,
+        context: &Context,
+    ) -> Result<Vec<u8>, WriteError> {
         match self.policy.sealing {
             Sealing::TenantKey => {
                 let sealed = self.seal_to_tenant_key(&binding.customer_id, value, context).await;

@@ -67,7 +67,7 @@ impl Bench {
 
 /// What is logged, a line for each event.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -80,7 +80,7 @@ impl Write for Log {
 }
 
 impl Log {
-    fn alarms(&self) -> Vec<String> {
+    pub fn alarms(&self) -> Vec<String> {
         let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
         let events = text.lines().map(serde_json::from_str::<serde_json::Value>);
         let faults = events.map(Result::unwrap).filter(|event| event["event"] == "fault");

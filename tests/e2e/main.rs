@@ -31,6 +31,8 @@ mod producers;
 mod program;
 mod receiver;
 #[cfg(feature = "aws")]
+mod references;
+#[cfg(feature = "aws")]
 mod rewrap_on_aws;
 mod secrets;
 mod tenant_keys;

@@ -111,6 +111,25 @@ impl Emulator {
         all[service].as_object().cloned().unwrap_or_default()
     }
 
+    /// Makes a call of a service that the SDK here has no client for.
+    #[allow(clippy::disallowed_methods, reason = "the emulator is on a loopback address")]
+    pub fn call(&self, target: &str, body: &serde_json::Value) -> serde_json::Value {
+        let mut stream = std::net::TcpStream::connect(self.address).unwrap();
+        let (host, body) = (self.address, body.to_string());
+        let length = body.len();
+        write!(
+            stream,
+            "POST / HTTP/1.1\r\nhost: {host}\r\nx-amz-target: {target}\r\ncontent-length: {length}\r\n\
+             content-type: application/x-amz-json-1.1\r\nconnection: close\r\n\r\n{body}"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200"), "{target}: {answer}");
+        serde_json::from_str(body).unwrap_or_default()
+    }
+
     #[allow(clippy::disallowed_methods, reason = "the emulator is on a loopback address")]
     fn ask(&self, method: &str, path: &str) -> String {
         let mut stream = std::net::TcpStream::connect(self.address).unwrap();

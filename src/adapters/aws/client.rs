@@ -29,6 +29,8 @@ pub struct Clients {
     pub sqs: aws_sdk_sqs::Client,
     /// Roles.
     pub sts: aws_sdk_sts::Client,
+    /// What they were made of, for those that are made elsewhere.
+    pub config: SdkConfig,
     /// The worker's own credentials; `None` if the configuration has none.
     pub credentials: Option<SharedCredentialsProvider>,
 }
@@ -57,6 +59,7 @@ impl Clients {
             kms: aws_sdk_kms::Client::new(config),
             sqs: aws_sdk_sqs::Client::new(config),
             sts: aws_sdk_sts::Client::new(config),
+            config: config.clone(),
             credentials: config.credentials_provider(),
         }
     }

@@ -6,8 +6,10 @@
 pub mod classify;
 pub mod client;
 pub mod dynamodb;
+mod json_call;
 mod kms;
 mod kms_rebind;
+mod references;
 mod roles;
 pub mod sqs;
 
@@ -15,4 +17,5 @@ pub use classify::{Failure, Kind, failed};
 pub use client::Clients;
 pub use kms::KmsKeys;
 pub use kms_rebind::KmsRebind;
+pub use references::AwsReferences;
 pub use roles::StsRoles;

@@ -21,8 +21,10 @@ use crate::auth::Chain;
 use crate::domain::endpoint::AuthStep;
 use crate::domain::ids::{CustomerId, InvalidId, SecretId};
 use crate::domain::origin::Origin;
+use crate::domain::reference::Reference;
 use crate::ports::endpoints::PutResult;
-use crate::vault::{NewSecret, Rollback, WriteError, facts};
+use crate::registration::put_reference;
+use crate::vault::{NewReference, NewSecret, Rollback, WriteError, facts};
 use change::Which;
 pub use change::confirm;
 pub use value::read_value;
@@ -87,7 +89,7 @@ pub struct Source {
 /// Store a value as the secret's new version
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  sealpost secret put acme signing --origin https://acme.example < signing.key\n\nOne line break at the end of the value is not part of it; --raw keeps it."
+    after_help = "Example:\n  sealpost secret put acme signing --origin https://acme.example < signing.key\n\nOne line break at the end of the value is not part of it; --raw keeps it. A reference is secretsmanager:NAME or ssm:NAME, by name or ARN, then ?version=, ?stage= (secretsmanager), ?label= (ssm) or ?previous (secretsmanager: with AWSPREVIOUS beside it), then #/pointer for a piece of JSON; secrets.references lists what may be named."
 )]
 pub struct Put {
     #[command(flatten)]
@@ -97,6 +99,9 @@ pub struct Put {
     origins: Vec<Origin>,
     #[command(flatten)]
     source: Source,
+    /// Store a reference in place of a value, as in secretsmanager:webhooks/acme/signing
+    #[arg(long, value_name = "REFERENCE", conflicts_with_all = ["file", "raw", "scheme"])]
+    from: Option<Reference>,
     /// Keep using the version before beside the new one for so long, as in 24h
     #[arg(long, value_name = "TIME", value_parser = duration)]
     overlap: Option<Duration>,
@@ -206,7 +211,16 @@ pub async fn run(global: &Global, verb: Secret) -> anyhow::Result<ExitCode> {
 }
 
 async fn put(global: &Global, app: &App, verb: Put) -> anyhow::Result<()> {
-    let Put { of: Name { customer, secret }, origins, source, overlap, scheme, if_version } = verb;
+    let Put { of, origins, source, from, overlap, scheme, if_version } = verb;
+    let Name { customer, secret } = of;
+    if let Some(reference) = from {
+        let (customer_id, id) = (customer.clone(), secret.clone());
+        let origins = origins.into_iter().collect();
+        let new = NewReference { customer, secret, reference, origins, overlap };
+        let put = put_reference(app, new, if_version).await?;
+        let version = change::written(&customer_id, &id, put)?;
+        return change::tell(global, &customer_id, &id, version);
+    }
     let value = read_value(source.file.as_deref(), source.raw)?;
     let origins = origins.into_iter().collect();
     let new =
