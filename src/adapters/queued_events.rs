@@ -66,7 +66,8 @@ impl OperationalEvents for QueuedEvents {
             return;
         }
         let body = event.job(&self.operator).to_string().into();
-        let message = NewMessage { body, ..NewMessage::default() };
+        let customer = Some(self.operator.clone());
+        let message = NewMessage { body, customer, ..NewMessage::default() };
         if self.work.try_send(Work::Send(message)).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
             warn!(event = "event_dropped", count = 1, "too many events wait to be sent");

@@ -72,7 +72,7 @@ impl Resolved<'_> {
     /// that a backlog costs a bounded number of queue calls.
     pub fn left_alone(&self, now: Timestamp, why: &str, chance: f64) -> Halt {
         let reason = Reason::EndpointDisabled;
-        match self.known.endpoint.health.on_disabled {
+        match self.known.endpoint.health_policy.on_disabled {
             OnDisabled::DeadLetter => Halt::DeadLetter(reason, why.to_owned()),
             OnDisabled::Hold => {
                 let until = now.plus(growing(FIRST_HOLD, self.decoded.state.waits, chance));
@@ -82,7 +82,7 @@ impl Resolved<'_> {
     }
 
     fn is_due_for_a_probe(&self, now: Timestamp) -> bool {
-        let probe_at = self.known.record.probe_at(&self.known.endpoint.health);
+        let probe_at = self.known.record.probe_at(&self.known.endpoint.health_policy);
         probe_at.is_some_and(|probe_at| probe_at <= now)
     }
 }

@@ -120,7 +120,7 @@ impl Pipeline {
             let endpoint = &stored.endpoint;
             endpoint.enabled
                 && endpoint.wants(event_type)
-                && (endpoint.health.takes_jobs()
+                && (endpoint.health_policy.takes_jobs()
                     || !disabled.contains(&(endpoint.endpoint_id.clone(), stored.version)))
         });
         Ok(wanted.map(|stored| stored.endpoint.endpoint_id).collect())

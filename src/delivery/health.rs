@@ -82,7 +82,7 @@ impl Pipeline {
     /// A failure may be the one that disables the endpoint. If others have changed the record since it
     /// was read, the next failure is as good.
     async fn note_failure(&self, known: &KnownEndpoint) {
-        let patience = known.endpoint.health.patience(known.endpoint.profile);
+        let patience = known.endpoint.health_policy.patience(known.endpoint.profile);
         let (failing, well_at) = (known.record.failing, known.meter.well_at());
         let now = self.clock.now();
         let noted = after_failure(failing, patience, well_at, now);

@@ -90,7 +90,7 @@ pub struct Endpoint {
     pub limits: Limits,
     /// When it is disabled, and what follows.
     #[serde(default, skip_serializing_if = "is_default")]
-    pub health: HealthSettings,
+    pub health_policy: HealthSettings,
     /// The time one call may take in all: name resolution, connection, TLS, request and response.
     /// The profile's without one.
     #[serde(default, with = "humantime_serde", skip_serializing_if = "Option::is_none")]
@@ -237,7 +237,7 @@ impl Endpoint {
             return Err(FieldError::new("auth", format!("more than {MAX_AUTH_STEPS} steps")));
         }
         self.limits.check().map_err(|e| e.under("limits"))?;
-        self.health.check().map_err(|e| e.under("health"))?;
+        self.health_policy.check().map_err(|e| e.under("healthPolicy"))?;
         self.retry_policy().map(drop)
     }
 

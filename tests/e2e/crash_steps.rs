@@ -125,8 +125,8 @@ async fn a_worker_killed_at_each_step_of_a_call_sends_the_job_again_under_its_id
         assert_eq!(before, usize::from(is_whole), "{step:?}");
 
         let mut worker = serve().unwrap();
-        let until = std::time::Instant::now() + Duration::from_secs(30);
-        while pending(&program) > 0 && std::time::Instant::now() < until {
+        let until = tokio::time::Instant::now() + Duration::from_secs(30);
+        while pending(&program) > 0 && tokio::time::Instant::now() < until {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         terminate(&worker);

@@ -88,7 +88,7 @@ async fn the_operator_s_webhook_is_told_signed_that_an_endpoint_was_disabled_and
     let bench = bench(&web).await;
     let url = format!("{}/e", web.origin);
     let endpoint =
-        json!({"customerId": "c", "endpointId": "e", "url": url, "health": {"probe": "1h"}});
+        json!({"customerId": "c", "endpointId": "e", "url": url, "healthPolicy": {"probe": "1h"}});
     put(&bench.app, endpoint).await;
     // All at once: of many calls that learn the same, one tells.
     enqueue(&bench.app, 10).await;

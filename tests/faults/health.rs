@@ -35,7 +35,7 @@ async fn server(status: u16) -> (Web, Arc<AtomicU16>) {
 
 fn endpoint(web: &Web, health: Value) -> Value {
     json!({"customerId": "c", "endpointId": "e", "url": format!("{}/", web.origin),
-           "health": health, "limits": {"breaker": false},
+           "healthPolicy": health, "limits": {"breaker": false},
            "retry": {"maxAge": "7days", "baseDelay": "1h", "maxDelay": "6h"}})
 }
 
