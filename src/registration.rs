@@ -49,8 +49,10 @@ pub async fn put_endpoint(
             let path = if origin == endpoint.url.origin() { "url" } else { "auth" };
             return Err(FieldError::new(path, problem).into());
         }
-        // Whoever registers need not be able to decrypt; who is, hears of a wrong value now.
-        if let Ok(open) = app.vault.open(&endpoint.customer_id, &id).await
+        // On AWS whoever registers cannot decrypt. Where one process does both, a wrong value is heard
+        // of now.
+        if !app.config.is_aws()
+            && let Ok(open) = app.vault.open(&endpoint.customer_id, &id).await
             && let Ok(values) = open.values_for(&origins, app.clock.now())
         {
             for value in &values {
