@@ -17,9 +17,13 @@ WRITERS := fixtures/writers
 export RECEIVERS_DIR ?= $(CURDIR)/target/receivers
 RECEIVERS := tests/receivers
 
-.PHONY: test bench fmt lint emulator producers receivers
+# A fuzzer of HTTP APIs, which reads our OpenAPI document.
+export FUZZER_DIR ?= $(CURDIR)/target/fuzzer
+FUZZER := tests/api/fuzzer.txt
 
-test: fmt lint emulator producers receivers
+.PHONY: test bench fmt lint emulator producers receivers fuzzer
+
+test: fmt lint emulator producers receivers fuzzer
 	@cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest --version $(NEXTEST_VERSION)
 	cargo nextest run --locked
 
@@ -66,3 +70,12 @@ producers:
 
 receivers:
 	$(call install,$(RECEIVERS),$(RECEIVERS_DIR))
+
+fuzzer:
+	@mkdir -p $(FUZZER_DIR)
+	@key=$$(cksum < $(FUZZER)); \
+	if [ "$$key" != "$$(cat $(FUZZER_DIR)/key 2>/dev/null)" ]; then \
+		python3 -m venv $(FUZZER_DIR)/venv && \
+		$(FUZZER_DIR)/venv/bin/pip install --quiet --disable-pip-version-check --requirement $(FUZZER) && \
+		echo "$$key" > $(FUZZER_DIR)/key; \
+	fi

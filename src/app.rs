@@ -6,12 +6,14 @@ use std::sync::Arc;
 #[cfg(feature = "aws")]
 use crate::adapters::aws::{
     AwsReferences, Clients, KmsKeys, KmsRebind, StsRoles,
-    dynamodb::{DynamoDeliveries, DynamoEndpoints, DynamoHealth, DynamoSecrets, tables},
+    dynamodb::{
+        DynamoControl, DynamoDeliveries, DynamoEndpoints, DynamoHealth, DynamoSecrets, tables,
+    },
     sqs::SqsQueue,
 };
 use crate::adapters::embedded::{
-    DataDir, Database, KeyFile, SqliteDeliveries, SqliteEndpoints, SqliteHealth, SqliteQueue,
-    SqliteSecrets,
+    DataDir, Database, KeyFile, SqliteControl, SqliteDeliveries, SqliteEndpoints, SqliteHealth,
+    SqliteQueue, SqliteSecrets,
 };
 use crate::adapters::system::{SystemChance, SystemClock};
 #[cfg(feature = "aws")]
@@ -25,8 +27,8 @@ use crate::egress::guard::Guard;
 use crate::egress::proxy::Proxy;
 use crate::egress::resolver::SystemResolver;
 use crate::ports::{
-    AwsRoles, Chance, Clock, Deliveries, Endpoints, HealthStore, Keys, MasterKeys, Queue, Rebind,
-    References, Result, Secrets,
+    AwsRoles, Chance, Clock, Control, Deliveries, Endpoints, HealthStore, Keys, MasterKeys, Queue,
+    Rebind, References, Result, Secrets,
 };
 use crate::telemetry::Tally;
 use crate::vault::{ReferencePolicy, Vault};
@@ -58,6 +60,8 @@ pub struct App {
     pub health: Arc<dyn HealthStore>,
     /// Fences and dead letters.
     pub deliveries: Arc<dyn Deliveries>,
+    /// API keys and what the API has taken.
+    pub control: Arc<dyn Control>,
     /// The key service.
     pub keys: Arc<dyn Keys>,
     /// The keys of the key file; `None` where there is a key service that turns its own keys over.
@@ -94,6 +98,7 @@ struct Parts {
     secrets: Arc<dyn Secrets>,
     health: Arc<dyn HealthStore>,
     deliveries: Arc<dyn Deliveries>,
+    control: Arc<dyn Control>,
     keys: Arc<dyn Keys>,
     master_keys: Option<Arc<dyn MasterKeys>>,
     rebind: Option<Arc<dyn Rebind>>,
@@ -164,6 +169,7 @@ impl App {
             secrets: Arc::new(DynamoSecrets::new(dynamodb, prefix)),
             health: Arc::new(DynamoHealth::new(dynamodb, prefix)),
             deliveries: Arc::new(DynamoDeliveries::new(dynamodb, prefix)),
+            control: Arc::new(DynamoControl::new(dynamodb, prefix)),
             keys: Arc::new(KmsKeys::new(&clients.kms, aws.kms_key_id.as_str())),
             master_keys: None,
             rebind: Some(Arc::new(KmsRebind::new(&clients.kms, aws.kms_key_id.as_str()))),
@@ -213,7 +219,8 @@ impl App {
             queue: Arc::new(queue),
             endpoints: Arc::new(SqliteEndpoints(database.clone())),
             secrets: Arc::new(SqliteSecrets(database.clone())),
-            health: Arc::new(SqliteHealth(database)),
+            health: Arc::new(SqliteHealth(database.clone())),
+            control: Arc::new(SqliteControl(database)),
             deliveries: Arc::new(deliveries),
             keys: Arc::clone(&keys) as _,
             master_keys: Some(keys),
@@ -266,6 +273,7 @@ impl App {
             secrets,
             health,
             deliveries,
+            control,
             keys,
             master_keys,
             rebind,
@@ -292,6 +300,7 @@ impl App {
             secrets,
             health,
             deliveries,
+            control,
             keys,
             master_keys,
             rebind,

@@ -37,8 +37,40 @@ pub async fn put_endpoint(
     endpoint: Endpoint,
     expected: Option<u64>,
 ) -> Result<PutResult, RegistrationError> {
-    let compiled = compile(&endpoint, &app.guard)?;
-    for (id, origins) in destinations(&endpoint, &compiled.chain) {
+    check_endpoint(app, &endpoint, Values::Opened).await?;
+    Ok(app.endpoints.put(endpoint, expected, app.clock.now()).await?)
+}
+
+/// The same, without opening a secret, for those who may only seal.
+///
+/// # Errors
+/// As [`put_endpoint`].
+pub async fn put_endpoint_unopened(
+    app: &App,
+    endpoint: Endpoint,
+    expected: Option<u64>,
+) -> Result<PutResult, RegistrationError> {
+    check_endpoint(app, &endpoint, Values::Sealed).await?;
+    Ok(app.endpoints.put(endpoint, expected, app.clock.now()).await?)
+}
+
+/// Whether the values of secrets are looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Values {
+    /// Where this process can open them.
+    Opened,
+    /// Never.
+    Sealed,
+}
+
+/// Checks an endpoint with its secrets.
+async fn check_endpoint(
+    app: &App,
+    endpoint: &Endpoint,
+    values: Values,
+) -> Result<(), RegistrationError> {
+    let compiled = compile(endpoint, &app.guard)?;
+    for (id, origins) in destinations(endpoint, &compiled.chain) {
         // A secret may be stored later; one that is there must be allowed to go where it is sent.
         let stored = app.secrets.get(&endpoint.customer_id, &id).await?;
         let Some(stored) = stored else { continue };
@@ -51,16 +83,17 @@ pub async fn put_endpoint(
         }
         // On AWS whoever registers cannot decrypt. Where one process does both, a wrong value is heard
         // of now.
-        if !app.config.is_aws()
+        if values == Values::Opened
+            && !app.config.is_aws()
             && let Ok(open) = app.vault.open(&endpoint.customer_id, &id).await
             && let Ok(values) = open.values_for(&origins, app.clock.now())
         {
             for value in &values {
-                check_value(&endpoint, &compiled, &id, value)?;
+                check_value(endpoint, &compiled, &id, value)?;
             }
         }
     }
-    Ok(app.endpoints.put(endpoint, expected, app.clock.now()).await?)
+    Ok(())
 }
 
 /// Checks a value with the endpoints that name the secret already, and stores it. Endpoints that were

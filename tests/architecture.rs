@@ -31,7 +31,22 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "domain",
         ],
     ),
-    ("worker", &["worker", "delivery", "ports", "domain"]),
+    ("worker", &["worker", "delivery", "telemetry", "ports", "domain"]),
+    (
+        "api",
+        &[
+            "api",
+            "access",
+            "app",
+            "redrive",
+            "registration",
+            "telemetry",
+            "vault",
+            "worker",
+            "ports",
+            "domain",
+        ],
+    ),
     ("adapters", &["adapters", "vault", "ports", "domain"]),
 ];
 

@@ -11,10 +11,7 @@ use crate::app::App;
 use crate::domain::dead_letter::{DeadLetter, DeadLetterFilter};
 use crate::domain::ids::{CustomerId, EndpointId};
 use crate::domain::reason::Reason;
-use crate::ports::queue::{Redrive, Sought};
-
-/// Letters handled at once.
-const PAGE: usize = 500;
+use crate::redrive::{Done, purge, replay};
 
 /// List, show, replay and purge dead letters.
 #[derive(Debug, Subcommand)]
@@ -117,14 +114,6 @@ pub async fn run(global: &Global, verb: &Dlq) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What became of the chosen dead letters.
-pub struct Done {
-    /// With so many it was done.
-    pub count: usize,
-    /// The queue did not have these, or not within reach. They stay in the list.
-    pub not_found: Vec<String>,
-}
-
 /// Tells what was done; a status of failure if not with all.
 fn report(global: &Global, what: &str, done: &Done) -> anyhow::Result<ExitCode> {
     let Done { count, not_found } = done;
@@ -143,53 +132,6 @@ fn report(global: &Global, what: &str, done: &Done) -> anyhow::Result<ExitCode> 
         "Somebody else may have them in hand: try again in a few minutes. What the queue has kept too long is gone: `sealpost dlq purge --forget` and their ids take them out of the list.",
     );
     Ok(ExitCode::FAILURE)
-}
-
-/// Replays dead letters.
-pub async fn replay(app: &App, letters: Vec<DeadLetter>) -> anyhow::Result<Done> {
-    let now = app.clock.now();
-    let mut done = Done { count: 0, not_found: Vec::new() };
-    for page in letters.chunks(PAGE) {
-        let redrives: Result<Vec<Redrive>, serde_json::Error> = page
-            .iter()
-            .map(|letter| {
-                let state = letter.replayed(now);
-                let state = state.map(|state| serde_json::to_vec(&state)).transpose()?;
-                Ok(Redrive { dead_letter_id: letter.id.clone(), state: state.map(Into::into) })
-            })
-            .collect();
-        let sought = app.queue.redrive(redrives?).await?;
-        done.count += sought.found.len();
-        // The messages are back in the queue: only now may the index forget them.
-        forget(app, page, sought, &mut done).await?;
-    }
-    Ok(done)
-}
-
-/// Purges dead letters.
-async fn purge(app: &App, letters: &[DeadLetter]) -> anyhow::Result<Done> {
-    let mut done = Done { count: 0, not_found: Vec::new() };
-    for page in letters.chunks(PAGE) {
-        let ids: Vec<String> = page.iter().map(|letter| letter.id.clone()).collect();
-        let sought = app.queue.purge_dead(&ids).await?;
-        done.count += ids.len() - sought.unknown.len();
-        forget(app, page, sought, &mut done).await?;
-    }
-    Ok(done)
-}
-
-/// Takes out of the index what is no dead letter any more.
-async fn forget(
-    app: &App,
-    page: &[DeadLetter],
-    sought: Sought,
-    done: &mut Done,
-) -> anyhow::Result<()> {
-    let settled: Vec<DeadLetter> =
-        page.iter().filter(|letter| !sought.unknown.contains(&letter.id)).cloned().collect();
-    app.deliveries.remove_dead_letters(&settled).await?;
-    done.not_found.extend(sought.unknown);
-    Ok(())
 }
 
 async fn choose(app: &App, chosen: &Chosen) -> anyhow::Result<Vec<DeadLetter>> {

@@ -1,5 +1,7 @@
 //! The command line, one file a verb.
 
+mod api;
+mod api_key;
 mod auth;
 mod captured;
 mod cost;
@@ -67,11 +69,16 @@ pub struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Run the worker of a data directory until it is told to stop
+    /// Run the worker of a data directory, and the HTTP API where it is set, until told to stop
     Serve(serve::Serve),
     /// Run a worker on AWS until it is told to stop
     #[cfg(feature = "aws")]
     Worker(worker::Worker),
+    /// Serve the HTTP API alone until it is told to stop
+    Api(api::Api),
+    /// Make, list and revoke keys of the HTTP API
+    #[command(subcommand)]
+    ApiKey(api_key::ApiKey),
     /// Show the whole product at work on this machine, with a receiver of its own
     Demo(demo::Demo),
     /// Register, show and remove endpoints
@@ -144,6 +151,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Serve(verb) => serve::run(&global, &verb).await,
         #[cfg(feature = "aws")]
         Verb::Worker(verb) => worker::run(&global, &verb).await,
+        Verb::Api(verb) => api::run(&global, &verb).await,
+        Verb::ApiKey(verb) => api_key::run(&global, verb).await,
         Verb::Demo(verb) => demo::run(&global, &verb).await,
         Verb::Endpoint(verb) => endpoint::run(&global, &verb).await,
         Verb::Secret(verb) => secret::run(&global, verb).await,

@@ -8,6 +8,7 @@ use clap::Args;
 use tracing::info;
 
 use super::Global;
+use crate::api;
 use crate::app::{App, Role};
 use crate::config::Config;
 use crate::telemetry::logging;
@@ -33,7 +34,11 @@ pub async fn work(global: &Global, config: Config) -> anyhow::Result<ExitCode> {
     let format = if global.json { logging::Format::Json } else { config.log.format };
     logging::start(format, config.log.level);
     let stop = lifecycle::listen()?;
-    let app = App::open(&global.data, config, Role::Worker).await?;
+    let listener = match config.api.listen {
+        Some(address) => Some(api::bind(address).await?),
+        None => None,
+    };
+    let app = Arc::new(App::open(&global.data, config, Role::Worker).await?);
     let pipeline = Arc::new(app.pipeline()?);
     sweeper::forget_old_fences(&pipeline).await?;
     let limits =
@@ -44,7 +49,13 @@ pub async fn work(global: &Global, config: Config) -> anyhow::Result<ExitCode> {
         None => global.data.display().to_string(),
     };
     info!(event = "serving", from, pending = depth.pending, dead_letters = depth.dead);
-    let ended = worker::run(pipeline, limits, stop).await;
+    let served = async {
+        if let Some(listener) = listener {
+            let router = api::Api::new(Arc::clone(&app), true).router();
+            api::serve(listener, router, limits.drain, stop.clone()).await;
+        }
+    };
+    let (ended, ()) = tokio::join!(worker::run(pipeline, limits, stop.clone()), served);
     let counts = app.tally.counts();
     let clean = ended == Ended::Clean;
     info!(

@@ -3,6 +3,7 @@
 
 pub mod aws_roles;
 pub mod clock;
+pub mod control;
 pub mod deliveries;
 pub mod endpoints;
 pub mod health;
@@ -15,6 +16,7 @@ pub mod secrets;
 
 pub use aws_roles::AwsRoles;
 pub use clock::{Chance, Clock};
+pub use control::Control;
 pub use deliveries::Deliveries;
 pub use endpoints::{Endpoints, ReadEndpoints};
 pub use health::HealthStore;

@@ -6,6 +6,7 @@
 #[path = "../support/aws.rs"]
 mod aws;
 mod backend;
+mod control;
 mod deliveries;
 #[cfg(feature = "aws")]
 #[path = "../support/emulator.rs"]
