@@ -337,13 +337,13 @@ impl App {
         Ok(Pipeline {
             queue: Arc::clone(&self.queue),
             endpoints: EndpointBook::new(
-                Arc::clone(&self.endpoints),
+                self.endpoints.clone(),
                 Arc::clone(&self.health),
                 Arc::clone(&self.guard),
                 Limiters::new(self.config.worker.concurrency),
                 self.config.cache.lifetimes(self.config.is_aws()),
             ),
-            vault: self.vault.clone(),
+            vault: self.vault.opener.clone(),
             health: Arc::clone(&self.health),
             events: Arc::clone(&self.events),
             deliveries: Arc::clone(&self.deliveries),

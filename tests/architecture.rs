@@ -97,6 +97,21 @@ fn each_part_uses_only_what_lies_below_it() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// A worker has the halves that read and open; the writing and sealing halves are not even named.
+#[test]
+fn the_worker_names_nothing_that_could_write_secrets_or_endpoints_or_seal() {
+    let writers = ["dyn Secrets", "dyn Endpoints", "dyn Keys", "SealKeys", "Sealer", "Vault"];
+    for path in files_of("delivery").into_iter().chain(files_of("worker")) {
+        let text = fs::read_to_string(&path).unwrap();
+        let words: Vec<&str> =
+            text.split(|c: char| !c.is_alphanumeric() && c != '_' && c != ' ').collect();
+        for writer in writers {
+            let names = |part: &&str| part.ends_with(writer) || part.trim() == writer;
+            assert!(!words.iter().any(names), "{} names {writer}", path.display());
+        }
+    }
+}
+
 #[test]
 fn pure_parts_do_no_input_or_output_and_never_ask_for_the_time() {
     let forbidden = [

@@ -14,15 +14,14 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use async_trait::async_trait;
-use sealpost::adapters::system::{SystemChance, SystemClock};
+use sealpost::adapters::system::SystemClock;
 use sealpost::cache::Lifetimes;
 use sealpost::domain::ids::{CustomerId, SecretId};
 use sealpost::domain::secret::{SealedKind, SealedSecret, SealedVersion, SecretBytes};
-use sealpost::domain::secret_record::{SecretChange, SecretRecord};
-use sealpost::ports::endpoints::PutResult;
-use sealpost::ports::keys::{Context as Bound, DataKey, Unwrapped};
-use sealpost::ports::{Clock, Error, Keys, Result as PortResult, Secrets};
-use sealpost::vault::{Policy, Vault};
+use sealpost::domain::secret_record::SecretRecord;
+use sealpost::ports::keys::{Context as Bound, Unwrapped};
+use sealpost::ports::{Clock, Error, OpenKeys, ReadSecrets, Result as PortResult};
+use sealpost::vault::{Opener, Policy};
 use serde_json::json;
 
 /// Most microseconds of processor time for a secret in the cache.
@@ -39,7 +38,7 @@ const RUNS: usize = 3;
 struct Store(AtomicU64);
 
 #[async_trait]
-impl Secrets for Store {
+impl ReadSecrets for Store {
     async fn get(&self, _: &CustomerId, _: &SecretId) -> PortResult<Option<SealedSecret>> {
         self.0.fetch_add(1, Ordering::Relaxed);
         let sealed = [&[SealedKind::Direct.byte()][..], &[7; BYTES + 150]].concat();
@@ -48,49 +47,28 @@ impl Secrets for Store {
         let current = SealedVersion { version: 1, sealed, origins, created_at, facts: None };
         Ok(Some(SealedSecret { current, previous: None, previous_until: None }))
     }
+
     async fn record(&self, _: &CustomerId, _: &SecretId) -> PortResult<SecretRecord> {
         Err(Error::new("bench", "not written to"))
     }
-    async fn change(&self, _: &CustomerId, _: &SecretId, _: SecretChange) -> PortResult<PutResult> {
-        Err(Error::new("bench", "not written to"))
-    }
-    async fn replace(
-        &self,
-        _: &CustomerId,
-        _: &SecretId,
-        _: &SealedVersion,
-        _: &SealedVersion,
-    ) -> PortResult<bool> {
-        Ok(false)
-    }
+
     async fn history(&self, _: &CustomerId, _: &SecretId) -> PortResult<Vec<SealedVersion>> {
         Ok(Vec::new())
     }
-    async fn forget(&self, _: &CustomerId, _: &SecretId, _: &[u64]) -> PortResult<usize> {
-        Ok(0)
-    }
+
     async fn list(
         &self,
         _: Option<&CustomerId>,
     ) -> PortResult<Vec<(CustomerId, SecretId, SealedSecret)>> {
         Ok(Vec::new())
     }
-    async fn delete(&self, _: &CustomerId, _: &SecretId) -> PortResult<bool> {
-        Ok(false)
-    }
 }
 
 /// Opens whatever it is given; counts the calls.
-struct Opener(AtomicU64);
+struct Keyring(AtomicU64);
 
 #[async_trait]
-impl Keys for Opener {
-    async fn generate(&self, _: &Bound) -> PortResult<DataKey> {
-        Err(Error::new("bench", "nothing is sealed"))
-    }
-    async fn wrap(&self, _: &SecretBytes, _: &Bound) -> PortResult<Vec<u8>> {
-        Err(Error::new("bench", "nothing is sealed"))
-    }
+impl OpenKeys for Keyring {
     async fn unwrap(&self, _: &[u8], _: &Bound) -> PortResult<Unwrapped> {
         self.0.fetch_add(1, Ordering::Relaxed);
         Ok(Unwrapped::Opened(SecretBytes::new(vec![7; BYTES])))
@@ -98,18 +76,17 @@ impl Keys for Opener {
 }
 
 struct Bench {
-    vault: Vault,
+    vault: Opener,
     store: Arc<Store>,
-    keys: Arc<Opener>,
+    keys: Arc<Keyring>,
 }
 
 fn bench() -> anyhow::Result<Bench> {
-    let (store, keys) = (Arc::new(Store(AtomicU64::new(0))), Arc::new(Opener(AtomicU64::new(0))));
+    let (store, keys) = (Arc::new(Store(AtomicU64::new(0))), Arc::new(Keyring(AtomicU64::new(0))));
     let hour = Duration::from_secs(3600);
     let lifetimes = Lifetimes { soft: hour, hard: hour, capacity: u64::try_from(MANY)? * 2 };
     let (secrets, opener) = (Arc::clone(&store) as _, Arc::clone(&keys) as _);
-    let (clock, chance) = (Arc::new(SystemClock), Arc::new(SystemChance));
-    let vault = Vault::new(secrets, opener, clock, chance, Policy::default(), lifetimes);
+    let vault = Opener::new(secrets, opener, Arc::new(SystemClock), Policy::default(), lifetimes);
     Ok(Bench { vault, store, keys })
 }
 

@@ -16,7 +16,7 @@ use crate::domain::origin::Origin;
 use crate::domain::retry_policy::RetryPolicy;
 use crate::egress::guard::Guard;
 use crate::ports::endpoints::StoredEndpoint;
-use crate::ports::{Endpoints, Error, HealthStore};
+use crate::ports::{Error, HealthStore, ReadEndpoints};
 use crate::transform::Transform;
 
 /// An endpoint ready for use.
@@ -134,7 +134,7 @@ pub fn destinations(endpoint: &Endpoint, chain: &Chain) -> Vec<(SecretId, Vec<Or
 /// Looks endpoints up.
 #[derive(Clone)]
 pub struct EndpointBook {
-    endpoints: Arc<dyn Endpoints>,
+    endpoints: Arc<dyn ReadEndpoints>,
     health: Arc<dyn HealthStore>,
     guard: Arc<Guard>,
     limiters: Limiters,
@@ -144,7 +144,7 @@ pub struct EndpointBook {
 impl EndpointBook {
     /// A book over the stores.
     pub fn new(
-        endpoints: Arc<dyn Endpoints>,
+        endpoints: Arc<dyn ReadEndpoints>,
         health: Arc<dyn HealthStore>,
         guard: Arc<Guard>,
         limiters: Limiters,

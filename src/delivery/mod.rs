@@ -44,7 +44,7 @@ use crate::ports::deliveries::AttemptRecord;
 use crate::ports::queue::Received;
 use crate::ports::{Chance, Clock, Deliveries, Error, HealthStore, OperationalEvents, Queue};
 use crate::telemetry::Tally;
-use crate::vault::Vault;
+use crate::vault::Opener;
 
 use attempt::Attempted;
 use decode::{Decoded, Message};
@@ -110,7 +110,7 @@ pub struct Pipeline {
     /// The endpoints, with what was learnt of them.
     pub endpoints: EndpointBook,
     /// The secrets.
-    pub vault: Vault,
+    pub vault: Opener,
     /// What is learnt of endpoints.
     pub health: Arc<dyn HealthStore>,
     /// What the operator is told of.

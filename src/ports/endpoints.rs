@@ -27,10 +27,10 @@ pub enum PutResult {
     Conflict(u64),
 }
 
-/// Endpoints by customer and endpoint id. What a write has returned is durable and seen by every
-/// later read.
+/// The half that reads: endpoints by customer and endpoint id. It sees all that a write has returned.
+/// It is all that a worker has.
 #[async_trait]
-pub trait Endpoints: Send + Sync {
+pub trait ReadEndpoints: Send + Sync {
     /// The endpoint, if there is one.
     async fn get(
         &self,
@@ -38,6 +38,13 @@ pub trait Endpoints: Send + Sync {
         endpoint: &EndpointId,
     ) -> Result<Option<StoredEndpoint>>;
 
+    /// The endpoints of a customer, or of all, by customer and endpoint id.
+    async fn list(&self, customer: Option<&CustomerId>) -> Result<Vec<StoredEndpoint>>;
+}
+
+/// The half that writes. What a write has returned is durable and seen by every later read.
+#[async_trait]
+pub trait Endpoints: ReadEndpoints {
     /// Writes an endpoint if its version now is `expected` (0: there is none; `None`: whatever it is).
     async fn put(
         &self,
@@ -45,9 +52,6 @@ pub trait Endpoints: Send + Sync {
         expected: Option<u64>,
         now: Timestamp,
     ) -> Result<PutResult>;
-
-    /// The endpoints of a customer, or of all, by customer and endpoint id.
-    async fn list(&self, customer: Option<&CustomerId>) -> Result<Vec<StoredEndpoint>>;
 
     /// Removes an endpoint; `false` if there was none.
     async fn delete(&self, customer: &CustomerId, endpoint: &EndpointId) -> Result<bool>;

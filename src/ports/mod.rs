@@ -19,15 +19,15 @@ pub use aws_roles::AwsRoles;
 pub use clock::{Chance, Clock};
 pub use control::Control;
 pub use deliveries::Deliveries;
-pub use endpoints::Endpoints;
+pub use endpoints::{Endpoints, ReadEndpoints};
 pub use health::HealthStore;
-pub use keys::Keys;
+pub use keys::{Keys, OpenKeys, SealKeys};
 pub use master_keys::MasterKeys;
 pub use operational_events::OperationalEvents;
 pub use queue::Queue;
 pub use rebind::Rebind;
 pub use references::References;
-pub use secrets::Secrets;
+pub use secrets::{ReadSecrets, Secrets};
 
 /// A failure on our side: of a store, a queue, a key service, the resolver, or a bug. It never costs
 /// an endpoint an attempt, never disables it and never loses a message.

@@ -8,10 +8,10 @@ use crate::domain::ids::{CustomerId, SecretId};
 use crate::domain::secret::{SealedSecret, SealedVersion};
 use crate::domain::secret_record::{SecretChange, SecretRecord};
 
-/// Sealed secrets by customer and secret id. What a write has returned is durable and seen by every
-/// later read.
+/// The half that reads: sealed secrets by customer and secret id. It sees all that a write has returned.
+/// It is all that a worker has.
 #[async_trait]
-pub trait Secrets: Send + Sync {
+pub trait ReadSecrets: Send + Sync {
     /// The secret with its current and its previous version, in one read.
     async fn get(&self, customer: &CustomerId, secret: &SecretId) -> Result<Option<SealedSecret>>;
 
@@ -19,6 +19,21 @@ pub trait Secrets: Send + Sync {
     /// of deleted secrets too. A number is never given twice, because a sealed value is bound to it.
     async fn record(&self, customer: &CustomerId, secret: &SecretId) -> Result<SecretRecord>;
 
+    /// The versions that left the record and are kept, newest first. One that was made current again
+    /// may be among them.
+    async fn history(&self, customer: &CustomerId, secret: &SecretId)
+    -> Result<Vec<SealedVersion>>;
+
+    /// The secrets of a customer, or of all, by customer and secret id.
+    async fn list(
+        &self,
+        customer: Option<&CustomerId>,
+    ) -> Result<Vec<(CustomerId, SecretId, SealedSecret)>>;
+}
+
+/// The half that writes. What a write has returned is durable and seen by every later read.
+#[async_trait]
+pub trait Secrets: ReadSecrets {
     /// Makes a change whole, history included, if the record still is as the change has seen it. Tells
     /// the version that is current then; of a conflict the one that is current now (0: none).
     async fn change(
@@ -39,11 +54,6 @@ pub trait Secrets: Send + Sync {
         to: &SealedVersion,
     ) -> Result<bool>;
 
-    /// The versions that left the record and are kept, newest first. One that was made current again
-    /// may be among them.
-    async fn history(&self, customer: &CustomerId, secret: &SecretId)
-    -> Result<Vec<SealedVersion>>;
-
     /// Removes versions from the history; those in use stay as they are. Tells how many there were.
     async fn forget(
         &self,
@@ -51,12 +61,6 @@ pub trait Secrets: Send + Sync {
         secret: &SecretId,
         versions: &[u64],
     ) -> Result<usize>;
-
-    /// The secrets of a customer, or of all, by customer and secret id.
-    async fn list(
-        &self,
-        customer: Option<&CustomerId>,
-    ) -> Result<Vec<(CustomerId, SecretId, SealedSecret)>>;
 
     /// Removes a secret with all its versions, history included; `false` if there was none.
     async fn delete(&self, customer: &CustomerId, secret: &SecretId) -> Result<bool>;

@@ -6,23 +6,16 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::tests::{Bench, bench, origins, values};
 use super::*;
-use crate::ports::keys::DataKey;
 
 /// Counts what is unwrapped, and fails when it is told to.
 pub struct Counting {
-    pub keys: Arc<dyn Keys>,
+    pub keys: Arc<dyn OpenKeys>,
     pub unwraps: Arc<AtomicU32>,
     pub broken: Arc<AtomicBool>,
 }
 
 #[async_trait::async_trait]
-impl Keys for Counting {
-    async fn generate(&self, context: &Context) -> crate::ports::Result<DataKey> {
-        self.keys.generate(context).await
-    }
-    async fn wrap(&self, plain: &SecretBytes, context: &Context) -> crate::ports::Result<Vec<u8>> {
-        self.keys.wrap(plain, context).await
-    }
+impl OpenKeys for Counting {
     async fn unwrap(&self, wrapped: &[u8], context: &Context) -> crate::ports::Result<Unwrapped> {
         self.unwraps.fetch_add(1, Ordering::SeqCst);
         if self.broken.load(Ordering::SeqCst) {
@@ -46,8 +39,8 @@ async fn read_anew(bench: &Bench, is_seen: impl Fn(&OpenSecret) -> bool) {
 #[tokio::test(start_paused = true)]
 async fn the_key_service_is_asked_for_what_changed_and_once_in_the_hard_lifetime() {
     let (mut bench, unwraps) = (bench(), Arc::default());
-    let keys = Arc::clone(&bench.vault.keys);
-    bench.vault.keys =
+    let keys = Arc::clone(&bench.vault.opener.keys);
+    bench.vault.opener.keys =
         Arc::new(Counting { keys, unwraps: Arc::clone(&unwraps), broken: Arc::default() });
     let count = || unwraps.load(Ordering::SeqCst);
     bench.put("c", "old", None).await;
@@ -90,8 +83,8 @@ async fn a_refused_secret_is_reread_at_once_and_then_not_for_half_a_minute() {
 async fn a_thousand_callers_at_once_cost_one_reading_of_the_key_service() {
     let (mut bench, unwraps) = (bench(), Arc::default());
     bench.put("c", "value", None).await;
-    let keys = Arc::clone(&bench.vault.keys);
-    bench.vault.keys =
+    let keys = Arc::clone(&bench.vault.opener.keys);
+    bench.vault.opener.keys =
         Arc::new(Counting { keys, unwraps: Arc::clone(&unwraps), broken: Arc::default() });
     let all = futures_util::future::join_all((0..1000).map(|_| bench.open("c"))).await;
     assert!(
@@ -103,8 +96,8 @@ async fn a_thousand_callers_at_once_cost_one_reading_of_the_key_service() {
 #[tokio::test(start_paused = true)]
 async fn during_an_outage_opened_values_serve_until_their_hard_lifetime_and_not_longer() {
     let (mut bench, unwraps, broken) = (bench(), Arc::default(), Arc::default());
-    let keys = Arc::clone(&bench.vault.keys);
-    bench.vault.keys =
+    let keys = Arc::clone(&bench.vault.opener.keys);
+    bench.vault.opener.keys =
         Arc::new(Counting { keys, unwraps: Arc::clone(&unwraps), broken: Arc::clone(&broken) });
     bench.put("c", "value", None).await;
     bench.open("c").await.unwrap();

@@ -17,6 +17,7 @@ mod upgrade;
 mod wrapping;
 mod write;
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ use crate::domain::secret::{Binding, SealedKind, SealedVersion, SecretBytes};
 use crate::domain::timestamp::Timestamp;
 use crate::ports::keys::{Context, Unwrapped};
 use crate::ports::operational_events::{LogOnly, OperationalEvents};
-use crate::ports::{Chance, Clock, Keys, Secrets};
+use crate::ports::{Chance, Clock, Keys, OpenKeys, ReadSecrets, SealKeys, Secrets};
 
 use self::envelope::EnvelopeError;
 pub use context::context_bytes;
@@ -145,20 +146,53 @@ impl OpenSecret {
     }
 }
 
-/// Seals and opens.
+type OpenSecrets = SoftCache<(CustomerId, SecretId), OpenSecret>;
+
+/// Opens: the worker's half. It can write nothing and seal nothing.
 #[derive(Clone)]
-pub struct Vault {
-    secrets: Arc<dyn Secrets>,
-    keys: Arc<dyn Keys>,
+pub struct Opener {
+    secrets: Arc<dyn ReadSecrets>,
+    keys: Arc<dyn OpenKeys>,
     clock: Arc<dyn Clock>,
-    chance: Arc<dyn Chance>,
     events: Arc<dyn OperationalEvents>,
     policy: Policy,
     /// How old an opened value may be for a reading of the store to take it over.
     keep: Duration,
-    open: Arc<SoftCache<(CustomerId, SecretId), OpenSecret>>,
+    open: Arc<OpenSecrets>,
     open_keys: Arc<tenant::OpenKeys>,
     references: Arc<ReferencePolicy>,
+}
+
+/// Seals and writes: the administrators' half. It can open nothing: a value is replaced, never read
+/// back.
+#[derive(Clone)]
+pub struct Sealer {
+    secrets: Arc<dyn Secrets>,
+    keys: Arc<dyn SealKeys>,
+    clock: Arc<dyn Clock>,
+    chance: Arc<dyn Chance>,
+    policy: Policy,
+    references: Arc<ReferencePolicy>,
+    /// What an opener of the same process has to forget.
+    open: Arc<OpenSecrets>,
+    open_keys: Arc<tenant::OpenKeys>,
+}
+
+/// Both halves, for those who may do both.
+#[derive(Clone)]
+pub struct Vault {
+    /// Opens.
+    pub opener: Opener,
+    /// Seals and writes.
+    pub sealer: Sealer,
+}
+
+impl Deref for Vault {
+    type Target = Sealer;
+
+    fn deref(&self) -> &Sealer {
+        &self.sealer
+    }
 }
 
 impl Vault {
@@ -171,19 +205,94 @@ impl Vault {
         policy: Policy,
         lifetimes: Lifetimes,
     ) -> Self {
+        let (read, open): (Arc<dyn ReadSecrets>, Arc<dyn OpenKeys>) =
+            (secrets.clone(), keys.clone());
+        let opener = Opener::new(read, open, Arc::clone(&clock), policy, lifetimes);
+        let sealer = Sealer {
+            open: Arc::clone(&opener.open),
+            open_keys: Arc::clone(&opener.open_keys),
+            ..Sealer::new(secrets, keys, clock, chance, policy)
+        };
+        Self { opener, sealer }
+    }
+
+    /// The same, which tells the operator of certificates that end.
+    #[must_use]
+    pub fn with_events(self, events: Arc<dyn OperationalEvents>) -> Self {
+        Self { opener: Opener { events, ..self.opener }, ..self }
+    }
+
+    /// As [`Opener::open`].
+    ///
+    /// # Errors
+    /// If the secret cannot be used.
+    pub async fn open(
+        &self,
+        customer: &CustomerId,
+        secret: &SecretId,
+    ) -> Result<Arc<OpenSecret>, Arc<VaultError>> {
+        self.opener.open(customer, secret).await
+    }
+
+    /// As [`Opener::open_since`].
+    ///
+    /// # Errors
+    /// If the secret cannot be used.
+    pub async fn open_since(
+        &self,
+        customer: &CustomerId,
+        secret: &SecretId,
+        since: Option<Instant>,
+    ) -> Result<Arc<OpenSecret>, Arc<VaultError>> {
+        self.opener.open_since(customer, secret, since).await
+    }
+
+    /// As [`Opener::reread`].
+    ///
+    /// # Errors
+    /// If the secret cannot be used.
+    pub async fn reread(
+        &self,
+        customer: &CustomerId,
+        secret: &SecretId,
+    ) -> Result<(), Arc<VaultError>> {
+        self.opener.reread(customer, secret).await
+    }
+}
+
+impl Sealer {
+    /// Over a store and the half of a key service that seals.
+    pub fn new(
+        secrets: Arc<dyn Secrets>,
+        keys: Arc<dyn SealKeys>,
+        clock: Arc<dyn Clock>,
+        chance: Arc<dyn Chance>,
+        policy: Policy,
+    ) -> Self {
+        let none = Lifetimes { soft: Duration::ZERO, hard: Duration::ZERO, capacity: 1 };
+        let (open, open_keys) =
+            (Arc::new(SoftCache::new(none)), tenant::OpenKeys::new(none).into());
+        let references = Arc::default();
+        Self { secrets, keys, clock, chance, policy, references, open, open_keys }
+    }
+}
+
+impl Opener {
+    /// Over the halves of a store and a key service that read and open.
+    pub fn new(
+        secrets: Arc<dyn ReadSecrets>,
+        keys: Arc<dyn OpenKeys>,
+        clock: Arc<dyn Clock>,
+        policy: Policy,
+        lifetimes: Lifetimes,
+    ) -> Self {
         // A value in use is read anew with every soft lifetime. The last of these readings before its
         // hard one ends opens it anew, so that nobody waits for the key service then.
         let keep = lifetimes.hard.saturating_sub(lifetimes.soft);
         let open = Arc::new(SoftCache::new(lifetimes));
         let open_keys = Arc::new(tenant::OpenKeys::new(lifetimes));
         let (references, events) = (Arc::default(), Arc::new(LogOnly));
-        Self { secrets, keys, clock, chance, events, policy, keep, open, open_keys, references }
-    }
-
-    /// The same, which tells the operator of certificates that end.
-    #[must_use]
-    pub fn with_events(self, events: Arc<dyn OperationalEvents>) -> Self {
-        Self { events, ..self }
+        Self { secrets, keys, clock, events, policy, keep, open, open_keys, references }
     }
 
     /// The secret, opened: from the cache where it is fresh enough.

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use zeroize::Zeroize;
 
 use super::write::NewSecret;
-use super::{OpenSecret, OpenVersion, Vault, VaultError, WriteError, binding};
+use super::{OpenSecret, OpenVersion, Opener, Sealer, Vault, VaultError, WriteError, binding};
 use crate::domain::ids::{CustomerId, SecretId};
 use crate::domain::origin::Origin;
 use crate::domain::reference::{Reference, ReferenceRule, Select};
@@ -57,9 +57,13 @@ impl Vault {
     /// The same vault, where references may be named and followed.
     #[must_use]
     pub fn with_references(self, policy: ReferencePolicy) -> Self {
-        Self { references: Arc::new(policy), ..self }
+        let references = Arc::new(policy);
+        let opener = Opener { references: Arc::clone(&references), ..self.opener };
+        Self { opener, sealer: Sealer { references, ..self.sealer } }
     }
+}
 
+impl Sealer {
     /// Seals a reference and makes it the secret's current version, if the version `expected` is the
     /// current one (0: there is none). It is not followed: whoever writes need not be able to read.
     ///
@@ -82,7 +86,9 @@ impl Vault {
         let new = NewSecret { customer, secret, value, origins, overlap };
         self.put_as(new, expected, Some(reference.keeper)).await
     }
+}
 
+impl Opener {
     /// What a stored reference leads to, and what serves beside it; taken over from `known` where that
     /// is young enough.
     pub(super) async fn followed(

@@ -115,8 +115,8 @@ impl Vault {
         wanted: impl Fn(&crate::ports::master_keys::MasterKeyId) -> bool,
     ) -> Result<Vec<KeptVersion>, Error> {
         let mut found: Vec<KeptVersion> = Vec::new();
-        for (customer, secret, stored) in self.secrets.list(None).await? {
-            let past = self.secrets.history(&customer, &secret).await?;
+        for (customer, secret, stored) in self.sealer.secrets.list(None).await? {
+            let past = self.sealer.secrets.history(&customer, &secret).await?;
             let first = found.len();
             for kept in KeptVersion::all((&customer, &secret), stored, past) {
                 let by = kept.wrapping().and_then(|wrapping| keys.of(wrapping.wrapped));
@@ -137,14 +137,14 @@ impl Vault {
     pub async fn wrap_anew(&self, kept: &KeptVersion) -> Result<(), RewrapError> {
         let refused = |problem: &str| RewrapError::Refused(problem.to_owned());
         let wrapping = kept.wrapping().ok_or_else(|| refused("it holds nothing wrapped"))?;
-        let plain = match self.keys.unwrap(wrapping.wrapped, &wrapping.context).await? {
+        let plain = match self.opener.keys.unwrap(wrapping.wrapped, &wrapping.context).await? {
             Unwrapped::Opened(plain) => plain,
             Unwrapped::Refused(problem) => return Err(RewrapError::Refused(problem)),
         };
-        let wrapped = self.keys.wrap(&plain, &wrapping.context).await?;
+        let wrapped = self.sealer.keys.wrap(&plain, &wrapping.context).await?;
         let sealed = wrapping.around(&wrapped).ok_or_else(|| refused("it is no envelope"))?;
         let to = SealedVersion { sealed, ..kept.version.clone() };
-        if self.secrets.replace(&kept.customer, &kept.secret, &kept.version, &to).await? {
+        if self.sealer.secrets.replace(&kept.customer, &kept.secret, &kept.version, &to).await? {
             Ok(())
         } else {
             Err(RewrapError::Changed)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::envelope;
 use super::facts::facts;
-use super::{Sealing, Vault, WriteError};
+use super::{Sealer, Sealing, WriteError};
 use crate::domain::ids::{CustomerId, SecretId};
 use crate::domain::origin::Origin;
 use crate::domain::reference::Keeper;
@@ -41,7 +41,7 @@ pub struct Rollback {
     pub overlap: Option<Duration>,
 }
 
-impl Vault {
+impl Sealer {
     /// Seals a value and makes it the secret's current version.
     ///
     /// # Errors
@@ -54,7 +54,7 @@ impl Vault {
     /// The same, if the version `expected` is the current one (0: there is none).
     ///
     /// # Errors
-    /// As [`Vault::put`].
+    /// As [`Sealer::put`].
     pub async fn put_over(
         &self,
         new: NewSecret,

@@ -1,7 +1,7 @@
 use sealpost::adapters::aws::{Failure, Kind, KmsKeys};
 use sealpost::domain::secret::SecretBytes;
 use sealpost::ports::keys::{MAX_WRAPPED, Unwrapped};
-use sealpost::ports::{Keys, Result};
+use sealpost::ports::{OpenKeys, Result, SealKeys};
 
 use crate::aws::Aws;
 use crate::emulator::Emulator;

@@ -18,6 +18,7 @@ mod receiver;
 #[path = "../support/sqs.rs"]
 mod sqs;
 
+mod access;
 mod dead_letters;
 mod fences;
 mod keys;

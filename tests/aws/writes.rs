@@ -9,7 +9,7 @@ use sealpost::domain::endpoint::Endpoint;
 use sealpost::domain::secret::SealedVersion;
 use sealpost::domain::timestamp::Timestamp;
 use sealpost::ports::endpoints::PutResult;
-use sealpost::ports::{Endpoints, Secrets};
+use sealpost::ports::{Endpoints, ReadSecrets, Secrets};
 
 use crate::aws::Aws;
 

@@ -10,21 +10,66 @@ use aws_sdk_kms::types::DataKeySpec;
 use super::classify::{Failure, key_failed};
 use crate::domain::secret::SecretBytes;
 use crate::ports::keys::{Context, DataKey, Unwrapped};
-use crate::ports::{Error, Keys, Result};
+use crate::ports::{Error, OpenKeys, Result, SealKeys};
 
 /// Longest ciphertext, in bytes ("Decrypt", AWS KMS API Reference).
 pub(super) const MAX_CIPHERTEXT: usize = 6144;
 
-/// One symmetric KMS key.
-pub struct KmsKeys {
+/// One symmetric KMS key, to seal with: needs `kms:GenerateDataKey` and `kms:Encrypt`.
+pub struct KmsSealer {
     client: Client,
     key_id: String,
+}
+
+/// One symmetric KMS key, to open with: needs `kms:Decrypt`.
+pub struct KmsOpener {
+    client: Client,
+    key_id: String,
+}
+
+/// Both, for those who may do both.
+pub struct KmsKeys {
+    opener: KmsOpener,
+    sealer: KmsSealer,
+}
+
+impl KmsSealer {
+    /// The key of this id, ARN or alias.
+    pub fn new(client: &Client, key_id: &str) -> Self {
+        Self { client: client.clone(), key_id: key_id.to_owned() }
+    }
+}
+
+impl KmsOpener {
+    /// The key of this id, ARN or alias.
+    pub fn new(client: &Client, key_id: &str) -> Self {
+        Self { client: client.clone(), key_id: key_id.to_owned() }
+    }
 }
 
 impl KmsKeys {
     /// The key of this id, ARN or alias.
     pub fn new(client: &Client, key_id: &str) -> Self {
-        Self { client: client.clone(), key_id: key_id.to_owned() }
+        let opener = KmsOpener::new(client, key_id);
+        Self { opener, sealer: KmsSealer::new(client, key_id) }
+    }
+}
+
+#[async_trait]
+impl SealKeys for KmsKeys {
+    async fn generate(&self, context: &Context) -> Result<DataKey> {
+        self.sealer.generate(context).await
+    }
+
+    async fn wrap(&self, value: &SecretBytes, context: &Context) -> Result<Vec<u8>> {
+        self.sealer.wrap(value, context).await
+    }
+}
+
+#[async_trait]
+impl OpenKeys for KmsKeys {
+    async fn unwrap(&self, wrapped: &[u8], context: &Context) -> Result<Unwrapped> {
+        self.opener.unwrap(wrapped, context).await
     }
 }
 
@@ -40,27 +85,7 @@ pub(super) fn missing(operation: &'static str) -> Error {
 }
 
 #[async_trait]
-impl Keys for KmsKeys {
-    async fn generate(&self, context: &Context) -> Result<DataKey> {
-        let asked = self.client.generate_data_key().key_id(&self.key_id);
-        let asked = asked.key_spec(DataKeySpec::Aes256);
-        let made = asked.set_encryption_context(encryption_context(context)).send().await;
-        let made = made.map_err(|e| key_failed("keys.generate", &e))?;
-        let (Some(plain), Some(wrapped)) = (made.plaintext, made.ciphertext_blob) else {
-            return Err(missing("keys.generate"));
-        };
-        let plain = SecretBytes::new(plain.into_inner());
-        Ok(DataKey { plain, wrapped: wrapped.into_inner() })
-    }
-
-    async fn wrap(&self, value: &SecretBytes, context: &Context) -> Result<Vec<u8>> {
-        let asked = self.client.encrypt().key_id(&self.key_id);
-        let asked = asked.plaintext(Blob::new(value.expose()));
-        let made = asked.set_encryption_context(encryption_context(context)).send().await;
-        let made = made.map_err(|e| key_failed("keys.wrap", &e))?;
-        made.ciphertext_blob.map(Blob::into_inner).ok_or_else(|| missing("keys.wrap"))
-    }
-
+impl OpenKeys for KmsOpener {
     async fn unwrap(&self, wrapped: &[u8], context: &Context) -> Result<Unwrapped> {
         // KMS would refuse the call and not the ciphertext, and that would count as ours for ever.
         if !(1..=MAX_CIPHERTEXT).contains(&wrapped.len()) {
@@ -84,5 +109,28 @@ impl Keys for KmsKeys {
                 _ => Err(key_failed("keys.unwrap", &error)),
             },
         }
+    }
+}
+
+#[async_trait]
+impl SealKeys for KmsSealer {
+    async fn generate(&self, context: &Context) -> Result<DataKey> {
+        let asked = self.client.generate_data_key().key_id(&self.key_id);
+        let asked = asked.key_spec(DataKeySpec::Aes256);
+        let made = asked.set_encryption_context(encryption_context(context)).send().await;
+        let made = made.map_err(|e| key_failed("keys.generate", &e))?;
+        let (Some(plain), Some(wrapped)) = (made.plaintext, made.ciphertext_blob) else {
+            return Err(missing("keys.generate"));
+        };
+        let plain = SecretBytes::new(plain.into_inner());
+        Ok(DataKey { plain, wrapped: wrapped.into_inner() })
+    }
+
+    async fn wrap(&self, value: &SecretBytes, context: &Context) -> Result<Vec<u8>> {
+        let asked = self.client.encrypt().key_id(&self.key_id);
+        let asked = asked.plaintext(Blob::new(value.expose()));
+        let made = asked.set_encryption_context(encryption_context(context)).send().await;
+        let made = made.map_err(|e| key_failed("keys.wrap", &e))?;
+        made.ciphertext_blob.map(Blob::into_inner).ok_or_else(|| missing("keys.wrap"))
     }
 }

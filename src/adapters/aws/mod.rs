@@ -15,7 +15,7 @@ pub mod sqs;
 
 pub use classify::{Failure, Kind, failed};
 pub use client::Clients;
-pub use kms::KmsKeys;
+pub use kms::{KmsKeys, KmsOpener, KmsSealer};
 pub use kms_rebind::KmsRebind;
 pub use references::AwsReferences;
 pub use roles::StsRoles;

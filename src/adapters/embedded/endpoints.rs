@@ -8,7 +8,7 @@ use crate::domain::endpoint::Endpoint;
 use crate::domain::ids::{CustomerId, EndpointId};
 use crate::domain::timestamp::Timestamp;
 use crate::ports::endpoints::{PutResult, StoredEndpoint};
-use crate::ports::{Endpoints, Error, Result};
+use crate::ports::{Endpoints, Error, ReadEndpoints, Result};
 
 /// The endpoints of a data directory.
 pub struct SqliteEndpoints(pub Database);
@@ -33,7 +33,7 @@ fn parse(stored: Stored) -> Result<StoredEndpoint> {
 }
 
 #[async_trait]
-impl Endpoints for SqliteEndpoints {
+impl ReadEndpoints for SqliteEndpoints {
     async fn get(
         &self,
         customer: &CustomerId,
@@ -48,6 +48,22 @@ impl Endpoints for SqliteEndpoints {
         self.0.read("endpoints.get", read).await?.map(parse).transpose()
     }
 
+    async fn list(&self, customer: Option<&CustomerId>) -> Result<Vec<StoredEndpoint>> {
+        let customer = customer.cloned();
+        let read = move |c: &Connection| {
+            let sql = format!(
+                "{COLUMNS} AND (?1 IS NULL OR customer_id = ?1) ORDER BY customer_id, endpoint_id"
+            );
+            let mut statement = c.prepare_cached(&sql)?;
+            let rows = statement.query_map([customer.as_ref().map(CustomerId::as_str)], stored)?;
+            rows.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        self.0.read("endpoints.list", read).await?.into_iter().map(parse).collect()
+    }
+}
+
+#[async_trait]
+impl Endpoints for SqliteEndpoints {
     async fn put(
         &self,
         endpoint: Endpoint,
@@ -80,19 +96,6 @@ impl Endpoints for SqliteEndpoints {
             Ok(PutResult::Put(version + 1))
         };
         self.0.write("endpoints.put", write).await
-    }
-
-    async fn list(&self, customer: Option<&CustomerId>) -> Result<Vec<StoredEndpoint>> {
-        let customer = customer.cloned();
-        let read = move |c: &Connection| {
-            let sql = format!(
-                "{COLUMNS} AND (?1 IS NULL OR customer_id = ?1) ORDER BY customer_id, endpoint_id"
-            );
-            let mut statement = c.prepare_cached(&sql)?;
-            let rows = statement.query_map([customer.as_ref().map(CustomerId::as_str)], stored)?;
-            rows.collect::<rusqlite::Result<Vec<_>>>()
-        };
-        self.0.read("endpoints.list", read).await?.into_iter().map(parse).collect()
     }
 
     async fn delete(&self, customer: &CustomerId, endpoint: &EndpointId) -> Result<bool> {

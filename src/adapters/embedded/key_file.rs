@@ -22,7 +22,7 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::adapters::system::random_bytes;
 use crate::domain::secret::SecretBytes;
 use crate::ports::keys::{Context, DataKey, MAX_WRAPPED, Unwrapped};
-use crate::ports::{Error, Keys, Result};
+use crate::ports::{Error, OpenKeys, Result, SealKeys};
 use crate::vault::context_bytes;
 
 const KEY_LEN: usize = 32;
@@ -180,7 +180,33 @@ fn refuse(path: &Path, problem: &str) -> Error {
 }
 
 #[async_trait]
-impl Keys for KeyFile {
+impl OpenKeys for KeyFile {
+    async fn unwrap(&self, wrapped: &[u8], context: &Context) -> Result<Unwrapped> {
+        let parts = wrapped.split_first_chunk::<ID_LEN>().and_then(|(id, rest)| {
+            rest.split_first_chunk::<NONCE_LEN>().map(|(nonce, sealed)| (id, nonce, sealed))
+        });
+        let Some((id, nonce, sealed)) = parts else {
+            return Ok(Unwrapped::Refused("the wrapped key is cut short".to_owned()));
+        };
+        let keys = self.with(id)?;
+        let Some(wrapping) = keys.iter().find(|key| key.id == *id) else {
+            return Ok(Unwrapped::Refused(
+                "it was wrapped with a key that is not in the key file".to_owned(),
+            ));
+        };
+        let mut opened = Zeroizing::new(sealed.to_vec());
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        match wrapping.key.open_in_place(nonce, Aad::from(context_bytes(context)), &mut opened) {
+            Ok(plain) => Ok(Unwrapped::Opened(SecretBytes::new(plain.to_vec()))),
+            Err(_) => {
+                Ok(Unwrapped::Refused("the wrapped key does not open in this context".to_owned()))
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl SealKeys for KeyFile {
     async fn generate(&self, context: &Context) -> Result<DataKey> {
         let plain = SecretBytes::new(random_bytes::<KEY_LEN>().to_vec());
         let wrapped = self.wrap(&plain, context).await?;
@@ -208,28 +234,5 @@ impl Keys for KeyFile {
             )
             .map_err(|_| Error::new("keys.wrap", "encryption failed"))?;
         Ok([&wrapping.id[..], &nonce, &sealed, tag.as_ref()].concat())
-    }
-
-    async fn unwrap(&self, wrapped: &[u8], context: &Context) -> Result<Unwrapped> {
-        let parts = wrapped.split_first_chunk::<ID_LEN>().and_then(|(id, rest)| {
-            rest.split_first_chunk::<NONCE_LEN>().map(|(nonce, sealed)| (id, nonce, sealed))
-        });
-        let Some((id, nonce, sealed)) = parts else {
-            return Ok(Unwrapped::Refused("the wrapped key is cut short".to_owned()));
-        };
-        let keys = self.with(id)?;
-        let Some(wrapping) = keys.iter().find(|key| key.id == *id) else {
-            return Ok(Unwrapped::Refused(
-                "it was wrapped with a key that is not in the key file".to_owned(),
-            ));
-        };
-        let mut opened = Zeroizing::new(sealed.to_vec());
-        let nonce = Nonce::assume_unique_for_key(*nonce);
-        match wrapping.key.open_in_place(nonce, Aad::from(context_bytes(context)), &mut opened) {
-            Ok(plain) => Ok(Unwrapped::Opened(SecretBytes::new(plain.to_vec()))),
-            Err(_) => {
-                Ok(Unwrapped::Refused("the wrapped key does not open in this context".to_owned()))
-            }
-        }
     }
 }

@@ -9,7 +9,7 @@ use crate::domain::ids::{CustomerId, SecretId};
 use crate::domain::secret::{SealedSecret, SealedVersion};
 use crate::domain::secret_record::{SecretChange, SecretRecord};
 use crate::ports::endpoints::PutResult;
-use crate::ports::{Error, Result, Secrets};
+use crate::ports::{Error, ReadSecrets, Result, Secrets};
 
 /// The secrets of a data directory.
 pub struct SqliteSecrets(pub Database);
@@ -92,7 +92,7 @@ fn put_in_place(
 }
 
 #[async_trait]
-impl Secrets for SqliteSecrets {
+impl ReadSecrets for SqliteSecrets {
     async fn get(&self, customer: &CustomerId, secret: &SecretId) -> Result<Option<SealedSecret>> {
         let (customer, secret) = (customer.clone(), secret.clone());
         let read = move |c: &Connection| row(c, [customer.as_str(), secret.as_str()]);
@@ -104,31 +104,6 @@ impl Secrets for SqliteSecrets {
         let (customer, secret) = (customer.clone(), secret.clone());
         let read = move |c: &Connection| row(c, [customer.as_str(), secret.as_str()]);
         Ok(record_of(self.0.read("secrets.record", read).await?))
-    }
-
-    async fn change(
-        &self,
-        customer: &CustomerId,
-        secret: &SecretId,
-        change: SecretChange,
-    ) -> Result<PutResult> {
-        let (customer, secret) = (customer.clone(), secret.clone());
-        let write = move |c: &Connection| make(c, [customer.as_str(), secret.as_str()], &change);
-        self.0.write("secrets.change", write).await
-    }
-
-    async fn replace(
-        &self,
-        customer: &CustomerId,
-        secret: &SecretId,
-        from: &SealedVersion,
-        to: &SealedVersion,
-    ) -> Result<bool> {
-        let (customer, secret) = (customer.clone(), secret.clone());
-        let (from, to) = (from.clone(), to.clone());
-        let write =
-            move |c: &Connection| put_in_place(c, [customer.as_str(), secret.as_str()], &from, &to);
-        self.0.write("secrets.replace", write).await
     }
 
     async fn history(
@@ -148,27 +123,6 @@ impl Secrets for SqliteSecrets {
         let rows = self.0.read("secrets.history", read).await?;
         let failed = |e| Error::new("secrets.history", e);
         rows.iter().map(|record| serde_json::from_str(record).map_err(failed)).collect()
-    }
-
-    async fn forget(
-        &self,
-        customer: &CustomerId,
-        secret: &SecretId,
-        versions: &[u64],
-    ) -> Result<usize> {
-        let (customer, secret, versions) = (customer.clone(), secret.clone(), versions.to_vec());
-        let write = move |c: &Connection| {
-            let sql = "DELETE FROM secret_versions
-                       WHERE customer_id = ? AND secret_id = ? AND version = ?";
-            let mut statement = c.prepare_cached(sql)?;
-            let mut removed = 0;
-            for version in versions {
-                removed +=
-                    statement.execute(params![customer.as_str(), secret.as_str(), version])?;
-            }
-            Ok(removed)
-        };
-        self.0.write("secrets.forget", write).await
     }
 
     async fn list(
@@ -194,6 +148,55 @@ impl Secrets for SqliteSecrets {
                 Ok((customer, secret.parse().map_err(failed)?, parse(&record)?))
             })
             .collect()
+    }
+}
+
+#[async_trait]
+impl Secrets for SqliteSecrets {
+    async fn change(
+        &self,
+        customer: &CustomerId,
+        secret: &SecretId,
+        change: SecretChange,
+    ) -> Result<PutResult> {
+        let (customer, secret) = (customer.clone(), secret.clone());
+        let write = move |c: &Connection| make(c, [customer.as_str(), secret.as_str()], &change);
+        self.0.write("secrets.change", write).await
+    }
+
+    async fn replace(
+        &self,
+        customer: &CustomerId,
+        secret: &SecretId,
+        from: &SealedVersion,
+        to: &SealedVersion,
+    ) -> Result<bool> {
+        let (customer, secret) = (customer.clone(), secret.clone());
+        let (from, to) = (from.clone(), to.clone());
+        let write =
+            move |c: &Connection| put_in_place(c, [customer.as_str(), secret.as_str()], &from, &to);
+        self.0.write("secrets.replace", write).await
+    }
+
+    async fn forget(
+        &self,
+        customer: &CustomerId,
+        secret: &SecretId,
+        versions: &[u64],
+    ) -> Result<usize> {
+        let (customer, secret, versions) = (customer.clone(), secret.clone(), versions.to_vec());
+        let write = move |c: &Connection| {
+            let sql = "DELETE FROM secret_versions
+                       WHERE customer_id = ? AND secret_id = ? AND version = ?";
+            let mut statement = c.prepare_cached(sql)?;
+            let mut removed = 0;
+            for version in versions {
+                removed +=
+                    statement.execute(params![customer.as_str(), secret.as_str(), version])?;
+            }
+            Ok(removed)
+        };
+        self.0.write("secrets.forget", write).await
     }
 
     async fn delete(&self, customer: &CustomerId, secret: &SecretId) -> Result<bool> {

@@ -23,15 +23,15 @@ async fn hundred() -> Counted {
     for number in 0..SECRETS {
         put(&bench.vault, "acme", &format!("s{number}"), "value").await.unwrap();
     }
-    let keys = Arc::clone(&bench.vault.keys);
+    let keys = Arc::clone(&bench.vault.opener.keys);
     let lifetimes = Lifetimes {
         soft: Duration::from_secs(30),
         hard: Duration::from_secs(120),
         capacity: 2 * SECRETS as u64,
     };
-    bench.vault.open = Arc::new(SoftCache::new(lifetimes));
-    bench.vault.open_keys = Arc::new(OpenKeys::new(lifetimes));
-    bench.vault.keys =
+    bench.vault.opener.open = Arc::new(SoftCache::new(lifetimes));
+    bench.vault.opener.open_keys = Arc::new(OpenKeys::new(lifetimes));
+    bench.vault.opener.keys =
         Arc::new(Counting { keys, unwraps: Arc::clone(&unwraps), broken: Arc::clone(&broken) });
     Counted { bench, unwraps, broken }
 }

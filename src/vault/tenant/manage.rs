@@ -8,7 +8,7 @@ use crate::domain::tenant_key::{HALF, StoredKey, context};
 use crate::domain::timestamp::Timestamp;
 use crate::ports::endpoints::PutResult;
 use crate::ports::keys::Context;
-use crate::vault::{Vault, context_bytes};
+use crate::vault::{Sealer, context_bytes};
 
 /// Until when the generation before stays in the key's own record, where one read finds it: always.
 /// (The end of the year 9999.)
@@ -39,7 +39,7 @@ impl TenantKey {
     }
 }
 
-impl Vault {
+impl Sealer {
     /// Every customer's tenant key, or one's.
     ///
     /// # Errors

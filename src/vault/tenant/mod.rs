@@ -12,7 +12,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
-use super::{Vault, VaultError};
+use super::{Opener, VaultError};
 use crate::cache::{Aged, Lifetimes, SoftCache};
 use crate::domain::ids::{CustomerId, SecretId};
 use crate::domain::secret::{SealedVersion, SecretBytes};
@@ -64,7 +64,7 @@ impl OpenKeys {
     }
 }
 
-impl Vault {
+impl Opener {
     /// The key that a stored version is sealed to, opened; `None` if it is sealed in another way.
     pub(super) async fn tenant_key_of(
         &self,

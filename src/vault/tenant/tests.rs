@@ -2,6 +2,7 @@ use super::super::tests::{Bench, bench_with, origins, stored, values};
 use super::*;
 use crate::domain::secret::SealedKind;
 use crate::ports::endpoints::PutResult;
+use crate::vault::Vault;
 use crate::vault::{NewSecret, Policy, Rollback, Sealing, WriteError};
 
 const TENANT: Policy = Policy { sealing: Sealing::TenantKey, accept_unbound: false };
@@ -193,7 +194,7 @@ async fn a_value_opens_for_no_other_customer_name_version_or_origin() {
     let version = stored(&bench).await;
     let opens = async |customer: &str, secret: &str, version: &SealedVersion| {
         let secret = secret.parse().unwrap();
-        bench.vault.open_version(&id(customer), &secret, version).await.is_ok()
+        bench.vault.opener.open_version(&id(customer), &secret, version).await.is_ok()
     };
     assert!(opens("acme", "s", &version).await);
     assert!(!opens("evil", "s", &version).await);

@@ -14,7 +14,7 @@ use crate::domain::endpoint::Endpoint;
 use crate::domain::ids::{CustomerId, EndpointId};
 use crate::domain::timestamp::Timestamp;
 use crate::ports::endpoints::{PutResult, StoredEndpoint};
-use crate::ports::{Chance, Endpoints, Error, Result};
+use crate::ports::{Chance, Endpoints, Error, ReadEndpoints, Result};
 
 /// The endpoints of a table.
 pub struct DynamoEndpoints(Table);
@@ -46,7 +46,7 @@ fn conflict(item: &Item, writer: &str) -> Result<PutResult> {
 }
 
 #[async_trait]
-impl Endpoints for DynamoEndpoints {
+impl ReadEndpoints for DynamoEndpoints {
     async fn get(
         &self,
         customer: &CustomerId,
@@ -58,6 +58,23 @@ impl Endpoints for DynamoEndpoints {
         item.map_or(Ok(None), |item| stored("endpoints.get", &item))
     }
 
+    async fn list(&self, customer: Option<&CustomerId>) -> Result<Vec<StoredEndpoint>> {
+        let items = self.0.items("endpoints.list", customer).await?;
+        let found: Result<Vec<_>> =
+            items.iter().map(|item| stored("endpoints.list", item)).collect();
+        let mut found: Vec<StoredEndpoint> = found?.into_iter().flatten().collect();
+        found.sort_by(|a, b| {
+            let key = |stored: &StoredEndpoint| {
+                (stored.endpoint.customer_id.clone(), stored.endpoint.endpoint_id.clone())
+            };
+            key(a).cmp(&key(b))
+        });
+        Ok(found)
+    }
+}
+
+#[async_trait]
+impl Endpoints for DynamoEndpoints {
     async fn put(
         &self,
         endpoint: Endpoint,
@@ -108,20 +125,6 @@ impl Endpoints for DynamoEndpoints {
                 _ => Err(failed("endpoints.put", &error)),
             },
         }
-    }
-
-    async fn list(&self, customer: Option<&CustomerId>) -> Result<Vec<StoredEndpoint>> {
-        let items = self.0.items("endpoints.list", customer).await?;
-        let found: Result<Vec<_>> =
-            items.iter().map(|item| stored("endpoints.list", item)).collect();
-        let mut found: Vec<StoredEndpoint> = found?.into_iter().flatten().collect();
-        found.sort_by(|a, b| {
-            let key = |stored: &StoredEndpoint| {
-                (stored.endpoint.customer_id.clone(), stored.endpoint.endpoint_id.clone())
-            };
-            key(a).cmp(&key(b))
-        });
-        Ok(found)
     }
 
     async fn delete(&self, customer: &CustomerId, endpoint: &EndpointId) -> Result<bool> {

@@ -22,7 +22,7 @@ use crate::domain::ids::{CustomerId, SecretId};
 use crate::domain::secret::{SealedSecret, SealedVersion};
 use crate::domain::secret_record::{SecretChange, SecretRecord, Seen};
 use crate::ports::endpoints::PutResult;
-use crate::ports::{Chance, Error, Result, Secrets};
+use crate::ports::{Chance, Error, ReadSecrets, Result, Secrets};
 
 /// The secrets of a table.
 pub struct DynamoSecrets(Table);
@@ -183,7 +183,7 @@ fn is_conflict(error: &TransactWriteItemsError) -> bool {
 }
 
 #[async_trait]
-impl Secrets for DynamoSecrets {
+impl ReadSecrets for DynamoSecrets {
     async fn get(&self, customer: &CustomerId, id: &SecretId) -> Result<Option<SealedSecret>> {
         let item = self.item("secrets.get", customer, id).await?;
         item.map_or(Ok(None), |item| secret("secrets.get", &item))
@@ -199,6 +199,34 @@ impl Secrets for DynamoSecrets {
         Ok(SecretRecord { last_version: last_version.unwrap_or(0), secret })
     }
 
+    async fn history(&self, customer: &CustomerId, id: &SecretId) -> Result<Vec<SealedVersion>> {
+        let operation = "secrets.history";
+        let mut versions = Vec::new();
+        for item in self.past(operation, customer, id).await?.iter().rev() {
+            versions.extend(version(Reader { operation, item }, "past")?);
+        }
+        Ok(versions)
+    }
+
+    async fn list(
+        &self,
+        customer: Option<&CustomerId>,
+    ) -> Result<Vec<(CustomerId, SecretId, SealedSecret)>> {
+        let mut found = Vec::new();
+        for item in &self.0.items("secrets.list", customer).await? {
+            // Items of the history hold no secret of their own.
+            if let Some(secret) = secret("secrets.list", item)? {
+                let item = Reader { operation: "secrets.list", item };
+                found.push((item.parsed("customerId")?, item.parsed("secretId")?, secret));
+            }
+        }
+        found.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
+        Ok(found)
+    }
+}
+
+#[async_trait]
+impl Secrets for DynamoSecrets {
     async fn change(
         &self,
         customer: &CustomerId,
@@ -251,15 +279,6 @@ impl Secrets for DynamoSecrets {
         Ok(found)
     }
 
-    async fn history(&self, customer: &CustomerId, id: &SecretId) -> Result<Vec<SealedVersion>> {
-        let operation = "secrets.history";
-        let mut versions = Vec::new();
-        for item in self.past(operation, customer, id).await?.iter().rev() {
-            versions.extend(version(Reader { operation, item }, "past")?);
-        }
-        Ok(versions)
-    }
-
     async fn forget(
         &self,
         customer: &CustomerId,
@@ -272,22 +291,6 @@ impl Secrets for DynamoSecrets {
             removed += usize::from(self.remove("secrets.forget", at).await?);
         }
         Ok(removed)
-    }
-
-    async fn list(
-        &self,
-        customer: Option<&CustomerId>,
-    ) -> Result<Vec<(CustomerId, SecretId, SealedSecret)>> {
-        let mut found = Vec::new();
-        for item in &self.0.items("secrets.list", customer).await? {
-            // Items of the history hold no secret of their own.
-            if let Some(secret) = secret("secrets.list", item)? {
-                let item = Reader { operation: "secrets.list", item };
-                found.push((item.parsed("customerId")?, item.parsed("secretId")?, secret));
-            }
-        }
-        found.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
-        Ok(found)
     }
 
     async fn delete(&self, customer: &CustomerId, id: &SecretId) -> Result<bool> {

@@ -110,8 +110,7 @@ mod tests {
 
     use super::*;
     use crate::domain::secret::SecretBytes;
-    use crate::ports::Keys;
-    use crate::ports::keys::Unwrapped;
+    use crate::ports::keys::{OpenKeys, SealKeys, Unwrapped};
 
     const CONTEXT: &[(&str, String)] = &[];
 
