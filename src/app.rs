@@ -6,12 +6,14 @@ use std::sync::Arc;
 #[cfg(feature = "aws")]
 use crate::adapters::aws::{
     Clients, KmsKeys, StsRoles,
-    dynamodb::{DynamoDeliveries, DynamoEndpoints, DynamoHealth, DynamoSecrets, tables},
+    dynamodb::{
+        DynamoDeliveries, DynamoEndpoints, DynamoHealth, DynamoReplays, DynamoSecrets, tables,
+    },
     sqs::SqsQueue,
 };
 use crate::adapters::embedded::{
     DataDir, Database, KeyFile, SqliteDeliveries, SqliteEndpoints, SqliteHealth, SqliteQueue,
-    SqliteSecrets,
+    SqliteReplays, SqliteSecrets,
 };
 use crate::adapters::system::{SystemChance, SystemClock};
 #[cfg(feature = "aws")]
@@ -25,8 +27,10 @@ use crate::egress::guard::Guard;
 use crate::egress::proxy::Proxy;
 use crate::egress::resolver::SystemResolver;
 use crate::ports::{
-    AwsRoles, Chance, Clock, Deliveries, Endpoints, HealthStore, Keys, Queue, Result, Secrets,
+    AwsRoles, Chance, Clock, Deliveries, Endpoints, HealthStore, Keys, Queue, Replays, Result,
+    Secrets,
 };
+use crate::replay::Replayer;
 use crate::telemetry::Tally;
 use crate::vault::Vault;
 
@@ -57,6 +61,8 @@ pub struct App {
     pub health: Arc<dyn HealthStore>,
     /// Fences and dead letters.
     pub deliveries: Arc<dyn Deliveries>,
+    /// The records of replays.
+    pub replays: Arc<dyn Replays>,
     /// The key service.
     pub keys: Arc<dyn Keys>,
     /// The vault.
@@ -89,6 +95,7 @@ struct Parts {
     secrets: Arc<dyn Secrets>,
     health: Arc<dyn HealthStore>,
     deliveries: Arc<dyn Deliveries>,
+    replays: Arc<dyn Replays>,
     keys: Arc<dyn Keys>,
     roles: Option<Arc<dyn AwsRoles>>,
     clock: Arc<dyn Clock>,
@@ -156,6 +163,7 @@ impl App {
             secrets: Arc::new(DynamoSecrets::new(dynamodb, prefix)),
             health: Arc::new(DynamoHealth::new(dynamodb, prefix)),
             deliveries: Arc::new(DynamoDeliveries::new(dynamodb, prefix)),
+            replays: Arc::new(DynamoReplays::new(dynamodb, prefix)),
             keys: Arc::new(KmsKeys::new(&clients.kms, aws.kms_key_id.as_str())),
             roles: Some(Arc::new(StsRoles::new(clients, Arc::clone(&clock)))),
             clock,
@@ -201,8 +209,9 @@ impl App {
             queue: Arc::new(queue),
             endpoints: Arc::new(SqliteEndpoints(database.clone())),
             secrets: Arc::new(SqliteSecrets(database.clone())),
-            health: Arc::new(SqliteHealth(database)),
+            health: Arc::new(SqliteHealth(database.clone())),
             deliveries: Arc::new(deliveries),
+            replays: Arc::new(SqliteReplays(database)),
             keys: Arc::new(KeyFile::open_or_create(&data.key_file())?),
             roles: Self::roles(&config, &clock).await?,
             clock,
@@ -227,8 +236,18 @@ impl App {
     }
 
     fn assemble(parts: Parts, config: Config) -> Self {
-        let Parts { queue, endpoints, secrets, health, deliveries, keys, roles, clock, chance } =
-            parts;
+        let Parts {
+            queue,
+            endpoints,
+            secrets,
+            health,
+            deliveries,
+            replays,
+            keys,
+            roles,
+            clock,
+            chance,
+        } = parts;
         let vault = Vault::new(
             Arc::clone(&secrets),
             Arc::clone(&keys),
@@ -245,6 +264,7 @@ impl App {
             secrets,
             health,
             deliveries,
+            replays,
             keys,
             vault,
             roles,
@@ -252,6 +272,18 @@ impl App {
             clock,
             chance,
             tally,
+        }
+    }
+
+    /// What plans, keeps and works on replays.
+    pub fn replayer(&self) -> Replayer {
+        Replayer {
+            queue: Arc::clone(&self.queue),
+            deliveries: Arc::clone(&self.deliveries),
+            replays: Arc::clone(&self.replays),
+            endpoints: Arc::clone(&self.endpoints),
+            clock: Arc::clone(&self.clock),
+            chance: Arc::clone(&self.chance),
         }
     }
 

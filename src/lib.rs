@@ -16,6 +16,7 @@ pub mod egress;
 pub mod keygen;
 pub mod ports;
 pub mod registration;
+pub mod replay;
 pub mod telemetry;
 pub mod transform;
 pub mod vault;

@@ -31,6 +31,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "domain",
         ],
     ),
+    ("replay", &["replay", "ports", "domain"]),
     ("worker", &["worker", "delivery", "ports", "domain"]),
     ("adapters", &["adapters", "vault", "ports", "domain"]),
 ];

@@ -11,6 +11,7 @@ mod enqueue;
 mod input;
 mod output;
 mod preview;
+mod replay;
 mod schema;
 mod secret;
 mod serve;
@@ -86,6 +87,9 @@ enum Verb {
     /// List, show, replay and purge dead letters
     #[command(subcommand)]
     Dlq(dlq::Dlq),
+    /// Plan, begin, watch and steer replays of dead letters
+    #[command(subcommand)]
+    Replay(replay::Replay),
     /// Show the exact request that a job would send
     Preview(preview::Preview),
     /// List and explain the ways to authenticate
@@ -145,6 +149,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::TenantKey(verb) => tenant_key::run(&global, verb).await,
         Verb::Enqueue(verb) => enqueue::run(&global, &verb).await,
         Verb::Dlq(verb) => dlq::run(&global, &verb).await,
+        Verb::Replay(verb) => replay::run(&global, &verb).await,
         Verb::Preview(verb) => preview::run(&global, &verb).await,
         Verb::Auth(verb) => auth::run(&global, &verb),
         Verb::Verify(verb) => verify::run(&global, &verb).await,

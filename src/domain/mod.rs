@@ -35,6 +35,7 @@ pub mod parking;
 pub mod profile;
 pub mod rate_limit;
 pub mod reason;
+pub mod replay;
 pub mod request;
 pub mod retry_after;
 pub mod retry_policy;

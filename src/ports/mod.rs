@@ -8,6 +8,7 @@ pub mod endpoints;
 pub mod health;
 pub mod keys;
 pub mod queue;
+pub mod replays;
 pub mod secrets;
 
 pub use aws_roles::AwsRoles;
@@ -17,6 +18,7 @@ pub use endpoints::Endpoints;
 pub use health::HealthStore;
 pub use keys::Keys;
 pub use queue::Queue;
+pub use replays::Replays;
 pub use secrets::Secrets;
 
 /// A failure on our side: of a store, a queue, a key service, the resolver, or a bug. It never costs

@@ -18,6 +18,7 @@ fn letter(number: i64) -> DeadLetter {
         endpoint_id: (number % 2 == 0).then(|| "orders".parse().unwrap()),
         job_id: None,
         child: None,
+        event_type: None,
         round: 1,
         reason: if number % 3 == 0 { Reason::TooOld } else { Reason::Rejected },
         message: "why".to_owned(),

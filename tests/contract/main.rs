@@ -12,7 +12,9 @@ mod deliveries;
 mod emulator;
 #[path = "../support/letter.rs"]
 mod letter;
+mod mortal;
 mod queue;
+mod replays;
 #[cfg(feature = "aws")]
 #[path = "../support/sqs.rs"]
 mod sqs;

@@ -12,6 +12,8 @@ use crate::program::{Program, terminate};
 
 /// The id that the examples write for a dead letter.
 const EXAMPLE_ID: &str = "dl_0123456789abcdef01234567";
+/// The id that the examples write for a replay.
+const EXAMPLE_REPLAY: &str = "rp_0123456789abcdef01234567";
 
 /// The examples of a command and of those below it.
 fn examples(command: &clap::Command, path: &str, found: &mut Vec<(String, String)>) {
@@ -106,6 +108,9 @@ fn begin_and_stop(mut command: Command) {
 fn the_example_of_every_command_works_as_written() {
     let program = Program::new();
     let id = prepare(&program);
+    let begun = ["replay", "start", "--customer", "acme", "--detach", "--json"];
+    let replay: serde_json::Value = serde_json::from_str(&program.ok(&begun, "")).unwrap();
+    let replay = replay["id"].as_str().unwrap().to_owned();
     let mut found = Vec::new();
     examples(&Cli::command(), "sealpost", &mut found);
     assert!(found.len() >= 17, "{found:?}");
@@ -120,6 +125,7 @@ fn the_example_of_every_command_works_as_written() {
         assert!(copied.unwrap().success());
         let script = example
             .replace(EXAMPLE_ID, &id)
+            .replace(EXAMPLE_REPLAY, &replay)
             .replace("/var/lib/sealpost", &copy.path().display().to_string());
         if path == "sealpost serve" {
             begin_and_stop(shell(&program, &format!("exec {script}"), copy.path()));

@@ -28,5 +28,6 @@ mod leaks;
 mod producers;
 mod program;
 mod receiver;
+mod replay;
 mod secrets;
 mod tenant_keys;

@@ -14,7 +14,7 @@ use sealpost::domain::endpoint::Endpoint;
 use sealpost::domain::fan_out::FanOutKey;
 use sealpost::domain::ids::EndpointId;
 use sealpost::domain::timestamp::Timestamp;
-use sealpost::ports::deliveries::{AttemptRecord, Claim, ClaimRequest};
+use sealpost::ports::deliveries::{AttemptRecord, Claim, ClaimRequest, LetterClaim};
 use sealpost::ports::queue::{Depth, NewMessage};
 use sealpost::ports::{Deliveries, Error, Result};
 use tokio_util::sync::CancellationToken;
@@ -70,6 +70,14 @@ impl Deliveries for Forgetful {
         limit: usize,
     ) -> Result<Vec<DeadLetter>> {
         self.inner.list_dead_letters(filter, after, limit).await
+    }
+    async fn claim_dead_letters(
+        &self,
+        letters: &[DeadLetter],
+        claim: &LetterClaim,
+        now: Timestamp,
+    ) -> Result<Vec<String>> {
+        self.inner.claim_dead_letters(letters, claim, now).await
     }
     async fn remove_dead_letters(&self, letters: &[DeadLetter]) -> Result<()> {
         self.inner.remove_dead_letters(letters).await

@@ -14,6 +14,7 @@ mod in_flight;
 mod key_file;
 mod leases;
 mod queue;
+mod replays;
 mod secrets;
 mod take;
 
@@ -24,4 +25,5 @@ pub use endpoints::SqliteEndpoints;
 pub use health::SqliteHealth;
 pub use key_file::KeyFile;
 pub use queue::SqliteQueue;
+pub use replays::SqliteReplays;
 pub use secrets::SqliteSecrets;

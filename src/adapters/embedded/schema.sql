@@ -87,3 +87,16 @@ CREATE TABLE IF NOT EXISTS dry_runs (
     until  INTEGER NOT NULL,
     answer TEXT    NOT NULL
 ) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS dead_letter_claims (   -- which replay has a letter in hand
+    id        TEXT    PRIMARY KEY,
+    replay_id TEXT    NOT NULL,
+    until     INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS dead_letter_claims_age ON dead_letter_claims (until);
+
+CREATE TABLE IF NOT EXISTS replays (
+    id      TEXT    PRIMARY KEY,                  -- sorts by time
+    version INTEGER NOT NULL,
+    record  TEXT    NOT NULL
+) WITHOUT ROWID;

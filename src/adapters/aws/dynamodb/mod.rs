@@ -17,6 +17,7 @@ mod fan_outs;
 mod fences;
 mod health;
 mod item;
+mod replays;
 mod sealed;
 mod secrets;
 pub mod tables;
@@ -34,6 +35,7 @@ use crate::ports::Result;
 pub use deliveries::DynamoDeliveries;
 pub use endpoints::DynamoEndpoints;
 pub use health::DynamoHealth;
+pub use replays::DynamoReplays;
 pub use secrets::DynamoSecrets;
 
 /// One table.
