@@ -7,19 +7,22 @@ use std::sync::Arc;
 use crate::adapters::aws::{
     Clients, KmsKeys, StsRoles,
     dynamodb::{
-        DynamoDeliveries, DynamoEndpoints, DynamoHealth, DynamoReplays, DynamoSecrets, tables,
+        DynamoDeliveries, DynamoEndpoints, DynamoHealth, DynamoRecords, DynamoReplays,
+        DynamoSecrets, tables,
     },
     sqs::SqsQueue,
 };
 use crate::adapters::embedded::{
     DataDir, Database, KeyFile, SqliteDeliveries, SqliteEndpoints, SqliteHealth, SqliteQueue,
-    SqliteReplays, SqliteSecrets,
+    SqliteRecords, SqliteReplays, SqliteSecrets,
 };
 use crate::adapters::system::{SystemChance, SystemClock};
 #[cfg(feature = "aws")]
 use crate::config::TablePrefix;
 use crate::config::{AwsConfig, Config};
-use crate::delivery::{Challenges, EndpointBook, Limiters, LongTimeouts, Pipeline, Roles, Tokens};
+use crate::delivery::{
+    Challenges, EndpointBook, Limiters, LongTimeouts, Pipeline, Recorder, Roles, Tokens,
+};
 #[cfg(feature = "aws")]
 use crate::domain::aws_role::RolePolicy;
 use crate::egress::client::Client;
@@ -27,8 +30,8 @@ use crate::egress::guard::Guard;
 use crate::egress::proxy::Proxy;
 use crate::egress::resolver::SystemResolver;
 use crate::ports::{
-    AwsRoles, Chance, Clock, Deliveries, Endpoints, HealthStore, Keys, Queue, Replays, Result,
-    Secrets,
+    AwsRoles, Chance, Clock, Deliveries, Endpoints, HealthStore, Keys, Queue, Records, Replays,
+    Result, Secrets,
 };
 use crate::replay::Replayer;
 use crate::telemetry::Tally;
@@ -61,6 +64,8 @@ pub struct App {
     pub health: Arc<dyn HealthStore>,
     /// Fences and dead letters.
     pub deliveries: Arc<dyn Deliveries>,
+    /// Recorded deliveries.
+    pub records: Arc<dyn Records>,
     /// The records of replays.
     pub replays: Arc<dyn Replays>,
     /// The key service.
@@ -95,6 +100,7 @@ struct Parts {
     secrets: Arc<dyn Secrets>,
     health: Arc<dyn HealthStore>,
     deliveries: Arc<dyn Deliveries>,
+    records: Arc<dyn Records>,
     replays: Arc<dyn Replays>,
     keys: Arc<dyn Keys>,
     roles: Option<Arc<dyn AwsRoles>>,
@@ -163,6 +169,7 @@ impl App {
             secrets: Arc::new(DynamoSecrets::new(dynamodb, prefix)),
             health: Arc::new(DynamoHealth::new(dynamodb, prefix)),
             deliveries: Arc::new(DynamoDeliveries::new(dynamodb, prefix)),
+            records: Arc::new(DynamoRecords::new(dynamodb, prefix)),
             replays: Arc::new(DynamoReplays::new(dynamodb, prefix)),
             keys: Arc::new(KmsKeys::new(&clients.kms, aws.kms_key_id.as_str())),
             roles: Some(Arc::new(StsRoles::new(clients, Arc::clone(&clock)))),
@@ -211,6 +218,7 @@ impl App {
             secrets: Arc::new(SqliteSecrets(database.clone())),
             health: Arc::new(SqliteHealth(database.clone())),
             deliveries: Arc::new(deliveries),
+            records: Arc::new(SqliteRecords(database.clone())),
             replays: Arc::new(SqliteReplays(database)),
             keys: Arc::new(KeyFile::open_or_create(&data.key_file())?),
             roles: Self::roles(&config, &clock).await?,
@@ -242,6 +250,7 @@ impl App {
             secrets,
             health,
             deliveries,
+            records,
             replays,
             keys,
             roles,
@@ -264,6 +273,7 @@ impl App {
             secrets,
             health,
             deliveries,
+            records,
             replays,
             keys,
             vault,
@@ -273,6 +283,17 @@ impl App {
             chance,
             tally,
         }
+    }
+
+    fn recorder(&self) -> Option<Recorder> {
+        let settings = &self.config.deliveries;
+        Recorder::start(
+            settings.record,
+            settings.retention,
+            Arc::clone(&self.records),
+            Arc::clone(&self.clock),
+            Arc::clone(&self.tally),
+        )
     }
 
     /// What plans, keeps and works on replays.
@@ -321,6 +342,8 @@ impl App {
             max_receives: self.config.worker.max_receives,
             envelopes: self.config.envelopes.clone(),
             long_timeouts: LongTimeouts::over(self.config.worker.drain),
+            recorder: self.recorder(),
+            records: Arc::clone(&self.records),
             tally: Arc::clone(&self.tally),
         })
     }

@@ -203,7 +203,7 @@ async fn confirm(app: &App, chosen: &Chosen, count: Option<u64>) -> anyhow::Resu
 }
 
 /// Tells what was done; a status of failure if not with all.
-fn report(global: &Global, what: &str, done: &Done) -> anyhow::Result<ExitCode> {
+pub fn report(global: &Global, what: &str, done: &Done) -> anyhow::Result<ExitCode> {
     let Done { count, not_found } = done;
     if global.json {
         output::json(&json!({what: count, "notFound": not_found}))?;

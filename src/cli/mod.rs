@@ -3,6 +3,7 @@
 mod auth;
 mod captured;
 mod cost;
+mod delivery;
 mod demo;
 mod dlq;
 mod egress;
@@ -84,6 +85,9 @@ enum Verb {
     TenantKey(tenant_key::TenantKey),
     /// Enqueue jobs
     Enqueue(enqueue::Enqueue),
+    /// List and show recorded deliveries, and send one again
+    #[command(subcommand)]
+    Delivery(delivery::Delivery),
     /// List, show, replay and purge dead letters
     #[command(subcommand)]
     Dlq(dlq::Dlq),
@@ -148,6 +152,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Secret(verb) => secret::run(&global, verb).await,
         Verb::TenantKey(verb) => tenant_key::run(&global, verb).await,
         Verb::Enqueue(verb) => enqueue::run(&global, &verb).await,
+        Verb::Delivery(verb) => delivery::run(&global, verb).await,
         Verb::Dlq(verb) => dlq::run(&global, &verb).await,
         Verb::Replay(verb) => replay::run(&global, &verb).await,
         Verb::Preview(verb) => preview::run(&global, &verb).await,

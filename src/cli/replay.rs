@@ -124,11 +124,7 @@ pub async fn run(global: &Global, verb: &Replay) -> anyhow::Result<ExitCode> {
             show_plan(global, &plan, request.rate)?;
         }
         Replay::Start { asked, by, detach } => {
-            let request = asked.request()?;
-            let token = replayer.token();
-            let own = (!detach).then_some(token.as_str());
-            let replay = replayer.begin(request, &by.who, own).await?;
-            return work(global, &app, replay, own).await;
+            return start(global, &app, asked.request()?, by, *detach).await;
         }
         Replay::List { limit } => list(global, &app.replays.list(None, *limit).await?)?,
         Replay::Show { id } => show(global, &replayer.get(id).await?)?,
@@ -142,6 +138,21 @@ pub async fn run(global: &Global, verb: &Replay) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Begins a replay, and works on it unless that is left to others.
+pub async fn start(
+    global: &Global,
+    app: &App,
+    request: Request,
+    by: &By,
+    detach: bool,
+) -> anyhow::Result<ExitCode> {
+    let replayer = app.replayer();
+    let token = replayer.token();
+    let own = (!detach).then_some(token.as_str());
+    let replay = replayer.begin(request, &by.who, own).await?;
+    work(global, app, replay, own).await
 }
 
 /// Works on a replay until it ends, is steered by somebody, or a signal comes: then it waits for

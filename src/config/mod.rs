@@ -5,6 +5,7 @@
 mod auth;
 mod aws;
 mod cache;
+mod deliveries;
 mod egress;
 mod envelopes;
 mod log;
@@ -19,6 +20,7 @@ use toml::{Table, Value};
 pub use auth::AuthConfig;
 pub use aws::{AwsConfig, KeyId, QueueUrl, TablePrefix};
 pub use cache::CacheConfig;
+pub use deliveries::DeliveriesConfig;
 pub use egress::EgressConfig;
 pub use envelopes::EnvelopesConfig;
 pub use log::LogConfig;
@@ -44,6 +46,8 @@ pub struct Config {
     pub worker: WorkerConfig,
     /// How long endpoints and secrets are cached.
     pub cache: CacheConfig,
+    /// What is kept of deliveries, to be looked at.
+    pub deliveries: DeliveriesConfig,
     /// How secrets are sealed, and which are accepted.
     pub secrets: SecretsConfig,
     /// Log lines.

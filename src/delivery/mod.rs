@@ -22,6 +22,7 @@ mod long_timeouts;
 mod parameters;
 mod permit;
 pub mod preview;
+mod recorder;
 mod resolve;
 mod settle;
 mod sign;
@@ -41,7 +42,7 @@ use crate::egress::client::Client;
 use crate::egress::guard::Guard;
 use crate::ports::deliveries::AttemptRecord;
 use crate::ports::queue::Received;
-use crate::ports::{Chance, Clock, Deliveries, Error, HealthStore, Queue};
+use crate::ports::{Chance, Clock, Deliveries, Error, HealthStore, Queue, Records};
 use crate::telemetry::Tally;
 use crate::vault::Vault;
 
@@ -53,6 +54,7 @@ pub use grants::{Challenges, Egress, Roles, Tokens};
 pub use limiters::Limiters;
 pub use long_timeouts::LongTimeouts;
 use permit::Permit;
+pub use recorder::Recorder;
 use sign::Signed;
 
 /// Why a message goes no further.
@@ -122,6 +124,10 @@ pub struct Pipeline {
     pub envelopes: Pointers,
     /// Endpoints whose calls a stop may cut short.
     pub long_timeouts: LongTimeouts,
+    /// Where attempts are recorded, if they are.
+    pub recorder: Option<Recorder>,
+    /// What was recorded.
+    pub records: Arc<dyn Records>,
     /// Counts what happens.
     pub tally: Arc<Tally>,
 }

@@ -15,6 +15,7 @@ pub mod connection;
 pub mod dead_letter;
 pub mod decide;
 pub mod delivery;
+pub mod delivery_record;
 pub mod dry_run;
 pub mod endpoint;
 pub mod envelope;

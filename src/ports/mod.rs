@@ -8,6 +8,7 @@ pub mod endpoints;
 pub mod health;
 pub mod keys;
 pub mod queue;
+pub mod records;
 pub mod replays;
 pub mod secrets;
 
@@ -18,6 +19,7 @@ pub use endpoints::Endpoints;
 pub use health::HealthStore;
 pub use keys::Keys;
 pub use queue::Queue;
+pub use records::Records;
 pub use replays::Replays;
 pub use secrets::Secrets;
 

@@ -14,6 +14,7 @@ mod emulator;
 mod letter;
 mod mortal;
 mod queue;
+mod records;
 mod replays;
 #[cfg(feature = "aws")]
 #[path = "../support/sqs.rs"]

@@ -13,6 +13,7 @@ mod crash;
 #[cfg(feature = "aws")]
 mod crash_on_aws;
 mod credentials;
+mod deliveries;
 mod demo;
 mod docs;
 mod dry_run;

@@ -100,3 +100,25 @@ CREATE TABLE IF NOT EXISTS replays (
     version INTEGER NOT NULL,
     record  TEXT    NOT NULL
 ) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS delivery_records (     -- to be looked at; nothing depends on them
+    id          TEXT    PRIMARY KEY,
+    customer_id TEXT    NOT NULL,
+    endpoint_id TEXT    NOT NULL,
+    accepted_at INTEGER NOT NULL,
+    attempts    INTEGER NOT NULL,
+    until       INTEGER NOT NULL,
+    record      TEXT    NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS delivery_records_customer
+    ON delivery_records (customer_id, accepted_at, id);
+CREATE INDEX IF NOT EXISTS delivery_records_endpoint
+    ON delivery_records (customer_id, endpoint_id, accepted_at, id);
+CREATE INDEX IF NOT EXISTS delivery_records_age ON delivery_records (until);
+
+CREATE TABLE IF NOT EXISTS attempt_records (
+    delivery_id TEXT    NOT NULL,
+    number      INTEGER NOT NULL,
+    record      TEXT    NOT NULL,
+    PRIMARY KEY (delivery_id, number)
+) WITHOUT ROWID;

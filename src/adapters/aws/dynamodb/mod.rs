@@ -17,6 +17,7 @@ mod fan_outs;
 mod fences;
 mod health;
 mod item;
+mod records;
 mod replays;
 mod sealed;
 mod secrets;
@@ -35,6 +36,7 @@ use crate::ports::Result;
 pub use deliveries::DynamoDeliveries;
 pub use endpoints::DynamoEndpoints;
 pub use health::DynamoHealth;
+pub use records::DynamoRecords;
 pub use replays::DynamoReplays;
 pub use secrets::DynamoSecrets;
 
