@@ -10,14 +10,20 @@ EMULATOR_SOURCES := $(EMULATOR)/Cargo.lock $(EMULATOR)/Cargo.toml $(sort $(wildc
 # Producers that use nothing of ours, with the SDKs of other languages.
 export PRODUCERS_DIR ?= $(CURDIR)/target/producers
 PRODUCERS := tests/producers
+# Writers of secrets in TypeScript, compiled beside them.
+WRITERS := fixtures/writers
 
 # Receivers that use nothing of ours, with the libraries that receivers use.
 export RECEIVERS_DIR ?= $(CURDIR)/target/receivers
 RECEIVERS := tests/receivers
 
-.PHONY: test bench fmt lint emulator producers receivers
+# A fuzzer of HTTP APIs, which reads our OpenAPI document.
+export FUZZER_DIR ?= $(CURDIR)/target/fuzzer
+FUZZER := tests/api/fuzzer.txt
 
-test: fmt lint emulator producers receivers
+.PHONY: test bench fmt lint emulator producers receivers fuzzer
+
+test: fmt lint emulator producers receivers fuzzer
 	@cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest --version $(NEXTEST_VERSION)
 	cargo nextest run --locked
 
@@ -59,6 +65,17 @@ endef
 
 producers:
 	$(call install,$(PRODUCERS),$(PRODUCERS_DIR))
+	@mkdir -p $(PRODUCERS_DIR)/writers && cp $(WRITERS)/* $(PRODUCERS_DIR)/writers/
+	@$(PRODUCERS_DIR)/node_modules/.bin/tsc --project $(PRODUCERS_DIR)/writers
 
 receivers:
 	$(call install,$(RECEIVERS),$(RECEIVERS_DIR))
+
+fuzzer:
+	@mkdir -p $(FUZZER_DIR)
+	@key=$$(cksum < $(FUZZER)); \
+	if [ "$$key" != "$$(cat $(FUZZER_DIR)/key 2>/dev/null)" ]; then \
+		python3 -m venv $(FUZZER_DIR)/venv && \
+		$(FUZZER_DIR)/venv/bin/pip install --quiet --disable-pip-version-check --requirement $(FUZZER) && \
+		echo "$$key" > $(FUZZER_DIR)/key; \
+	fi

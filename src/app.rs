@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 #[cfg(feature = "aws")]
 use crate::adapters::aws::{
-    Clients, KmsKeys, StsRoles,
+    Clients, KmsKeys, KmsRebind, StsRoles,
     dynamodb::{
-        DynamoDeliveries, DynamoEndpoints, DynamoHealth, DynamoRecords, DynamoReplays,
-        DynamoSecrets, tables,
+        DynamoControl, DynamoDeliveries, DynamoEndpoints, DynamoHealth, DynamoRecords,
+        DynamoReplays, DynamoSecrets, tables,
     },
     sqs::SqsQueue,
 };
 use crate::adapters::embedded::{
-    DataDir, Database, KeyFile, SqliteDeliveries, SqliteEndpoints, SqliteHealth, SqliteQueue,
-    SqliteRecords, SqliteReplays, SqliteSecrets,
+    DataDir, Database, KeyFile, SqliteControl, SqliteDeliveries, SqliteEndpoints, SqliteHealth,
+    SqliteQueue, SqliteRecords, SqliteReplays, SqliteSecrets,
 };
 use crate::adapters::system::{SystemChance, SystemClock};
 #[cfg(feature = "aws")]
@@ -30,8 +30,8 @@ use crate::egress::guard::Guard;
 use crate::egress::proxy::Proxy;
 use crate::egress::resolver::SystemResolver;
 use crate::ports::{
-    AwsRoles, Chance, Clock, Deliveries, Endpoints, HealthStore, Keys, Queue, Records, Replays,
-    Result, Secrets,
+    AwsRoles, Chance, Clock, Control, Deliveries, Endpoints, HealthStore, Keys, MasterKeys, Queue,
+    Rebind, Records, Replays, Result, Secrets,
 };
 use crate::replay::Replayer;
 use crate::telemetry::Tally;
@@ -68,8 +68,14 @@ pub struct App {
     pub records: Arc<dyn Records>,
     /// The records of replays.
     pub replays: Arc<dyn Replays>,
+    /// API keys and what the API has taken.
+    pub control: Arc<dyn Control>,
     /// The key service.
     pub keys: Arc<dyn Keys>,
+    /// The keys of the key file; `None` where there is a key service that turns its own keys over.
+    pub master_keys: Option<Arc<dyn MasterKeys>>,
+    /// Who binds what is bound to nothing; `None` where no key service can.
+    pub rebind: Option<Arc<dyn Rebind>>,
     /// The vault.
     pub vault: Vault,
     /// Who gives the credentials of AWS roles.
@@ -102,7 +108,10 @@ struct Parts {
     deliveries: Arc<dyn Deliveries>,
     records: Arc<dyn Records>,
     replays: Arc<dyn Replays>,
+    control: Arc<dyn Control>,
     keys: Arc<dyn Keys>,
+    master_keys: Option<Arc<dyn MasterKeys>>,
+    rebind: Option<Arc<dyn Rebind>>,
     roles: Option<Arc<dyn AwsRoles>>,
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
@@ -171,7 +180,10 @@ impl App {
             deliveries: Arc::new(DynamoDeliveries::new(dynamodb, prefix)),
             records: Arc::new(DynamoRecords::new(dynamodb, prefix)),
             replays: Arc::new(DynamoReplays::new(dynamodb, prefix)),
+            control: Arc::new(DynamoControl::new(dynamodb, prefix)),
             keys: Arc::new(KmsKeys::new(&clients.kms, aws.kms_key_id.as_str())),
+            master_keys: None,
+            rebind: Some(Arc::new(KmsRebind::new(&clients.kms, aws.kms_key_id.as_str()))),
             roles: Some(Arc::new(StsRoles::new(clients, Arc::clone(&clock)))),
             clock,
             chance,
@@ -212,15 +224,19 @@ impl App {
             }
             None => queue,
         };
+        let keys = Arc::new(KeyFile::open_or_create(&data.key_file())?);
         let parts = Parts {
             queue: Arc::new(queue),
             endpoints: Arc::new(SqliteEndpoints(database.clone())),
             secrets: Arc::new(SqliteSecrets(database.clone())),
             health: Arc::new(SqliteHealth(database.clone())),
+            control: Arc::new(SqliteControl(database.clone())),
             deliveries: Arc::new(deliveries),
             records: Arc::new(SqliteRecords(database.clone())),
             replays: Arc::new(SqliteReplays(database)),
-            keys: Arc::new(KeyFile::open_or_create(&data.key_file())?),
+            keys: Arc::clone(&keys) as _,
+            master_keys: Some(keys),
+            rebind: None,
             roles: Self::roles(&config, &clock).await?,
             clock,
             chance,
@@ -252,7 +268,10 @@ impl App {
             deliveries,
             records,
             replays,
+            control,
             keys,
+            master_keys,
+            rebind,
             roles,
             clock,
             chance,
@@ -275,7 +294,10 @@ impl App {
             deliveries,
             records,
             replays,
+            control,
             keys,
+            master_keys,
+            rebind,
             vault,
             roles,
             guard,

@@ -1,9 +1,11 @@
 //! The map of the house.
 //!
-//! Dependencies point one way: `domain ← auth, ports ← vault, egress ← delivery ← worker ← cli, app`
+//! Dependencies point one way: `domain ← auth, ports ← vault, egress ← delivery ← worker, api ← cli, app`
 //! and `adapters → ports`. `tests/architecture.rs` keeps it so.
 
+pub mod access;
 pub mod adapters;
+pub mod api;
 pub mod app;
 pub mod auth;
 pub mod cache;
@@ -15,6 +17,7 @@ pub mod domain;
 pub mod egress;
 pub mod keygen;
 pub mod ports;
+pub mod redrive;
 pub mod registration;
 pub mod replay;
 pub mod telemetry;

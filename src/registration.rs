@@ -1,10 +1,13 @@
 //! What customers register: endpoints and secrets, checked against each other before they are stored.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::app::App;
 use crate::delivery::{Compiled, compile, destinations};
 use crate::domain::endpoint::{Endpoint, Health};
 use crate::domain::field::FieldError;
 use crate::domain::ids::{CustomerId, SecretId};
+use crate::domain::origin::Origin;
 use crate::domain::secret::SecretBytes;
 use crate::domain::target::secret_segments;
 use crate::ports::Error;
@@ -34,8 +37,40 @@ pub async fn put_endpoint(
     endpoint: Endpoint,
     expected: Option<u64>,
 ) -> Result<PutResult, RegistrationError> {
-    let compiled = compile(&endpoint, &app.guard)?;
-    for (id, origins) in destinations(&endpoint, &compiled.chain) {
+    check_endpoint(app, &endpoint, Values::Opened).await?;
+    Ok(app.endpoints.put(endpoint, expected, app.clock.now()).await?)
+}
+
+/// The same, without opening a secret, for those who may only seal.
+///
+/// # Errors
+/// As [`put_endpoint`].
+pub async fn put_endpoint_unopened(
+    app: &App,
+    endpoint: Endpoint,
+    expected: Option<u64>,
+) -> Result<PutResult, RegistrationError> {
+    check_endpoint(app, &endpoint, Values::Sealed).await?;
+    Ok(app.endpoints.put(endpoint, expected, app.clock.now()).await?)
+}
+
+/// Whether the values of secrets are looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Values {
+    /// Where this process can open them.
+    Opened,
+    /// Never.
+    Sealed,
+}
+
+/// Checks an endpoint with its secrets.
+async fn check_endpoint(
+    app: &App,
+    endpoint: &Endpoint,
+    values: Values,
+) -> Result<(), RegistrationError> {
+    let compiled = compile(endpoint, &app.guard)?;
+    for (id, origins) in destinations(endpoint, &compiled.chain) {
         // A secret may be stored later; one that is there must be allowed to go where it is sent.
         let stored = app.secrets.get(&endpoint.customer_id, &id).await?;
         let Some(stored) = stored else { continue };
@@ -47,15 +82,16 @@ pub async fn put_endpoint(
             return Err(FieldError::new(path, problem).into());
         }
         // Whoever registers need not be able to decrypt; who is, hears of a wrong value now.
-        if let Ok(open) = app.vault.open(&endpoint.customer_id, &id).await
+        if values == Values::Opened
+            && let Ok(open) = app.vault.open(&endpoint.customer_id, &id).await
             && let Ok(values) = open.values_for(&origins, app.clock.now())
         {
             for value in &values {
-                check_value(&endpoint, &compiled, &id, value)?;
+                check_value(endpoint, &compiled, &id, value)?;
             }
         }
     }
-    Ok(app.endpoints.put(endpoint, expected, app.clock.now()).await?)
+    Ok(())
 }
 
 /// Checks a value with the endpoints that name the secret already, and stores it. Endpoints that were
@@ -102,6 +138,24 @@ pub async fn roll_back_secret(
     let put = app.vault.roll_back(rollback, expected).await?;
     try_again(app, &customer, using, put).await?;
     Ok(put)
+}
+
+/// Where a customer's endpoints send each secret, as far as they can be used.
+///
+/// # Errors
+/// If the store fails.
+pub async fn origins_of(
+    app: &App,
+    customer: &CustomerId,
+) -> Result<BTreeMap<SecretId, BTreeSet<Origin>>, Error> {
+    let mut named: BTreeMap<SecretId, BTreeSet<Origin>> = BTreeMap::new();
+    for stored in app.endpoints.list(Some(customer)).await? {
+        let Ok(compiled) = compile(&stored.endpoint, &app.guard) else { continue };
+        for (id, origins) in destinations(&stored.endpoint, &compiled.chain) {
+            named.entry(id).or_default().extend(origins);
+        }
+    }
+    Ok(named)
 }
 
 /// The endpoints that name a secret, as far as they can be used: one that cannot says so when it is.

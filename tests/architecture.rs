@@ -32,7 +32,23 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("replay", &["replay", "ports", "domain"]),
-    ("worker", &["worker", "delivery", "ports", "domain"]),
+    ("worker", &["worker", "delivery", "telemetry", "ports", "domain"]),
+    (
+        "api",
+        &[
+            "api",
+            "access",
+            "app",
+            "redrive",
+            "replay",
+            "registration",
+            "telemetry",
+            "vault",
+            "worker",
+            "ports",
+            "domain",
+        ],
+    ),
     ("adapters", &["adapters", "vault", "ports", "domain"]),
 ];
 
@@ -149,4 +165,29 @@ fn nothing_is_built_in_that_deny_toml_bans() {
         let is_banned = banned.iter().any(|(ban, req)| *ban == name && req.matches(&version));
         assert!(!is_banned, "{name} {version} is banned by deny.toml");
     }
+}
+
+/// `folder/file::test` in a document's table, in `tests/`, or from `src/` on.
+#[test]
+fn every_test_that_a_document_names_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut named = 0;
+    for document in std::fs::read_dir(root.join("docs")).unwrap() {
+        let document = document.unwrap().path();
+        let Some("md") = document.extension().and_then(|e| e.to_str()) else { continue };
+        let text = std::fs::read_to_string(&document).unwrap();
+        let rows = text.lines().filter(|line| line.starts_with("| "));
+        for name in rows.flat_map(|row| row.split('`').skip(1).step_by(2)) {
+            let Some((file, test)) = name.split_once("::").filter(|(file, _)| file.contains('/'))
+            else {
+                continue;
+            };
+            let folder = if file.starts_with("src/") { root.into() } else { root.join("tests") };
+            let source = std::fs::read_to_string(folder.join(format!("{file}.rs")));
+            let is_there = source.is_ok_and(|source| source.contains(&format!("fn {test}(")));
+            assert!(is_there, "{}: there is no test {name}", document.display());
+            named += 1;
+        }
+    }
+    assert!(named >= 60, "{named} tests are named");
 }

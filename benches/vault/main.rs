@@ -54,6 +54,15 @@ impl Secrets for Store {
     async fn change(&self, _: &CustomerId, _: &SecretId, _: SecretChange) -> PortResult<PutResult> {
         Err(Error::new("bench", "not written to"))
     }
+    async fn replace(
+        &self,
+        _: &CustomerId,
+        _: &SecretId,
+        _: &SealedVersion,
+        _: &SealedVersion,
+    ) -> PortResult<bool> {
+        Ok(false)
+    }
     async fn history(&self, _: &CustomerId, _: &SecretId) -> PortResult<Vec<SealedVersion>> {
         Ok(Vec::new())
     }

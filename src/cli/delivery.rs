@@ -12,6 +12,7 @@ use crate::domain::delivery_record::{AttemptRow, DeliveryFilter, DeliveryRecord,
 use crate::domain::ids::{CustomerId, EndpointId};
 use crate::domain::reason::Reason;
 use crate::domain::timestamp::Timestamp;
+use crate::redrive;
 
 /// List and show recorded deliveries, and send one again.
 #[derive(Debug, Subcommand)]
@@ -154,6 +155,6 @@ async fn resend(global: &Global, app: &App, id: &str) -> anyhow::Result<ExitCode
             record.status.name()
         );
     };
-    let done = dlq::replay(app, vec![letter]).await?;
+    let done = redrive::replay(app, vec![letter]).await?;
     dlq::report(global, "replayed", &done)
 }

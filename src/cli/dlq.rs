@@ -14,10 +14,7 @@ use crate::domain::ids::{CustomerId, EndpointId};
 use crate::domain::outcome::Phase;
 use crate::domain::reason::Reason;
 use crate::domain::timestamp::Timestamp;
-use crate::ports::queue::{Redrive, Sought};
-
-/// Letters handled at once.
-const PAGE: usize = 500;
+use crate::redrive::{Done, PAGE, purge, replay};
 
 /// List, show, replay and purge dead letters.
 #[derive(Debug, Subcommand)]
@@ -171,22 +168,6 @@ pub async fn run(global: &Global, verb: &Dlq) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What became of the chosen dead letters.
-#[derive(Default)]
-pub struct Done {
-    /// With so many it was done.
-    pub count: usize,
-    /// The queue did not have these, or not within reach. They stay in the list.
-    pub not_found: Vec<String>,
-}
-
-impl Done {
-    fn add(&mut self, page: Self) {
-        self.count += page.count;
-        self.not_found.extend(page.not_found);
-    }
-}
-
 /// Whoever removes many says how many: a filter is easily wider than it was meant to be.
 async fn confirm(app: &App, chosen: &Chosen, count: Option<u64>) -> anyhow::Result<()> {
     if !chosen.ids.is_empty() || !chosen.is_by_filter() {
@@ -220,53 +201,6 @@ pub fn report(global: &Global, what: &str, done: &Done) -> anyhow::Result<ExitCo
         "Somebody else may have them in hand: try again in a few minutes. What the queue has kept too long is gone: `sealpost dlq purge --forget` and their ids take them out of the list.",
     );
     Ok(ExitCode::FAILURE)
-}
-
-/// Replays dead letters.
-pub async fn replay(app: &App, letters: Vec<DeadLetter>) -> anyhow::Result<Done> {
-    let now = app.clock.now();
-    let mut done = Done { count: 0, not_found: Vec::new() };
-    for page in letters.chunks(PAGE) {
-        let redrives: Result<Vec<Redrive>, serde_json::Error> = page
-            .iter()
-            .map(|letter| {
-                let state = letter.replayed(now);
-                let state = state.map(|state| serde_json::to_vec(&state)).transpose()?;
-                Ok(Redrive { dead_letter_id: letter.id.clone(), state: state.map(Into::into) })
-            })
-            .collect();
-        let sought = app.queue.redrive(redrives?).await?;
-        done.count += sought.found.len();
-        // The messages are back in the queue: only now may the index forget them.
-        forget(app, page, sought, &mut done).await?;
-    }
-    Ok(done)
-}
-
-/// Purges dead letters.
-async fn purge(app: &App, letters: &[DeadLetter]) -> anyhow::Result<Done> {
-    let mut done = Done { count: 0, not_found: Vec::new() };
-    for page in letters.chunks(PAGE) {
-        let ids: Vec<String> = page.iter().map(|letter| letter.id.clone()).collect();
-        let sought = app.queue.purge_dead(&ids).await?;
-        done.count += ids.len() - sought.unknown.len();
-        forget(app, page, sought, &mut done).await?;
-    }
-    Ok(done)
-}
-
-/// Takes out of the index what is no dead letter any more.
-async fn forget(
-    app: &App,
-    page: &[DeadLetter],
-    sought: Sought,
-    done: &mut Done,
-) -> anyhow::Result<()> {
-    let settled: Vec<DeadLetter> =
-        page.iter().filter(|letter| !sought.unknown.contains(&letter.id)).cloned().collect();
-    app.deliveries.remove_dead_letters(&settled).await?;
-    done.not_found.extend(sought.unknown);
-    Ok(())
 }
 
 impl Chosen {

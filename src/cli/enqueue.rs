@@ -37,9 +37,7 @@ pub async fn run(global: &Global, verb: &Enqueue) -> anyhow::Result<ExitCode> {
     };
     let mut ids = Vec::with_capacity(jobs.len());
     for batch in jobs.chunks(BATCH) {
-        let message =
-            |body: &Vec<u8>| NewMessage { body: body.clone().into(), ..NewMessage::default() };
-        let sent = app.queue.send(batch.iter().map(message).collect()).await;
+        let sent = app.queue.send(batch.to_vec()).await;
         let accepted = ids.len();
         ids.extend(sent.with_context(|| {
             let upto = accepted + batch.len();
@@ -60,7 +58,7 @@ pub async fn run(global: &Global, verb: &Enqueue) -> anyhow::Result<ExitCode> {
 }
 
 /// The jobs of a file. A file that is one JSON value, over however many lines, is one job.
-fn read_jobs(path: &Path, envelopes: &Pointers) -> anyhow::Result<Vec<Vec<u8>>> {
+fn read_jobs(path: &Path, envelopes: &Pointers) -> anyhow::Result<Vec<NewMessage>> {
     let mut bytes = Vec::new();
     input::open(path)?.read_to_end(&mut bytes).with_context(|| path.display().to_string())?;
     if bytes.trim_ascii().is_empty() {
@@ -77,21 +75,23 @@ fn read_jobs(path: &Path, envelopes: &Pointers) -> anyhow::Result<Vec<Vec<u8>>> 
         .is_some_and(|(_, line)| serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok());
     if lines.len() == 1 || !first_is_whole {
         let job = bytes.trim_ascii();
-        check(job, envelopes).with_context(|| path.display().to_string())?;
-        return Ok(vec![job.to_vec()]);
+        return Ok(vec![message(job, envelopes).with_context(|| path.display().to_string())?]);
     }
     lines
         .into_iter()
         .map(|(number, line)| {
-            check(line, envelopes).with_context(|| format!("{} line {number}", path.display()))?;
-            Ok(line.to_vec())
+            message(line, envelopes).with_context(|| format!("{} line {number}", path.display()))
         })
         .collect()
 }
 
-fn check(job: &[u8], envelopes: &Pointers) -> anyhow::Result<()> {
-    match envelope::read(job, envelopes) {
-        Ok(_) => Ok(()),
+/// The message of a job that can be understood.
+fn message(body: &[u8], envelopes: &Pointers) -> anyhow::Result<NewMessage> {
+    match envelope::read(body, envelopes) {
+        Ok(job) => {
+            let (body, customer) = (body.to_vec().into(), Some(job.customer_id));
+            Ok(NewMessage { body, customer, ..NewMessage::default() })
+        }
         Err(refused) => {
             bail!("{}: {} ({})", refused.reason, refused.error, refused.reason.advice())
         }

@@ -1,5 +1,7 @@
 //! The command line, one file a verb.
 
+mod api;
+mod api_key;
 mod auth;
 mod captured;
 mod cost;
@@ -10,8 +12,10 @@ mod egress;
 mod endpoint;
 mod enqueue;
 mod input;
+mod key;
 mod output;
 mod preview;
+mod progress;
 mod replay;
 mod schema;
 mod secret;
@@ -67,11 +71,16 @@ pub struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Run the worker of a data directory until it is told to stop
+    /// Run the worker of a data directory, and the HTTP API where it is set, until told to stop
     Serve(serve::Serve),
     /// Run a worker on AWS until it is told to stop
     #[cfg(feature = "aws")]
     Worker(worker::Worker),
+    /// Serve the HTTP API alone until it is told to stop
+    Api(api::Api),
+    /// Make, list and revoke keys of the HTTP API
+    #[command(subcommand)]
+    ApiKey(api_key::ApiKey),
     /// Show the whole product at work on this machine, with a receiver of its own
     Demo(demo::Demo),
     /// Register, show and remove endpoints
@@ -80,9 +89,12 @@ enum Verb {
     /// Store, list and remove secrets
     #[command(subcommand)]
     Secret(secret::Secret),
-    /// Make, rotate, list, rewrap and shred the customers' own key pairs
+    /// Make, rotate, list and shred the customers' own key pairs
     #[command(subcommand)]
     TenantKey(tenant_key::TenantKey),
+    /// List, rotate and retire the keys of the key file
+    #[command(subcommand)]
+    Key(key::Key),
     /// Enqueue jobs
     Enqueue(enqueue::Enqueue),
     /// List and show recorded deliveries, and send one again
@@ -147,10 +159,13 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Serve(verb) => serve::run(&global, &verb).await,
         #[cfg(feature = "aws")]
         Verb::Worker(verb) => worker::run(&global, &verb).await,
+        Verb::Api(verb) => api::run(&global, &verb).await,
+        Verb::ApiKey(verb) => api_key::run(&global, verb).await,
         Verb::Demo(verb) => demo::run(&global, &verb).await,
         Verb::Endpoint(verb) => endpoint::run(&global, &verb).await,
         Verb::Secret(verb) => secret::run(&global, verb).await,
         Verb::TenantKey(verb) => tenant_key::run(&global, verb).await,
+        Verb::Key(verb) => key::run(&global, verb).await,
         Verb::Enqueue(verb) => enqueue::run(&global, &verb).await,
         Verb::Delivery(verb) => delivery::run(&global, verb).await,
         Verb::Dlq(verb) => dlq::run(&global, &verb).await,

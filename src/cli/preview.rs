@@ -83,7 +83,7 @@ async fn ask_worker(app: &App, job: &str, verb: &Preview) -> anyhow::Result<Show
     let (id, until) = (app.chance.token(), app.clock.now().plus(verb.wait));
     let dry_run = DryRun { id: id.clone(), at: verb.at, until };
     let state = Some(dry_run.to_state()?.into());
-    let message = NewMessage { body: job.to_owned().into(), state, not_before: None };
+    let message = NewMessage { body: job.to_owned().into(), state, ..NewMessage::default() };
     app.queue.send(vec![message]).await.context("asking a worker")?;
     let deadline = Instant::now() + verb.wait;
     while Instant::now() < deadline {

@@ -9,6 +9,7 @@ use clap::Args;
 use tracing::info;
 
 use super::Global;
+use crate::api;
 use crate::app::{App, Role};
 use crate::config::Config;
 use crate::replay;
@@ -38,7 +39,11 @@ pub async fn work(global: &Global, config: Config) -> anyhow::Result<ExitCode> {
     let format = if global.json { logging::Format::Json } else { config.log.format };
     logging::start(format, config.log.level);
     let stop = lifecycle::listen()?;
-    let app = App::open(&global.data, config, Role::Worker).await?;
+    let listener = match config.api.listen {
+        Some(address) => Some(api::bind(address).await?),
+        None => None,
+    };
+    let app = Arc::new(App::open(&global.data, config, Role::Worker).await?);
     let pipeline = Arc::new(app.pipeline()?);
     sweeper::forget_old_fences(&pipeline).await?;
     let limits =
@@ -52,7 +57,13 @@ pub async fn work(global: &Global, config: Config) -> anyhow::Result<ExitCode> {
     // Replays that nobody else works on. On AWS a worker has no right to their records.
     let replays = (!app.config.is_aws())
         .then(|| tokio::spawn(replay::keep_running(app.replayer(), stop.soft.clone())));
-    let ended = worker::run(pipeline, limits, stop).await;
+    let served = async {
+        if let Some(listener) = listener {
+            let router = api::Api::new(Arc::clone(&app), true).router();
+            api::serve(listener, router, limits.drain, stop.clone()).await;
+        }
+    };
+    let (ended, ()) = tokio::join!(worker::run(pipeline, limits, stop.clone()), served);
     if let Some(replays) = replays {
         // The page in hand; what is cut short is met again.
         let _ = tokio::time::timeout(REPLAYS_END, replays).await;

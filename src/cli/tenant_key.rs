@@ -10,7 +10,7 @@ use super::{Global, output, secret};
 use crate::domain::ids::CustomerId;
 use crate::vault::TenantKey as Key;
 
-/// Make, rotate, list, rewrap and shred tenant keys.
+/// Make, rotate, list and shred tenant keys.
 #[derive(Debug, Subcommand)]
 pub enum TenantKey {
     /// Make a customer's tenant key: the first, or a new one after a shredding
@@ -30,15 +30,6 @@ pub enum TenantKey {
     /// List tenant keys with their public halves; private ones are never shown
     #[command(after_help = "Example:\n  sealpost tenant-key list --customer acme")]
     List {
-        /// Only this customer's
-        #[arg(long)]
-        customer: Option<CustomerId>,
-    },
-    /// Wrap the private halves anew with the key that wraps now: the first of the key file
-    #[command(
-        after_help = "Example:\n  sealpost tenant-key rewrap\n\nAfter it the key that wrapped them before can be given up, as far as tenant keys go. It opens every private half, and needs the rights of a worker. Public halves and secrets stay as they are."
-    )]
-    Rewrap {
         /// Only this customer's
         #[arg(long)]
         customer: Option<CustomerId>,
@@ -67,19 +58,6 @@ pub async fn run(global: &Global, verb: TenantKey) -> anyhow::Result<ExitCode> {
         }
         TenantKey::List { customer } => {
             list(global, &app.vault.tenant_keys(customer.as_ref()).await?)?;
-        }
-        TenantKey::Rewrap { customer } => {
-            let mut count = 0;
-            for key in app.vault.tenant_keys(customer.as_ref()).await? {
-                if key.public.is_some() {
-                    count += app.vault.rewrap_tenant_key(&key.customer).await?;
-                }
-            }
-            if global.json {
-                output::json(&json!({"rewrapped": count}))?;
-            } else {
-                output::line(&format!("rewrapped {count}"))?;
-            }
         }
         TenantKey::Shred { customer, yes } => {
             if !yes {

@@ -2,6 +2,7 @@
 //!
 //! Unknown keys are refused, and an error names the key, where it was set and what was expected.
 
+mod api;
 mod auth;
 mod aws;
 mod cache;
@@ -17,6 +18,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+pub use api::ApiConfig;
 pub use auth::AuthConfig;
 pub use aws::{AwsConfig, KeyId, QueueUrl, TablePrefix};
 pub use cache::CacheConfig;
@@ -50,6 +52,8 @@ pub struct Config {
     pub deliveries: DeliveriesConfig,
     /// How secrets are sealed, and which are accepted.
     pub secrets: SecretsConfig,
+    /// The HTTP API.
+    pub api: ApiConfig,
     /// Log lines.
     pub log: LogConfig,
 }

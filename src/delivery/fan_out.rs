@@ -164,5 +164,6 @@ fn child(parent: &Parent<'_>, endpoint: &EndpointId) -> Result<NewMessage> {
         ..DeliveryState::first(id, parent.state.accepted_at)
     };
     let body = parent.message.body.clone();
-    Ok(NewMessage { body, state: Some(encode(&state)?), not_before: None })
+    let customer = Some(parent.job.customer_id.clone());
+    Ok(NewMessage { body, state: Some(encode(&state)?), not_before: None, customer })
 }

@@ -101,6 +101,7 @@ impl Pipeline {
             body: message.body.clone(),
             state: Some(encode(state)?),
             not_before: Some(until),
+            customer: None,
         };
         self.queue.replace(&message.handle, next).await
     }

@@ -3,6 +3,7 @@
 //! Whoever needs the time or chance is handed it as a parameter, so that every rule here can be
 //! tested as a table. `clippy.toml` and `tests/architecture.rs` keep it so.
 
+pub mod access;
 pub mod adaptive;
 pub mod aws_role;
 pub mod backoff;
@@ -45,6 +46,7 @@ pub mod secret;
 pub mod secret_record;
 pub mod share;
 pub mod shown_request;
+pub mod submission;
 pub mod target;
 pub mod tenant_key;
 pub mod timestamp;

@@ -3,22 +3,28 @@
 
 pub mod aws_roles;
 pub mod clock;
+pub mod control;
 pub mod deliveries;
 pub mod endpoints;
 pub mod health;
 pub mod keys;
+pub mod master_keys;
 pub mod queue;
+pub mod rebind;
 pub mod records;
 pub mod replays;
 pub mod secrets;
 
 pub use aws_roles::AwsRoles;
 pub use clock::{Chance, Clock};
+pub use control::Control;
 pub use deliveries::Deliveries;
 pub use endpoints::Endpoints;
 pub use health::HealthStore;
 pub use keys::Keys;
+pub use master_keys::MasterKeys;
 pub use queue::Queue;
+pub use rebind::Rebind;
 pub use records::Records;
 pub use replays::Replays;
 pub use secrets::Secrets;

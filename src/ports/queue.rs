@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::Result;
 use crate::domain::dead_letter::DeadLetter;
+use crate::domain::ids::CustomerId;
 use crate::domain::timestamp::Timestamp;
 
 /// A message to be sent.
@@ -19,6 +20,9 @@ pub struct NewMessage {
     pub state: Option<Bytes>,
     /// Not to be received before then.
     pub not_before: Option<Timestamp>,
+    /// Whose it is, where the sender knows. A queue that can be fair keeps one customer's flood from
+    /// holding up the others; what replaces a message stays with whom it was.
+    pub customer: Option<CustomerId>,
 }
 
 /// A message that was received, and is leased to the receiver.

@@ -28,6 +28,17 @@ pub trait Secrets: Send + Sync {
         change: SecretChange,
     ) -> Result<PutResult>;
 
+    /// Puts `to` in the place of the version `from`, wherever that is kept, if it still is exactly so, and
+    /// tells whether it was. Which versions are in use stays as it is. A version of the history keeps its
+    /// number: under another one it is not replaced there.
+    async fn replace(
+        &self,
+        customer: &CustomerId,
+        secret: &SecretId,
+        from: &SealedVersion,
+        to: &SealedVersion,
+    ) -> Result<bool>;
+
     /// The versions that left the record and are kept, newest first. One that was made current again
     /// may be among them.
     async fn history(&self, customer: &CustomerId, secret: &SecretId)

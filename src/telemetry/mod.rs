@@ -3,4 +3,4 @@
 pub mod logging;
 mod tally;
 
-pub use tally::{Counts, Tally};
+pub use tally::{Counts, Tally, WorkerState};

@@ -1,7 +1,7 @@
 //! Counts what happens to deliveries, and logs what somebody may want to know. Ids, codes and
 //! numbers only: no header, body or URL ever comes here.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tracing::{debug, info, warn};
@@ -17,6 +17,28 @@ use crate::domain::outcome::{Attempt, AttemptOutcome};
 use crate::domain::timestamp::Timestamp;
 use crate::ports::{Alarm, Error};
 
+/// What the worker of this process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkerState {
+    /// It receives, or waits for something to receive.
+    Receiving,
+    /// The queue failed when it was asked last.
+    Failing,
+    /// It receives no more, or not yet.
+    Stopped,
+}
+
+impl WorkerState {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Receiving => "receiving",
+            Self::Failing => "failing",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
 /// Counters since the process began.
 #[derive(Debug, Default)]
 pub struct Tally {
@@ -27,6 +49,8 @@ pub struct Tally {
     fanned_out: AtomicU64,
     unmatched: AtomicU64,
     faults: AtomicU64,
+    /// [`WorkerState`]: 0 is stopped, 1 receiving, 2 failing.
+    worker: AtomicU8,
 }
 
 /// The counters at one moment.
@@ -49,6 +73,25 @@ pub struct Counts {
 }
 
 impl Tally {
+    /// What the worker of this process does.
+    pub fn worker(&self) -> WorkerState {
+        match self.worker.load(Ordering::Relaxed) {
+            1 => WorkerState::Receiving,
+            2 => WorkerState::Failing,
+            _ => WorkerState::Stopped,
+        }
+    }
+
+    /// The worker of this process does that from now on.
+    pub fn worker_is(&self, state: WorkerState) {
+        let number = match state {
+            WorkerState::Stopped => 0,
+            WorkerState::Receiving => 1,
+            WorkerState::Failing => 2,
+        };
+        self.worker.store(number, Ordering::Relaxed);
+    }
+
     /// The counters now.
     pub fn counts(&self) -> Counts {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);

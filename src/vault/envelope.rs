@@ -109,6 +109,14 @@ pub fn parse(bytes: &[u8]) -> Result<Envelope<'_>, EnvelopeError> {
     parsed().ok_or(EnvelopeError::Malformed)
 }
 
+/// The same envelope with its data key wrapped in another way.
+pub fn with_wrapped_key(bytes: &[u8], wrapped: &[u8]) -> Option<Vec<u8>> {
+    let envelope = parse(bytes).ok()?;
+    let length = u16::try_from(wrapped.len()).ok()?.to_be_bytes();
+    let rest = [envelope.commitment, &envelope.nonce[..], envelope.sealed].concat();
+    Some([&[FORMAT], &envelope.message_id[..], &length, wrapped, &rest].concat())
+}
+
 impl Envelope<'_> {
     /// Opens the envelope with its data key, unwrapped.
     pub fn open(

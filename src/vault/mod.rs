@@ -12,6 +12,8 @@ pub mod envelope;
 mod error;
 mod facts;
 mod tenant;
+mod upgrade;
+mod wrapping;
 mod write;
 
 use std::sync::Arc;
@@ -35,6 +37,8 @@ pub use context::context_bytes;
 pub use error::{VaultError, WriteError};
 pub use facts::{Public, facts, pem};
 pub use tenant::{TenantKey, TenantKeyError};
+pub use upgrade::{Upgraded, upgrade};
+pub use wrapping::{KeptVersion, RewrapError};
 pub use write::{NewSecret, Rollback};
 
 /// Least time between two readings of the same secret past the cache.

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::delivery::Pipeline;
+use crate::telemetry::WorkerState;
 use heartbeat::Heartbeat;
 use sweeper::Sweeper;
 
@@ -53,6 +54,7 @@ pub async fn run(pipeline: Arc<Pipeline>, limits: Limits, stop: Stop) -> Ended {
     let permits = Arc::new(Semaphore::new(limits.concurrency));
     let (tasks, heartbeat) = (TaskTracker::new(), Heartbeat::start(Arc::clone(&pipeline)));
     let _sweeper = Sweeper::start(Arc::clone(&pipeline));
+    pipeline.tally.worker_is(WorkerState::Receiving);
     loop {
         let permit = tokio::select! {
             biased;
@@ -76,8 +78,12 @@ pub async fn run(pipeline: Arc<Pipeline>, limits: Limits, stop: Stop) -> Ended {
             received = pipeline.queue.receive(permit.num_permits(), LONG_POLL) => received,
         };
         let messages = match received {
-            Ok(messages) => messages,
+            Ok(messages) => {
+                pipeline.tally.worker_is(WorkerState::Receiving);
+                messages
+            }
             Err(error) => {
+                pipeline.tally.worker_is(WorkerState::Failing);
                 pipeline.tally.fault(&error, "queue");
                 tokio::select! {
                     () = stop.soft.cancelled() => break,
@@ -96,6 +102,7 @@ pub async fn run(pipeline: Arc<Pipeline>, limits: Limits, stop: Stop) -> Ended {
             });
         }
     }
+    pipeline.tally.worker_is(WorkerState::Stopped);
     let (ended, ()) =
         tokio::join!(drain(&tasks, limits.drain, &stop), pipeline.queue.stop_receiving());
     if let Some(recorder) = &pipeline.recorder {

@@ -55,6 +55,7 @@ async fn every_filter_lists_exactly_its_letters_oldest_first_and_none_scans_the_
                     customer_id: customer.map(|id| id.parse().unwrap()),
                     endpoint_id: endpoint.map(|id| id.parse().unwrap()),
                     reason,
+                    ..Default::default()
                 };
                 let wanted: Vec<_> = all.iter().filter(|l| filter.matches(l)).cloned().collect();
                 let listed = deliveries.list_dead_letters(&filter, None, usize::MAX).await.unwrap();

@@ -24,6 +24,7 @@ mod keys;
 mod leaks;
 mod outage;
 mod program;
+mod rewrap;
 mod roles;
 mod tables;
 mod tenant_keys;

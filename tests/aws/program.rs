@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Output, Stdio};
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_sqs::types::MessageSystemAttributeName;
 use sealpost::adapters::aws::dynamodb::tables;
 use serde_json::Value;
 
@@ -125,4 +126,17 @@ async fn what_is_missing_on_aws_is_told_with_the_operation_and_the_code() {
     let parts = ["endpoints.list", "not found", "ResourceNotFoundException", "request "];
     assert!(parts.iter().all(|part| complaint.contains(part)), "{complaint}");
     assert!(!complaint.contains("canary"), "{complaint}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_is_enqueued_in_the_message_group_of_its_customer() {
+    let program = Program::new().await;
+    program.ok(&["enqueue", "-"], r#"{"customerId":"acme","endpointId":"orders","data":1}"#);
+    let receive = program.sqs.client.receive_message().queue_url(&program.sqs.jobs);
+    let receive =
+        receive.message_system_attribute_names(MessageSystemAttributeName::MessageGroupId);
+    let messages = receive.send().await.unwrap().messages.unwrap();
+    let group =
+        &messages[0].attributes.as_ref().unwrap()[&MessageSystemAttributeName::MessageGroupId];
+    assert_eq!(group, "acme");
 }

@@ -1,8 +1,7 @@
-//! Secrets that a program in another language seals: fixtures/writers/write-secret.mjs, which shares no
+//! Secrets that a program in another language seals: fixtures/writers/write-secret.ts, which shares no
 //! code with this one.
 
 use std::io::Write;
-use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,8 +28,6 @@ struct Bench {
     app: App,
     clock: Arc<Sqs>,
     aws: Aws,
-    /// The writer, beside the SDK that it uses.
-    writer: tempfile::TempDir,
 }
 
 async fn bench() -> Option<Bench> {
@@ -41,14 +38,7 @@ async fn bench() -> Option<Bench> {
     };
     let shared: Arc<dyn Clock> = Arc::clone(&clock) as _;
     let app = App::over_aws(&aws.clients, &aws.config, Config::default(), shared).await.unwrap();
-    let writer = tempfile::tempdir().unwrap();
-    let writers = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/writers");
-    for name in ["seal.mjs", "write-secret.mjs"] {
-        std::fs::copy(writers.join(name), writer.path().join(name)).unwrap();
-    }
-    let modules = folder().join("node_modules");
-    std::os::unix::fs::symlink(modules, writer.path().join("node_modules")).unwrap();
-    Some(Bench { app, clock, aws, writer })
+    Some(Bench { app, clock, aws })
 }
 
 fn customer() -> CustomerId {
@@ -58,7 +48,7 @@ fn customer() -> CustomerId {
 impl Bench {
     fn write(&self, kind: &str, secret: &str, value: &[u8], origins: &[&str]) -> Output {
         let mut writer = Command::new("node")
-            .arg(self.writer.path().join("write-secret.mjs"))
+            .arg(folder().join("writers/write-secret.js"))
             .args([kind, &format!("{}secrets", self.aws.config.table_prefix)])
             .args([self.aws.config.kms_key_id.as_str(), customer().as_str(), secret])
             .args(origins)
@@ -96,7 +86,7 @@ impl Bench {
 }
 
 #[tokio::test]
-async fn what_a_writer_in_javascript_seals_a_worker_opens_for_its_origins_alone() {
+async fn what_a_writer_in_typescript_seals_a_worker_opens_for_its_origins_alone() {
     let Some(bench) = bench().await else { return };
     bench.app.vault.create_tenant_key(&customer()).await.unwrap();
     bench.app.vault.rotate_tenant_key(&customer()).await.unwrap();
@@ -125,7 +115,7 @@ async fn what_a_writer_in_javascript_seals_a_worker_opens_for_its_origins_alone(
 }
 
 #[tokio::test]
-async fn a_writer_in_javascript_and_this_program_write_over_each_other_s_versions() {
+async fn a_writer_in_typescript_and_this_program_write_over_each_other_s_versions() {
     let Some(bench) = bench().await else { return };
     bench.app.vault.create_tenant_key(&customer()).await.unwrap();
     assert_eq!(bench.written("tenant_key", "s", b"one", &[HOME]), 1);
@@ -145,7 +135,7 @@ async fn a_writer_in_javascript_and_this_program_write_over_each_other_s_version
 }
 
 #[tokio::test]
-async fn a_writer_in_javascript_keeps_the_limits_and_seals_to_no_key_that_was_shredded() {
+async fn a_writer_in_typescript_keeps_the_limits_and_seals_to_no_key_that_was_shredded() {
     let Some(bench) = bench().await else { return };
     let refused = |kind: &str, value: &[u8]| {
         let output = bench.write(kind, "s", value, &[HOME]);

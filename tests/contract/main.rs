@@ -6,6 +6,7 @@
 #[path = "../support/aws.rs"]
 mod aws;
 mod backend;
+mod control;
 mod deliveries;
 #[cfg(feature = "aws")]
 #[path = "../support/emulator.rs"]
@@ -15,6 +16,7 @@ mod letter;
 mod mortal;
 mod queue;
 mod records;
+mod replace;
 mod replays;
 #[cfg(feature = "aws")]
 #[path = "../support/sqs.rs"]

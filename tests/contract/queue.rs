@@ -194,7 +194,12 @@ async fn replacing_puts_the_next_message_in_the_place_of_the_old_one(subject: Su
     subject.queue().send(vec![message("a")]).await.unwrap();
     let first = one(&subject).await;
     let at = subject.now().plus(SECOND);
-    let next = NewMessage { body: "a".into(), state: Some("{}".into()), not_before: Some(at) };
+    let next = NewMessage {
+        body: "a".into(),
+        state: Some("{}".into()),
+        not_before: Some(at),
+        customer: None,
+    };
     subject.queue().replace(&first.handle, next).await.unwrap();
     let subject = subject.restart().await;
     assert!(receive(&subject).await.is_empty());

@@ -1,12 +1,13 @@
 //! What the documents say holds: their commands work, and their tables are whole.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use sealpost::config::Config;
 use sealpost::domain::reason::Reason;
 
-use crate::program::Program;
+use crate::program::{Program, terminate};
 
 fn document(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
@@ -62,6 +63,38 @@ fn the_commands_of_the_readme_and_of_operations_work_as_written() {
     );
 }
 
+/// As its readers run them: beside a server, whose address stands in `API`.
+#[test]
+fn the_commands_of_the_api_work_as_written() {
+    let program = Program::new();
+    let mut serve = program.command(&["serve", "--json"]);
+    serve.env("SEALPOST_API_LISTEN", "127.0.0.1:0").stderr(Stdio::piped());
+    let mut serving = serve.spawn().unwrap();
+    let mut log = BufReader::new(serving.stderr.take().unwrap()).lines();
+    let line = log.find(|line| line.as_ref().unwrap().contains("api_listening")).unwrap().unwrap();
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    // What is not read would fill the pipe and stop the server.
+    let rest = std::thread::spawn(move || log.map_while(Result::ok).collect::<Vec<_>>());
+    let api = format!("API=http://{}\nexport SEALPOST_DATA=.\n", line["address"].as_str().unwrap());
+    let printed = run(&program, &(api + &commands(&document("docs/API.md"))));
+    terminate(&serving);
+    assert!(serving.wait().unwrap().success());
+    for expected in [
+        r#""secretId":"signing""#,
+        r#""endpointId":"orders""#,
+        r#""duplicate":false"#,
+        r#"{"accepted":2,"duplicates":0,"rejected":0,"errors":[]}"#,
+        r#"{"data":["#,
+    ] {
+        assert!(printed.contains(expected), "{expected} is not in {printed}");
+    }
+    assert!(!printed.contains("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), "{printed}");
+    let log = rest.join().unwrap().join("\n");
+    assert!(log.contains(r#""event":"stopped""#), "{log}");
+    assert!(log.contains(r#""path":"/v1/customers/acme/secrets/signing""#), "{log}");
+    assert!(!log.contains("sp_") && !log.contains("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), "{log}");
+}
+
 /// The table of docs/COST.md holds what the command prints.
 #[test]
 fn the_commands_of_cost_work_as_written_and_give_its_table() {
@@ -104,6 +137,7 @@ fn the_reference_lists_every_reason_and_every_setting() {
     let url = "https://sqs.eu-west-1.amazonaws.com/1/q";
     let aws =
         serde_json::json!({"queue_url": url, "dead_letter_queue_url": url, "kms_key_id": "k"});
+    config.api.listen = Some(config.api.address());
     config.aws = Some(serde_json::from_value(aws).unwrap());
     for (section, keys) in toml::Table::try_from(config).unwrap() {
         for key in keys.as_table().unwrap().keys() {
@@ -126,15 +160,23 @@ fn links_between_documents_lead_somewhere() {
         "docs/ARCHITECTURE.md",
         "docs/OPERATIONS.md",
         "docs/COST.md",
+        "docs/AWS.md",
+        "docs/API.md",
     ] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
         for rest in document(name).split("](").skip(1) {
             let target = rest.split(')').next().unwrap();
-            if let Some(heading) = target.strip_prefix('#') {
-                let lower = document(name).to_lowercase().replace(' ', "-");
+            if target.starts_with("http") {
+                continue;
+            }
+            let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+            let path = folder.parent().unwrap().join(file);
+            let path = if file.is_empty() { folder.clone() } else { path };
+            assert!(path.exists(), "{name}: {target}");
+            if !heading.is_empty() {
+                let text = std::fs::read_to_string(path).unwrap();
+                let lower = text.to_lowercase().replace(' ', "-");
                 assert!(lower.contains(&format!("#-{heading}\n")), "{name}: {target}");
-            } else if !target.starts_with("http") {
-                assert!(folder.parent().unwrap().join(target).exists(), "{name}: {target}");
             }
         }
     }

@@ -34,7 +34,7 @@ async fn ask(app: &App, job: &str, wait: Duration) -> Option<String> {
     let now = app.clock.now();
     let dry_run = DryRun { id: app.chance.token(), at: Some(now), until: now.plus(wait) };
     let state = Some(dry_run.to_state().unwrap().into());
-    let message = NewMessage { body: job.to_owned().into(), state, not_before: None };
+    let message = NewMessage { body: job.to_owned().into(), state, ..NewMessage::default() };
     app.queue.send(vec![message]).await.unwrap();
     let messages = app.queue.receive(1, Duration::ZERO).await.unwrap();
     app.pipeline().unwrap().deliver(&messages[0], &CancellationToken::new()).await;

@@ -17,6 +17,9 @@ const EXAMPLE_REPLAY: &str = "rp_0123456789abcdef01234567";
 /// The id that the examples write for a delivery.
 const EXAMPLE_DELIVERY: &str = "dv_0123456789abcdef01234567";
 
+/// The id that the examples write for a key of the API.
+const EXAMPLE_KEY: &str = "key_0123456789abcdef0123";
+
 /// The examples of a command and of those below it.
 fn examples(command: &clap::Command, path: &str, found: &mut Vec<(String, String)>) {
     let mut below = command.get_subcommands().filter(|c| c.get_name() != "help").peekable();
@@ -132,6 +135,9 @@ fn the_example_of_every_command_works_as_written() {
     let begun = ["replay", "start", "--customer", "acme", "--detach", "--json"];
     let replay: serde_json::Value = serde_json::from_str(&program.ok(&begun, "")).unwrap();
     let replay = replay["id"].as_str().unwrap().to_owned();
+    let key = ["api-key", "create", "test", "--scope", "operator", "--json"];
+    let key: serde_json::Value = serde_json::from_str(&program.ok(&key, "")).unwrap();
+    let key = key["id"].as_str().unwrap().to_owned();
     let mut found = Vec::new();
     examples(&Cli::command(), "sealpost", &mut found);
     assert!(found.len() >= 17, "{found:?}");
@@ -148,8 +154,9 @@ fn the_example_of_every_command_works_as_written() {
             .replace(EXAMPLE_ID, &id)
             .replace(EXAMPLE_REPLAY, &replay)
             .replace(EXAMPLE_DELIVERY, &delivery)
+            .replace(EXAMPLE_KEY, &key)
             .replace("/var/lib/sealpost", &copy.path().display().to_string());
-        if path == "sealpost serve" {
+        if ["sealpost serve", "sealpost api"].contains(&path.as_str()) {
             begin_and_stop(shell(&program, &format!("exec {script}"), copy.path()));
             continue;
         }

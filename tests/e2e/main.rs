@@ -22,6 +22,7 @@ mod dry_run;
 mod emulator;
 mod fan_out;
 mod help;
+mod keys;
 #[path = "../support/canary.rs"]
 mod leaks;
 #[cfg(feature = "aws")]
@@ -30,5 +31,7 @@ mod producers;
 mod program;
 mod receiver;
 mod replay;
+#[cfg(feature = "aws")]
+mod rewrap_on_aws;
 mod secrets;
 mod tenant_keys;

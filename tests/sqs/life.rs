@@ -31,7 +31,8 @@ async fn live(client: &Client, jobs: &str, dead: &str, clock: Arc<dyn Clock>) {
     let id = send.send().await.unwrap().message_id.unwrap();
     let first = next(&queue).await;
     queue.extend(std::slice::from_ref(&first.handle)).await.unwrap();
-    let retry = NewMessage { body: first.body.clone(), state: Some("1".into()), not_before: None };
+    let retry =
+        NewMessage { body: first.body.clone(), state: Some("1".into()), ..NewMessage::default() };
     queue.replace(&first.handle, retry).await.unwrap();
     let second = next(&queue).await;
     assert_eq!((&second.message_id, second.state.as_deref()), (&id, Some(&b"1"[..])));

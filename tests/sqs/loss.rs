@@ -12,8 +12,11 @@ const JOBS: usize = 300;
 
 /// What becomes of a message, by a number that differs with every receipt.
 async fn treat(queue: &impl Queue, message: &Received, number: usize) -> Option<String> {
-    let next =
-        || NewMessage { body: message.body.clone(), state: Some("{}".into()), not_before: None };
+    let next = || NewMessage {
+        body: message.body.clone(),
+        state: Some("{}".into()),
+        ..NewMessage::default()
+    };
     let handle = &message.handle;
     match number % 7 {
         // Errors are the point: the message is to come back after them.

@@ -24,7 +24,30 @@ async fn look(sqs: &Sqs, queue_url: &str) -> Vec<aws_sdk_sqs::types::Message> {
 }
 
 fn next(received: &Received, not_before: Option<Timestamp>) -> NewMessage {
-    NewMessage { body: received.body.clone(), state: Some("{}".into()), not_before }
+    NewMessage { body: received.body.clone(), state: Some("{}".into()), not_before, customer: None }
+}
+
+fn group(message: &aws_sdk_sqs::types::Message) -> Option<&str> {
+    message.attributes.as_ref()?.get(&System::MessageGroupId).map(String::as_str)
+}
+
+#[tokio::test]
+async fn a_queue_is_told_whose_a_message_is_and_a_retry_stays_with_its_customer() {
+    let sqs = Sqs::start().await;
+    let queue = sqs.open().await;
+    // The longest id that there is, of every kind of character.
+    let customer = format!("{}-_.:@", "aZ9".repeat(41));
+    let message = NewMessage {
+        body: "{}".into(),
+        customer: Some(customer.parse().unwrap()),
+        ..NewMessage::default()
+    };
+    queue.send(vec![message]).await.unwrap();
+    assert_eq!(group(&look(&sqs, &sqs.jobs).await[0]), Some(customer.as_str()));
+    sqs.advance(LEASE);
+    let received = one(&queue).await;
+    queue.replace(&received.handle, next(&received, None)).await.unwrap();
+    assert_eq!(group(&look(&sqs, &sqs.jobs).await[0]), Some(customer.as_str()));
 }
 
 #[tokio::test]
@@ -50,8 +73,7 @@ async fn a_producers_ten_attributes_and_its_group_are_kept_through_retries() {
         "the smallest is in ours"
     );
     (1..10).for_each(|n| assert_eq!(kept[&format!("a{n}")], attributes[&format!("a{n}")]));
-    let group = there[0].attributes.as_ref().and_then(|a| a.get(&System::MessageGroupId));
-    assert_eq!(group.map(String::as_str), Some("customer-123"));
+    assert_eq!(group(&there[0]), Some("customer-123"));
     sqs.advance(LEASE);
     let received = one(&queue).await;
     queue.dead_letter(&received.handle, &letter("dl_1", &received), None).await.unwrap();

@@ -15,6 +15,8 @@ mod jwt;
 mod laws;
 mod message_signatures;
 mod oauth2;
+#[path = "../support/producers.rs"]
+mod producers;
 mod scheme;
 mod schemes;
 mod sealed;

@@ -2,7 +2,6 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use sealpost::app::{App, Role};
 use sealpost::config::Config;
@@ -12,6 +11,8 @@ use sealpost::domain::secret_record::SecretRecord;
 use sealpost::domain::tenant_key;
 use sealpost::vault::context_bytes;
 use serde_json::{Value, json};
+
+use crate::producers::producer;
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
@@ -111,8 +112,8 @@ fn the_contexts_of_the_vectors_are_those_that_values_are_bound_to() {
 }
 
 #[test]
-fn the_vectors_are_what_the_writer_in_javascript_makes() {
-    let made = Command::new("node").arg(fixture("writers/vectors.mjs")).output().unwrap();
+fn the_vectors_are_what_the_writer_in_typescript_makes() {
+    let made = producer("node", "writers/vectors.js").output().unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     assert_eq!(String::from_utf8(made.stdout).unwrap(), {
         std::fs::read_to_string(fixture("sealed/vectors.json")).unwrap()

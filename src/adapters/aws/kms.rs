@@ -13,7 +13,7 @@ use crate::ports::keys::{Context, DataKey, Unwrapped};
 use crate::ports::{Error, Keys, Result};
 
 /// Longest ciphertext, in bytes ("Decrypt", AWS KMS API Reference).
-const MAX_CIPHERTEXT: usize = 6144;
+pub(super) const MAX_CIPHERTEXT: usize = 6144;
 
 /// One symmetric KMS key.
 pub struct KmsKeys {
@@ -28,14 +28,14 @@ impl KmsKeys {
     }
 }
 
-type EncryptionContext = Option<std::collections::HashMap<String, String>>;
+pub(super) type EncryptionContext = Option<std::collections::HashMap<String, String>>;
 
-fn encryption_context(context: &Context) -> EncryptionContext {
+pub(super) fn encryption_context(context: &Context) -> EncryptionContext {
     let pairs = context.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
     Some(pairs.collect()).filter(|pairs: &std::collections::HashMap<_, _>| !pairs.is_empty())
 }
 
-fn missing(operation: &'static str) -> Error {
+pub(super) fn missing(operation: &'static str) -> Error {
     Error::new(operation, "KMS answered without what was asked for")
 }
 

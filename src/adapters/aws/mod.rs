@@ -7,10 +7,12 @@ pub mod classify;
 pub mod client;
 pub mod dynamodb;
 mod kms;
+mod kms_rebind;
 mod roles;
 pub mod sqs;
 
 pub use classify::{Failure, Kind, failed};
 pub use client::Clients;
 pub use kms::KmsKeys;
+pub use kms_rebind::KmsRebind;
 pub use roles::StsRoles;

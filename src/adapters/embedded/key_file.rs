@@ -2,12 +2,16 @@
 //!
 //! A data key or a small value is wrapped with AES-256-GCM under a key of the file, bound to its
 //! context. The wrapped form is `key id (16 bytes) | nonce (12) | ciphertext | tag (16)`. The file may hold several
-//! keys: the first wraps, all unwrap.
+//! keys: the first wraps, all unwrap. Another process may add and remove keys at any time, so the file
+//! is read anew before anything is wrapped, and whenever a key is not known. [`changes`] writes it.
+
+mod changes;
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
@@ -24,13 +28,20 @@ use crate::vault::context_bytes;
 const KEY_LEN: usize = 32;
 const ID_LEN: usize = 16;
 
+type Id = [u8; ID_LEN];
+type WrappingKeys = Arc<Vec<WrappingKey>>;
+
 /// The keys of a key file.
 pub struct KeyFile {
-    keys: Vec<WrappingKey>,
+    path: PathBuf,
+    /// As they were when the file was last read.
+    keys: RwLock<WrappingKeys>,
+    /// What this process has removed.
+    removed: Mutex<Vec<DocumentKey>>,
 }
 
 struct WrappingKey {
-    id: [u8; ID_LEN],
+    id: Id,
     key: LessSafeKey,
 }
 
@@ -40,7 +51,7 @@ struct Document {
     keys: Vec<DocumentKey>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct DocumentKey {
     id: String,
@@ -68,26 +79,60 @@ impl KeyFile {
     }
 
     fn create(path: &Path) -> std::io::Result<()> {
-        let key = Zeroizing::new(random_bytes::<KEY_LEN>());
-        let id = BASE64_STANDARD.encode(random_bytes::<ID_LEN>());
-        let document =
-            Document { keys: vec![DocumentKey { id, key: BASE64_STANDARD.encode(*key) }] };
-        let json = Zeroizing::new(serde_json::to_vec_pretty(&document)?);
+        let document = Document { keys: vec![DocumentKey::new()] };
         // Written beside and linked into place, so that no other process reads half a file.
-        let beside = path.with_extension(format!("new-{}", std::process::id()));
-        let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&beside)?;
-        let linked = file
-            .write_all(&json)
-            .and_then(|()| file.sync_all())
-            .and_then(|()| std::fs::hard_link(&beside, path));
+        let beside = write_beside(path, &document)?;
+        let linked = std::fs::hard_link(&beside, path);
         std::fs::remove_file(&beside)?;
         linked?;
-        let directory =
-            path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        std::fs::File::open(directory)?.sync_all()
+        sync_directory(path)
     }
 
     fn open(path: &Path) -> Result<Self> {
+        let keys = RwLock::new(Document::read(path)?.wrapping_keys(path)?);
+        Ok(Self { path: path.to_owned(), keys, removed: Mutex::default() })
+    }
+
+    fn known(&self) -> WrappingKeys {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The keys as the file has them now. It is a few hundred bytes, so nobody is held up by reading it.
+    fn read_anew(&self) -> Result<WrappingKeys> {
+        let keys = Document::read(&self.path)?.wrapping_keys(&self.path)?;
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&keys);
+        Ok(keys)
+    }
+
+    /// The keys, `id` among them if the file has it.
+    fn with(&self, id: &Id) -> Result<WrappingKeys> {
+        let known = self.known();
+        if known.iter().any(|key| key.id == *id) { Ok(known) } else { self.read_anew() }
+    }
+}
+
+/// Writes the document into a new file beside `path`, readable by its owner only, and to the disk.
+fn write_beside(path: &Path, document: &Document) -> std::io::Result<PathBuf> {
+    let json = Zeroizing::new(serde_json::to_vec_pretty(document)?);
+    let unique: String = random_bytes::<8>().iter().map(|byte| format!("{byte:02x}")).collect();
+    let beside = path.with_extension(format!("new-{unique}"));
+    let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&beside)?;
+    let written = file.write_all(&json).and_then(|()| file.sync_all());
+    if let Err(error) = written {
+        std::fs::remove_file(&beside)?;
+        return Err(error);
+    }
+    Ok(beside)
+}
+
+/// What was linked into or renamed in the directory of `path` is on the disk.
+fn sync_directory(path: &Path) -> std::io::Result<()> {
+    let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::File::open(directory)?.sync_all()
+}
+
+impl Document {
+    fn read(path: &Path) -> Result<Self> {
         let metadata = std::fs::metadata(path).map_err(|e| refuse(path, &e.to_string()))?;
         if metadata.permissions().mode() & 0o077 != 0 {
             return Err(refuse(path, "others can read it: run `chmod 600` on it"));
@@ -95,20 +140,35 @@ impl KeyFile {
         let text = std::fs::read_to_string(path).map_err(|e| refuse(path, &e.to_string()))?;
         let text = Zeroizing::new(text);
         // The parser's message could quote the key, so it is not passed on.
-        let document: Document = serde_json::from_str(&text)
-            .map_err(|e| refuse(path, &format!("not a key file (line {})", e.line())))?;
-        let keys: Option<Vec<WrappingKey>> = document.keys.iter().map(WrappingKey::parse).collect();
+        serde_json::from_str(&text)
+            .map_err(|e| refuse(path, &format!("not a key file (line {})", e.line())))
+    }
+
+    fn wrapping_keys(&self, path: &Path) -> Result<WrappingKeys> {
+        let keys: Option<Vec<WrappingKey>> = self.keys.iter().map(WrappingKey::parse).collect();
         match keys {
-            Some(keys) if !keys.is_empty() => Ok(Self { keys }),
+            Some(keys) if !keys.is_empty() => Ok(Arc::new(keys)),
             Some(_) => Err(refuse(path, "it holds no key")),
             None => Err(refuse(path, "an id is not 16 bytes or a key not 32 bytes in base64")),
         }
     }
 }
 
+impl DocumentKey {
+    fn new() -> Self {
+        let key = Zeroizing::new(random_bytes::<KEY_LEN>());
+        let id = BASE64_STANDARD.encode(random_bytes::<ID_LEN>());
+        Self { id, key: BASE64_STANDARD.encode(*key) }
+    }
+
+    fn id(&self) -> Option<Id> {
+        BASE64_STANDARD.decode(&self.id).ok()?.try_into().ok()
+    }
+}
+
 impl WrappingKey {
     fn parse(document: &DocumentKey) -> Option<Self> {
-        let id = BASE64_STANDARD.decode(&document.id).ok()?.try_into().ok()?;
+        let id = document.id()?;
         let bytes = Zeroizing::new(BASE64_STANDARD.decode(&document.key).ok()?);
         let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &bytes).ok()?);
         Some(Self { id, key })
@@ -132,7 +192,9 @@ impl Keys for KeyFile {
             let problem = format!("a value of more than {MAX_WRAPPED} bytes cannot be wrapped");
             return Err(Error::new("keys.wrap", problem));
         }
-        let Some(wrapping) = self.keys.first() else {
+        // A key that was added since wraps from now on, whichever process added it.
+        let keys = self.read_anew()?;
+        let Some(wrapping) = keys.first() else {
             return Err(Error::new("keys.wrap", "the key file holds no key"));
         };
         let nonce = random_bytes::<NONCE_LEN>();
@@ -155,7 +217,8 @@ impl Keys for KeyFile {
         let Some((id, nonce, sealed)) = parts else {
             return Ok(Unwrapped::Refused("the wrapped key is cut short".to_owned()));
         };
-        let Some(wrapping) = self.keys.iter().find(|key| key.id == *id) else {
+        let keys = self.with(id)?;
+        let Some(wrapping) = keys.iter().find(|key| key.id == *id) else {
             return Ok(Unwrapped::Refused(
                 "it was wrapped with a key that is not in the key file".to_owned(),
             ));

@@ -4,6 +4,7 @@
 //! Leases live in memory: only the process that holds the directory's lock receives, and a restart
 //! frees them all. Commands of other processes write to the database beside it.
 
+mod control;
 mod data_dir;
 mod database;
 mod deliveries;
@@ -19,6 +20,7 @@ mod replays;
 mod secrets;
 mod take;
 
+pub use control::SqliteControl;
 pub use data_dir::{DataDir, DirectoryLock};
 pub use database::Database;
 pub use deliveries::SqliteDeliveries;

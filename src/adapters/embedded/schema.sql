@@ -122,3 +122,18 @@ CREATE TABLE IF NOT EXISTS attempt_records (
     record      TEXT    NOT NULL,
     PRIMARY KEY (delivery_id, number)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS api_keys (
+    id        TEXT    PRIMARY KEY,
+    is_token  INTEGER NOT NULL,                   -- a customer's, and not listed
+    forget_at INTEGER,
+    record    TEXT    NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS api_keys_age ON api_keys (forget_at);
+
+CREATE TABLE IF NOT EXISTS submissions (          -- jobs with an id that came over the API
+    key        TEXT    PRIMARY KEY,
+    sha256     TEXT    NOT NULL,
+    begun_at   INTEGER NOT NULL,
+    message_id TEXT                               -- once it was sent
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS submissions_age ON submissions (begun_at);

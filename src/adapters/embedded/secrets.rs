@@ -50,6 +50,47 @@ fn make(c: &Connection, key: [&str; 2], change: &SecretChange) -> rusqlite::Resu
     Ok(PutResult::Put(change.next.current.version))
 }
 
+/// Puts `to` in the place of `from` in the writer's transaction, in the record and in the history.
+fn put_in_place(
+    c: &Connection,
+    key: [&str; 2],
+    from: &SealedVersion,
+    to: &SealedVersion,
+) -> rusqlite::Result<bool> {
+    let SecretRecord { last_version, secret } = record_of(row(c, key)?);
+    let mut found = false;
+    if let Some(mut secret) = secret {
+        for kept in std::iter::once(&mut secret.current).chain(secret.previous.as_mut()) {
+            if kept == from {
+                kept.clone_from(to);
+                found = true;
+            }
+        }
+        if found {
+            let sql = "INSERT OR REPLACE INTO secrets VALUES (?, ?, ?, ?)";
+            let last = last_version.max(to.version);
+            c.prepare_cached(sql)?.execute(params![key[0], key[1], last, json(&secret)?])?;
+        }
+    }
+    if from.version != to.version {
+        return Ok(found);
+    }
+    let sql = "SELECT record FROM secret_versions
+               WHERE customer_id = ? AND secret_id = ? AND version = ?";
+    let past: Option<String> = c
+        .prepare_cached(sql)?
+        .query_row(params![key[0], key[1], from.version], |row| row.get(0))
+        .optional()?;
+    let past = past.and_then(|past| serde_json::from_str::<SealedVersion>(&past).ok());
+    if past.as_ref() == Some(from) {
+        let sql = "UPDATE secret_versions SET record = ?
+                   WHERE customer_id = ? AND secret_id = ? AND version = ?";
+        c.prepare_cached(sql)?.execute(params![json(to)?, key[0], key[1], from.version])?;
+        found = true;
+    }
+    Ok(found)
+}
+
 #[async_trait]
 impl Secrets for SqliteSecrets {
     async fn get(&self, customer: &CustomerId, secret: &SecretId) -> Result<Option<SealedSecret>> {
@@ -74,6 +115,20 @@ impl Secrets for SqliteSecrets {
         let (customer, secret) = (customer.clone(), secret.clone());
         let write = move |c: &Connection| make(c, [customer.as_str(), secret.as_str()], &change);
         self.0.write("secrets.change", write).await
+    }
+
+    async fn replace(
+        &self,
+        customer: &CustomerId,
+        secret: &SecretId,
+        from: &SealedVersion,
+        to: &SealedVersion,
+    ) -> Result<bool> {
+        let (customer, secret) = (customer.clone(), secret.clone());
+        let (from, to) = (from.clone(), to.clone());
+        let write =
+            move |c: &Connection| put_in_place(c, [customer.as_str(), secret.as_str()], &from, &to);
+        self.0.write("secrets.replace", write).await
     }
 
     async fn history(

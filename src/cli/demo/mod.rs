@@ -14,7 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::{Global, dlq, output};
+use super::{Global, output};
 use crate::adapters::system::random_bytes;
 use crate::app::{App, Role};
 use crate::config::Config;
@@ -22,6 +22,7 @@ use crate::domain::dead_letter::DeadLetterFilter;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::secret::SecretBytes;
 use crate::ports::queue::NewMessage;
+use crate::redrive;
 use crate::registration::put_endpoint;
 use crate::vault::NewSecret;
 use crate::worker::{self, Limits, Stop};
@@ -89,7 +90,7 @@ pub async fn run(global: &Global, verb: &Demo) -> anyhow::Result<ExitCode> {
     receiver.mend();
     let letters =
         app.deliveries.list_dead_letters(&DeadLetterFilter::default(), None, usize::MAX).await?;
-    let replayed = dlq::replay(&app, letters).await?.count;
+    let replayed = redrive::replay(&app, letters).await?.count;
     work_off(global, &app, &receiver, accepted).await?;
     stop.soft.cancel();
     worker.await.context("the worker failed")?;

@@ -3,6 +3,7 @@
 
 mod change;
 mod generate;
+mod rewrap;
 mod show;
 mod value;
 
@@ -47,6 +48,7 @@ pub enum Secret {
     },
     Rollback(Back),
     Purge(Purge),
+    Rewrap(rewrap::Rewrap),
     /// Remove a secret with all its versions
     #[command(after_help = "Example:\n  sealpost secret delete acme signing")]
     Delete {
@@ -188,6 +190,7 @@ pub async fn run(global: &Global, verb: Secret) -> anyhow::Result<ExitCode> {
             let app = global.open().await?;
             change::purge(global, &app, (customer, secret), which, yes).await?;
         }
+        Secret::Rewrap(verb) => return rewrap::run(global, verb).await,
         Secret::Delete { of: Name { customer, secret } } => {
             if !global.open().await?.secrets.delete(&customer, &secret).await? {
                 bail!("customer {customer} has no secret {secret}");

@@ -84,16 +84,6 @@ pub enum TenantKeyError {
     /// What is stored is no tenant key.
     #[error("the stored tenant key of customer {0} is of no known form: restore it, or shred it")]
     Damaged(CustomerId),
-    /// The key service does not open a private half.
-    #[error("generation {generation} of the tenant key of customer {customer}: {problem}")]
-    NotOpened {
-        /// Whose.
-        customer: CustomerId,
-        /// Which.
-        generation: u32,
-        /// Why not.
-        problem: String,
-    },
     /// Somebody else has changed it.
     #[error("somebody else has just changed the tenant key of customer {0}: look again")]
     Conflict(CustomerId),

@@ -141,10 +141,7 @@ impl Vault {
             .map_err(|_| TenantKeyError::Refused(customer.clone()))
     }
 
-    pub(super) async fn key_record(
-        &self,
-        customer: &CustomerId,
-    ) -> Result<SecretRecord, TenantKeyError> {
+    async fn key_record(&self, customer: &CustomerId) -> Result<SecretRecord, TenantKeyError> {
         Ok(self.secrets.record(customer, &SecretId::tenant_key()).await?)
     }
 
@@ -170,7 +167,7 @@ impl Vault {
         SealedVersion { version, sealed: key.bytes(), origins, created_at, facts: None }
     }
 
-    pub(super) async fn change_key(
+    async fn change_key(
         &self,
         customer: &CustomerId,
         change: SecretChange,
@@ -183,7 +180,7 @@ impl Vault {
 }
 
 /// The current generation, if there is one.
-pub(super) fn current(
+fn current(
     customer: &CustomerId,
     record: &SecretRecord,
 ) -> Result<Option<TenantKey>, TenantKeyError> {
@@ -192,7 +189,7 @@ pub(super) fn current(
 }
 
 /// The generation that is sealed to, and its public half.
-pub(super) fn usable(
+fn usable(
     customer: &CustomerId,
     key: Option<TenantKey>,
 ) -> Result<(u32, [u8; HALF]), TenantKeyError> {

@@ -5,7 +5,6 @@
 mod error;
 mod hpke;
 mod manage;
-mod rewrap;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -9,6 +9,7 @@
 //! The SDK repeats a call whose answer was lost. A conditional write that had succeeded then fails on
 //! its own effect, so each one recognises its own write in the item that the failure returns.
 
+mod control;
 mod dead_letters;
 mod deliveries;
 mod dry_runs;
@@ -18,6 +19,7 @@ mod fences;
 mod health;
 mod item;
 mod records;
+mod replace;
 mod replays;
 mod sealed;
 mod secrets;
@@ -33,6 +35,7 @@ use super::classify::failed;
 use crate::domain::ids::{CustomerId, EndpointId};
 use crate::ports::Result;
 
+pub use control::DynamoControl;
 pub use deliveries::DynamoDeliveries;
 pub use endpoints::DynamoEndpoints;
 pub use health::DynamoHealth;

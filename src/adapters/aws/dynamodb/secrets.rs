@@ -13,6 +13,7 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{Put, ReturnValue, TransactWriteItem, Update};
 
 use super::item::{Item, Reader, key, n, names, s, values};
+use super::replace::places;
 use super::sealed::{past_key, secret, version, version_map};
 use super::{Table, tables, was_made};
 use crate::adapters::aws::classify::failed;
@@ -38,9 +39,20 @@ impl DynamoSecrets {
         customer: &CustomerId,
         secret: &SecretId,
     ) -> Result<Option<Item>> {
+        self.read(operation, at(customer, secret)).await
+    }
+
+    pub(super) fn table(&self) -> &Table {
+        &self.0
+    }
+
+    pub(super) async fn read(
+        &self,
+        operation: &'static str,
+        key: Option<Item>,
+    ) -> Result<Option<Item>> {
         let get = self.0.client.get_item().table_name(&self.0.name).consistent_read(true);
-        let got = get.set_key(at(customer, secret)).send().await;
-        Ok(got.map_err(|e| failed(operation, &e))?.item)
+        Ok(get.set_key(key).send().await.map_err(|e| failed(operation, &e))?.item)
     }
 }
 
@@ -212,6 +224,31 @@ impl Secrets for DynamoSecrets {
         }
         let now = secret(operation, &item)?;
         Ok(PutResult::Conflict(now.map_or(0, |secret| secret.current.version)))
+    }
+
+    async fn replace(
+        &self,
+        customer: &CustomerId,
+        id: &SecretId,
+        from: &SealedVersion,
+        to: &SealedVersion,
+    ) -> Result<bool> {
+        let operation = "secrets.replace";
+        let mut found = false;
+        if let Some(item) = self.item(operation, customer, id).await? {
+            for place in places(operation, &item, from)? {
+                found |= self.replace_at(operation, at(customer, id), &item, place, to).await?;
+            }
+        }
+        if from.version != to.version {
+            return Ok(found);
+        }
+        let past = key(("customerId", customer), ("secretId", past_key(id, from.version)));
+        let kept = self.read(operation, past.clone()).await?.unwrap_or_default();
+        if version(Reader { operation, item: &kept }, "past")?.as_ref() == Some(from) {
+            found |= self.replace_at(operation, past, &kept, "past", to).await?;
+        }
+        Ok(found)
     }
 
     async fn history(&self, customer: &CustomerId, id: &SecretId) -> Result<Vec<SealedVersion>> {

@@ -56,9 +56,9 @@ pub const DELIVERIES: Definition = Definition {
     indexes: &[DEAD_LETTERS, DEAD_LETTERS_BY_CUSTOMER, DELIVERIES_BY_CUSTOMER],
     ttl: Some("ttl"),
 };
-/// API keys, replays, audit.
+/// API keys, customers' tokens, jobs that the API has taken.
 pub const CONTROL: Definition =
-    Definition { name: "control", key: ["pk", "sk"], indexes: &[], ttl: None };
+    Definition { name: "control", key: ["pk", "sk"], indexes: &[], ttl: Some("ttl") };
 
 /// Dead letters by age, in shards, so that no partition takes the writes of all.
 pub const DEAD_LETTERS: Index = Index {

@@ -77,7 +77,9 @@ impl SqsQueue {
         let closed = closed.map_err(|error| refused(error.to_string()))?;
         // A queue may delay by itself what nobody asked to delay.
         let delay = asked.map(|_| delay.seconds);
-        Ok(Outgoing { body, closed, delay, group: None, trace: None })
+        // A customer's id is a message group id: up to 128 letters, digits and punctuation.
+        let group = message.customer.as_ref().map(ToString::to_string);
+        Ok(Outgoing { body, closed, delay, group, trace: None })
     }
 }
 

@@ -1,0 +1,154 @@
+//! Who calls: the key or token of a request, and what it may do.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use moka::future::Cache;
+
+use super::problem::{Answer, Code, Problem};
+use crate::access::{id_of, is_text_of};
+use crate::app::App;
+use crate::domain::access::{Action, ApiKey};
+use crate::domain::bucket::Bucket;
+use crate::domain::ids::{CustomerId, EndpointId};
+use crate::domain::limits::Rate;
+use crate::domain::timestamp::Timestamp;
+
+/// Most keys that are remembered, and most whose rate is counted.
+const MOST_KEYS: u64 = 10_000;
+
+/// Who calls, recognised.
+#[derive(Clone)]
+pub struct Caller(pub Arc<ApiKey>);
+
+impl Caller {
+    /// Whether the action is permitted on something of `customer`, and there of `endpoint`.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub fn check(
+        &self,
+        action: Action,
+        customer: Option<&CustomerId>,
+        endpoint: Option<&EndpointId>,
+    ) -> Answer<()> {
+        permitted(self.0.grant.allows(action, customer, endpoint))
+    }
+
+    /// Whether the action is permitted on something of `customer`, be it one endpoint alone.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub fn check_reach(&self, action: Action, customer: Option<&CustomerId>) -> Answer<()> {
+        permitted(self.0.grant.reaches(action, customer))
+    }
+
+    /// Whether the action is permitted on anything at all.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub fn check_scope(&self, action: Action) -> Answer<()> {
+        permitted(self.0.grant.permits(action))
+    }
+}
+
+fn permitted(allowed: bool) -> Answer<()> {
+    if allowed {
+        return Ok(());
+    }
+    let detail = "the key's scope, or the customers or endpoints that it is limited to, forbid it";
+    Err(Problem::new(Code::Forbidden, detail))
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    /// Fails closed: a request that was not recognised at the edge has no caller.
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let caller = parts.extensions.get::<Self>().cloned();
+        caller.ok_or_else(|| Problem::new(Code::Unauthenticated, "this needs a key"))
+    }
+}
+
+/// The keys that were seen lately, and how fast each is used.
+pub struct Keyring {
+    known: Cache<String, Arc<ApiKey>>,
+    rate: Rate,
+    buckets: Mutex<HashMap<String, Bucket>>,
+}
+
+impl Keyring {
+    /// A ring that looks a key up anew after `lifetime`, and lets each make `per_second` requests.
+    pub fn new(lifetime: Duration, per_second: u32) -> Self {
+        let known = Cache::builder().max_capacity(MOST_KEYS).time_to_live(lifetime).build();
+        let rate = Rate::new(per_second, Duration::from_secs(1), None);
+        Self { known, rate, buckets: Mutex::default() }
+    }
+
+    /// Who sends a request with these headers.
+    ///
+    /// # Errors
+    /// If that cannot be told, or the key is not good.
+    pub async fn recognise(&self, app: &App, headers: &HeaderMap) -> Answer<Caller> {
+        let refused = |detail: &str| Problem::new(Code::Unauthenticated, detail);
+        let Some(value) = headers.get(header::AUTHORIZATION) else {
+            return Err(refused("send the key as `Authorization: Bearer sp_…`"));
+        };
+        let text = value.to_str().ok().and_then(|value| {
+            let (scheme, text) = value.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then(|| text.trim())
+        });
+        let text = text.ok_or_else(|| refused("send the key as `Authorization: Bearer sp_…`"))?;
+        let not_good = || refused("the key is unknown, revoked or expired");
+        let id = id_of(text).ok_or_else(not_good)?;
+        let now = app.clock.now();
+        let key = self.key(app, &id).await?.filter(|key| is_text_of(key, text));
+        let key = key.filter(|key| key.is_good(now)).ok_or_else(not_good)?;
+        if let Some(parent) = &key.minted_by {
+            let parent = self.key(app, parent).await?;
+            parent.filter(|parent| parent.is_good(now)).ok_or_else(not_good)?;
+        }
+        Ok(Caller(key))
+    }
+
+    async fn key(&self, app: &App, id: &str) -> Answer<Option<Arc<ApiKey>>> {
+        if let Some(key) = self.known.get(id).await {
+            return Ok(Some(key));
+        }
+        let Some(key) = app.control.get_key(id).await?.map(Arc::new) else { return Ok(None) };
+        // Only what exists is kept: made-up ids push nothing out.
+        self.known.insert(id.to_owned(), Arc::clone(&key)).await;
+        Ok(Some(key))
+    }
+
+    /// Looks the key up anew at its next use.
+    pub async fn forget(&self, id: &str) {
+        self.known.invalidate(id).await;
+    }
+
+    /// Counts one request of the caller.
+    ///
+    /// # Errors
+    /// If there were too many.
+    pub fn count(&self, caller: &Caller, now: Timestamp) -> Answer<()> {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        // Everybody begins anew then: it bounds the memory, and a burst more does no harm.
+        if buckets.len() as u64 >= MOST_KEYS && !buckets.contains_key(&caller.0.id) {
+            buckets.clear();
+        }
+        let bucket = buckets.entry(caller.0.id.clone()).or_default();
+        match bucket.take(&self.rate, now, Duration::ZERO) {
+            Ok(_) => Ok(()),
+            Err(at) => {
+                let seconds = at.since(now).as_millis().div_ceil(1000);
+                let detail = format!("more than {} requests a second", self.rate.count);
+                let problem = Problem::new(Code::RateLimited, detail);
+                Err(problem.retry_after(u32::try_from(seconds).unwrap_or(1)))
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Dead letters: looked at, and sent again one by one.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::Shared;
+use super::caller::Caller;
+use super::input::{Named, Query};
+use super::page::{self, Page};
+use super::problem::{Answer, Code, Problem};
+use crate::domain::access::Action;
+use crate::domain::dead_letter::{DeadLetter, DeadLetterFilter};
+use crate::domain::ids::{CustomerId, EndpointId};
+use crate::domain::reason::Reason;
+use crate::redrive;
+
+/// Which dead letters.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Which {
+    /// Only this customer's. A key that is limited to several customers has to name one.
+    #[param(value_type = Option<String>)]
+    customer_id: Option<CustomerId>,
+    /// Only this endpoint's.
+    #[param(value_type = Option<String>)]
+    endpoint_id: Option<EndpointId>,
+    /// Only with this reason's code.
+    #[param(value_type = Option<String>)]
+    reason: Option<Reason>,
+    /// Most items of the page: 1 to 250, by default 50.
+    #[param(minimum = 1, maximum = 250)]
+    limit: Option<usize>,
+    /// The `nextCursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// A dead letter that was sent again.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Replayed {
+    /// The dead letter's id. It is a dead letter no more.
+    id: String,
+    /// The round that begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    round: Option<u32>,
+}
+
+/// List dead letters, oldest first
+#[utoipa::path(get, path = "/v1/dead-letters", tag = "dead letters",
+    operation_id = "listDeadLetters", params(Which),
+    responses((status = 200, description = "One page")))]
+pub async fn list(
+    State(api): State<Shared>,
+    caller: Caller,
+    Query(which): Query<Which>,
+) -> Answer<Json<Page<DeadLetter>>> {
+    caller.check_scope(Action::Read)?;
+    let customer_id = which.customer_id.or_else(|| caller.0.grant.only_customer().cloned());
+    caller.check(Action::Read, customer_id.as_ref(), which.endpoint_id.as_ref())?;
+    let (limit, after) = (page::limit(which.limit)?, page::after(which.cursor.as_deref())?);
+    if let Some(after) = &after
+        && api.app.deliveries.get_dead_letter(after).await?.is_none()
+    {
+        let detail = "cursor: the dead letter where the page begins is gone: begin anew";
+        return Err(Problem::new(Code::InvalidRequest, detail));
+    }
+    let filter = DeadLetterFilter {
+        customer_id,
+        endpoint_id: which.endpoint_id,
+        reason: which.reason,
+        ..DeadLetterFilter::default()
+    };
+    let letters =
+        api.app.deliveries.list_dead_letters(&filter, after.as_deref(), limit + 1).await?;
+    Ok(Json(Page::of(letters, limit, |letter| letter.id.clone())))
+}
+
+/// Show a dead letter with its history
+#[utoipa::path(get, path = "/v1/dead-letters/{deadLetterId}", tag = "dead letters",
+    operation_id = "getDeadLetter", params(("deadLetterId" = String, Path)),
+    responses((status = 200, description = "The dead letter")))]
+pub async fn get(
+    State(api): State<Shared>,
+    caller: Caller,
+    Named(id): Named<String>,
+) -> Answer<Json<DeadLetter>> {
+    Ok(Json(letter(&api, &caller, Action::Read, &id).await?))
+}
+
+/// Send a dead letter again
+///
+/// A new round of the same delivery, with fresh attempts and age and the same job id.
+#[utoipa::path(post, path = "/v1/dead-letters/{deadLetterId}/replay", tag = "dead letters",
+    operation_id = "replayDeadLetter", params(("deadLetterId" = String, Path)),
+    responses((status = 202, description = "It is enqueued again", body = Replayed)))]
+pub async fn replay(
+    State(api): State<Shared>,
+    caller: Caller,
+    Named(id): Named<String>,
+) -> Answer<(StatusCode, Json<Replayed>)> {
+    let letter = letter(&api, &caller, Action::Change, &id).await?;
+    let round = letter.replayed(api.app.clock.now()).map(|state| state.round);
+    let done = redrive::replay(&api.app, vec![letter]).await?;
+    if done.count == 0 {
+        let detail = "its job was not found: somebody else may have it in hand, or it is gone";
+        return Err(Problem::new(Code::Conflict, detail).retry_after(60));
+    }
+    Ok((StatusCode::ACCEPTED, Json(Replayed { id, round })))
+}
+
+/// The dead letter, if the caller may do that to it. Of others' it is not told that they are there.
+async fn letter(api: &Shared, caller: &Caller, action: Action, id: &str) -> Answer<DeadLetter> {
+    caller.check_scope(action)?;
+    let letter = api.app.deliveries.get_dead_letter(id).await?;
+    let letter = letter.filter(|letter| {
+        let (customer, endpoint) = (letter.customer_id.as_ref(), letter.endpoint_id.as_ref());
+        caller.check(action, customer, endpoint).is_ok()
+    });
+    letter.ok_or_else(|| Problem::not_found("such dead letter"))
+}

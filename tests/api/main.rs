@@ -1,0 +1,16 @@
+//! The HTTP API as its users call it: over sockets on loopback.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod dead_letters;
+mod document;
+mod endpoints;
+mod fuzz;
+mod jobs;
+mod keys;
+#[path = "../support/letter.rs"]
+mod letter;
+mod problems;
+mod secrets;
+mod server;
+mod wrong_tokens;
