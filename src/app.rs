@@ -7,20 +7,23 @@ use std::sync::Arc;
 use crate::adapters::aws::{
     AwsReferences, Clients, KmsKeys, KmsRebind, StsRoles,
     dynamodb::{
-        DynamoControl, DynamoDeliveries, DynamoEndpoints, DynamoHealth, DynamoSecrets, tables,
+        DynamoControl, DynamoDeliveries, DynamoEndpoints, DynamoHealth, DynamoRecords,
+        DynamoReplays, DynamoSecrets, tables,
     },
     sqs::SqsQueue,
 };
 use crate::adapters::embedded::{
     DataDir, Database, KeyFile, SqliteControl, SqliteDeliveries, SqliteEndpoints, SqliteHealth,
-    SqliteQueue, SqliteSecrets,
+    SqliteQueue, SqliteRecords, SqliteReplays, SqliteSecrets,
 };
 use crate::adapters::queued_events::QueuedEvents;
 use crate::adapters::system::{SystemChance, SystemClock};
 #[cfg(feature = "aws")]
 use crate::config::TablePrefix;
 use crate::config::{AwsConfig, Config};
-use crate::delivery::{Challenges, EndpointBook, Limiters, LongTimeouts, Pipeline, Roles, Tokens};
+use crate::delivery::{
+    Challenges, EndpointBook, Limiters, LongTimeouts, Pipeline, Recorder, Roles, Tokens,
+};
 #[cfg(feature = "aws")]
 use crate::domain::aws_role::RolePolicy;
 use crate::egress::client::Client;
@@ -30,8 +33,9 @@ use crate::egress::resolver::SystemResolver;
 use crate::ports::operational_events::LogOnly;
 use crate::ports::{
     AwsRoles, Chance, Clock, Control, Deliveries, Endpoints, HealthStore, Keys, MasterKeys,
-    OperationalEvents, Queue, Rebind, References, Result, Secrets,
+    OperationalEvents, Queue, Rebind, Records, References, Replays, Result, Secrets,
 };
+use crate::replay::Replayer;
 use crate::telemetry::Tally;
 use crate::vault::{ReferencePolicy, Vault};
 
@@ -62,6 +66,10 @@ pub struct App {
     pub health: Arc<dyn HealthStore>,
     /// Fences and dead letters.
     pub deliveries: Arc<dyn Deliveries>,
+    /// Recorded deliveries.
+    pub records: Arc<dyn Records>,
+    /// The records of replays.
+    pub replays: Arc<dyn Replays>,
     /// API keys and what the API has taken.
     pub control: Arc<dyn Control>,
     /// The key service.
@@ -102,6 +110,8 @@ struct Parts {
     secrets: Arc<dyn Secrets>,
     health: Arc<dyn HealthStore>,
     deliveries: Arc<dyn Deliveries>,
+    records: Arc<dyn Records>,
+    replays: Arc<dyn Replays>,
     control: Arc<dyn Control>,
     keys: Arc<dyn Keys>,
     master_keys: Option<Arc<dyn MasterKeys>>,
@@ -173,6 +183,8 @@ impl App {
             secrets: Arc::new(DynamoSecrets::new(dynamodb, prefix)),
             health: Arc::new(DynamoHealth::new(dynamodb, prefix)),
             deliveries: Arc::new(DynamoDeliveries::new(dynamodb, prefix)),
+            records: Arc::new(DynamoRecords::new(dynamodb, prefix)),
+            replays: Arc::new(DynamoReplays::new(dynamodb, prefix)),
             control: Arc::new(DynamoControl::new(dynamodb, prefix)),
             keys: Arc::new(KmsKeys::new(&clients.kms, aws.kms_key_id.as_str())),
             master_keys: None,
@@ -224,8 +236,10 @@ impl App {
             endpoints: Arc::new(SqliteEndpoints(database.clone())),
             secrets: Arc::new(SqliteSecrets(database.clone())),
             health: Arc::new(SqliteHealth(database.clone())),
-            control: Arc::new(SqliteControl(database)),
+            control: Arc::new(SqliteControl(database.clone())),
             deliveries: Arc::new(deliveries),
+            records: Arc::new(SqliteRecords(database.clone())),
+            replays: Arc::new(SqliteReplays(database)),
             keys: Arc::clone(&keys) as _,
             master_keys: Some(keys),
             rebind: None,
@@ -277,6 +291,8 @@ impl App {
             secrets,
             health,
             deliveries,
+            records,
+            replays,
             control,
             keys,
             master_keys,
@@ -309,6 +325,8 @@ impl App {
             secrets,
             health,
             deliveries,
+            records,
+            replays,
             control,
             keys,
             master_keys,
@@ -320,6 +338,29 @@ impl App {
             chance,
             events,
             tally,
+        }
+    }
+
+    fn recorder(&self) -> Option<Recorder> {
+        let settings = &self.config.deliveries;
+        Recorder::start(
+            settings.record,
+            settings.retention,
+            Arc::clone(&self.records),
+            Arc::clone(&self.clock),
+            Arc::clone(&self.tally),
+        )
+    }
+
+    /// What plans, keeps and works on replays.
+    pub fn replayer(&self) -> Replayer {
+        Replayer {
+            queue: Arc::clone(&self.queue),
+            deliveries: Arc::clone(&self.deliveries),
+            replays: Arc::clone(&self.replays),
+            endpoints: Arc::clone(&self.endpoints),
+            clock: Arc::clone(&self.clock),
+            chance: Arc::clone(&self.chance),
         }
     }
 
@@ -358,6 +399,8 @@ impl App {
             max_receives: self.config.worker.max_receives,
             envelopes: self.config.envelopes.clone(),
             long_timeouts: LongTimeouts::over(self.config.worker.drain),
+            recorder: self.recorder(),
+            records: Arc::clone(&self.records),
             tally: Arc::clone(&self.tally),
         })
     }

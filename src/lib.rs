@@ -19,6 +19,7 @@ pub mod keygen;
 pub mod ports;
 pub mod redrive;
 pub mod registration;
+pub mod replay;
 pub mod telemetry;
 pub mod transform;
 pub mod vault;

@@ -17,6 +17,14 @@ pub struct Done {
     pub not_found: Vec<String>,
 }
 
+impl Done {
+    /// Adds what became of others.
+    pub fn add(&mut self, others: Self) {
+        self.count += others.count;
+        self.not_found.extend(others.not_found);
+    }
+}
+
 /// Replays dead letters.
 ///
 /// # Errors

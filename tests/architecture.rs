@@ -31,6 +31,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "domain",
         ],
     ),
+    ("replay", &["replay", "ports", "domain"]),
     ("worker", &["worker", "delivery", "telemetry", "ports", "domain"]),
     (
         "api",
@@ -39,6 +40,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "access",
             "app",
             "redrive",
+            "replay",
             "registration",
             "telemetry",
             "vault",

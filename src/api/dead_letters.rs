@@ -67,8 +67,12 @@ pub async fn list(
         let detail = "cursor: the dead letter where the page begins is gone: begin anew";
         return Err(Problem::new(Code::InvalidRequest, detail));
     }
-    let filter =
-        DeadLetterFilter { customer_id, endpoint_id: which.endpoint_id, reason: which.reason };
+    let filter = DeadLetterFilter {
+        customer_id,
+        endpoint_id: which.endpoint_id,
+        reason: which.reason,
+        ..DeadLetterFilter::default()
+    };
     let letters =
         api.app.deliveries.list_dead_letters(&filter, after.as_deref(), limit + 1).await?;
     Ok(Json(Page::of(letters, limit, |letter| letter.id.clone())))

@@ -1,6 +1,7 @@
 //! `sealpost dlq`: the dead letters.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
@@ -10,8 +11,10 @@ use super::{Global, output};
 use crate::app::App;
 use crate::domain::dead_letter::{DeadLetter, DeadLetterFilter};
 use crate::domain::ids::{CustomerId, EndpointId};
+use crate::domain::outcome::Phase;
 use crate::domain::reason::Reason;
-use crate::redrive::{Done, purge, replay};
+use crate::domain::timestamp::Timestamp;
+use crate::redrive::{Done, PAGE, purge, replay};
 
 /// List, show, replay and purge dead letters.
 #[derive(Debug, Subcommand)]
@@ -26,6 +29,9 @@ pub enum Dlq {
         /// Most letters listed
         #[arg(long, default_value_t = 100)]
         limit: usize,
+        /// Go on behind this place: the one that the page before ended with
+        #[arg(long, value_name = "CURSOR")]
+        after: Option<String>,
     },
     /// Show one dead letter with its history
     #[command(after_help = "Example:\n  sealpost dlq show dl_0123456789abcdef01234567 --body")]
@@ -44,6 +50,10 @@ pub enum Dlq {
     Purge {
         #[command(flatten)]
         chosen: Chosen,
+        /// How many there are, as `sealpost replay plan` says; needed with a filter or --all. If there are
+        /// more or fewer, nothing is removed
+        #[arg(long, value_name = "N")]
+        count: Option<u64>,
         /// Take these ids out of the list even if their jobs are not found. A job that somebody else has
         /// in hand just now stays in the queue, and nothing will list it
         #[arg(long, requires = "ids")]
@@ -63,6 +73,24 @@ pub struct Which {
     /// Only with this reason code
     #[arg(long)]
     reason: Option<Reason>,
+    /// Only of this event type
+    #[arg(long = "type", value_name = "TYPE")]
+    event_type: Option<String>,
+    /// Only those whose last call got no answer and ended in this phase
+    #[arg(long)]
+    phase: Option<Phase>,
+    /// Only those given up since this time
+    #[arg(long, value_name = "TIME")]
+    since: Option<Timestamp>,
+    /// Only those given up before this time
+    #[arg(long, value_name = "TIME")]
+    until: Option<Timestamp>,
+    /// Only those with at least so many attempts
+    #[arg(long, value_name = "N")]
+    min_attempts: Option<u32>,
+    /// Only those with at most so many attempts
+    #[arg(long, value_name = "N")]
+    max_attempts: Option<u32>,
 }
 
 /// Dead letters by id or by what they are.
@@ -78,30 +106,56 @@ pub struct Chosen {
 }
 
 impl Which {
-    fn filter(&self) -> DeadLetterFilter {
-        let (customer_id, endpoint_id) = (self.customer.clone(), self.endpoint.clone());
-        DeadLetterFilter { customer_id, endpoint_id, reason: self.reason }
+    /// The filter.
+    pub fn filter(&self) -> DeadLetterFilter {
+        DeadLetterFilter {
+            customer_id: self.customer.clone(),
+            endpoint_id: self.endpoint.clone(),
+            reason: self.reason,
+            event_type: self.event_type.clone(),
+            phase: self.phase,
+            since: self.since,
+            until: self.until,
+            min_attempts: self.min_attempts,
+            max_attempts: self.max_attempts,
+        }
     }
 }
 
 pub async fn run(global: &Global, verb: &Dlq) -> anyhow::Result<ExitCode> {
     let app = global.open().await?;
     match verb {
-        Dlq::List { which, limit } => {
-            let letters = app.deliveries.list_dead_letters(&which.filter(), None, *limit).await?;
+        Dlq::List { which, limit, after } => {
+            let (filter, after) = (which.filter(), after.as_deref());
+            let letters = app.deliveries.list_dead_letters(&filter, after, *limit).await?;
             list(global, &letters)?;
-            if letters.len() == *limit {
-                output::note(&format!("there may be more than {limit}: see --limit"));
+            if let Some(last) = letters.last().filter(|_| letters.len() == *limit) {
+                let next = last.position();
+                output::note(&format!(
+                    "there may be more than {limit}: see --limit, or go on with --after '{next}'"
+                ));
             }
         }
         Dlq::Show { id, body } => show(global, &app, id, *body).await?,
         Dlq::Replay(chosen) => {
-            let done = replay(&app, choose(&app, chosen).await?).await?;
+            let mut done = Done::default();
+            let mut chosen = Pages::of(&app, chosen).await?;
+            while let Some(page) = chosen.next(&app).await? {
+                done.add(replay(&app, page).await?);
+            }
             return report(global, "replayed", &done);
         }
-        Dlq::Purge { chosen, forget } => {
-            let letters = choose(&app, chosen).await?;
-            let done = purge(&app, &letters).await?;
+        Dlq::Purge { chosen, count, forget } => {
+            confirm(&app, chosen, *count).await?;
+            let (mut done, mut letters) = (Done::default(), Vec::new());
+            let by_id = !chosen.ids.is_empty();
+            let mut chosen = Pages::of(&app, chosen).await?;
+            while let Some(page) = chosen.next(&app).await? {
+                done.add(purge(&app, &page).await?);
+                if by_id {
+                    letters.extend(page);
+                }
+            }
             if *forget && !done.not_found.is_empty() {
                 app.deliveries.remove_dead_letters(&letters).await?;
                 output::note(&format!("forgot {} whose jobs were not found", done.not_found.len()));
@@ -114,8 +168,23 @@ pub async fn run(global: &Global, verb: &Dlq) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Whoever removes many says how many: a filter is easily wider than it was meant to be.
+async fn confirm(app: &App, chosen: &Chosen, count: Option<u64>) -> anyhow::Result<()> {
+    if !chosen.ids.is_empty() || !chosen.is_by_filter() {
+        return Ok(());
+    }
+    let found = app.replayer().plan(&chosen.which.filter()).await?.count;
+    match count {
+        Some(count) if count == found => Ok(()),
+        Some(count) => bail!("there are {found}, not {count}: nothing was removed"),
+        None => bail!(
+            "this would remove {found} dead letters for good, with their jobs: to do so, add --count {found}"
+        ),
+    }
+}
+
 /// Tells what was done; a status of failure if not with all.
-fn report(global: &Global, what: &str, done: &Done) -> anyhow::Result<ExitCode> {
+pub fn report(global: &Global, what: &str, done: &Done) -> anyhow::Result<ExitCode> {
     let Done { count, not_found } = done;
     if global.json {
         output::json(&json!({what: count, "notFound": not_found}))?;
@@ -134,23 +203,52 @@ fn report(global: &Global, what: &str, done: &Done) -> anyhow::Result<ExitCode> 
     Ok(ExitCode::FAILURE)
 }
 
-async fn choose(app: &App, chosen: &Chosen) -> anyhow::Result<Vec<DeadLetter>> {
-    let filter = chosen.which.filter();
-    let by_filter = filter != DeadLetterFilter::default() || chosen.all;
-    match (chosen.ids.is_empty(), by_filter) {
-        (true, false) => {
-            bail!("which? Give ids, a filter (--customer, --endpoint, --reason) or --all")
-        }
-        (false, true) => bail!("give either ids or a filter, not both"),
-        (true, true) => Ok(app.deliveries.list_dead_letters(&filter, None, usize::MAX).await?),
-        (false, false) => {
-            let mut letters = Vec::new();
-            for id in &chosen.ids {
-                let letter = app.deliveries.get_dead_letter(id).await?;
-                letters.push(letter.with_context(|| format!("there is no dead letter {id}"))?);
+impl Chosen {
+    fn is_by_filter(&self) -> bool {
+        self.which.filter() != DeadLetterFilter::default() || self.all
+    }
+}
+
+/// The chosen letters, page by page: there may be more than fit into memory.
+enum Pages {
+    Ids(Vec<DeadLetter>),
+    Filter { filter: Box<DeadLetterFilter>, after: Option<String> },
+}
+
+impl Pages {
+    async fn of(app: &App, chosen: &Chosen) -> anyhow::Result<Self> {
+        match (chosen.ids.is_empty(), chosen.is_by_filter()) {
+            (true, false) => {
+                bail!("which? Give ids, a filter (--customer, --endpoint, --reason, ...) or --all")
             }
-            Ok(letters)
+            (false, true) => bail!("give either ids or a filter, not both"),
+            (true, true) => {
+                // What dies again meanwhile is not meant.
+                let before = app.clock.now().plus(Duration::from_millis(1));
+                let filter = Box::new(chosen.which.filter().before(before));
+                Ok(Self::Filter { filter, after: None })
+            }
+            (false, false) => {
+                let mut letters = Vec::new();
+                for id in &chosen.ids {
+                    let letter = app.deliveries.get_dead_letter(id).await?;
+                    letters.push(letter.with_context(|| format!("there is no dead letter {id}"))?);
+                }
+                Ok(Self::Ids(letters))
+            }
         }
+    }
+
+    async fn next(&mut self, app: &App) -> anyhow::Result<Option<Vec<DeadLetter>>> {
+        let page = match self {
+            Self::Ids(letters) => std::mem::take(letters),
+            Self::Filter { filter, after } => {
+                let page = app.deliveries.list_dead_letters(filter, after.as_deref(), PAGE).await?;
+                *after = page.last().map(DeadLetter::position);
+                page
+            }
+        };
+        Ok(Some(page).filter(|page| !page.is_empty()))
     }
 }
 

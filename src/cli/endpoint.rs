@@ -1,5 +1,6 @@
 //! `sealpost endpoint`: the configuration of endpoints.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -7,10 +8,14 @@ use anyhow::{Context, bail};
 use clap::Subcommand;
 use serde_json::json;
 
+use super::replay::{self, By};
 use super::{Global, input, output};
 use crate::app::App;
+use crate::domain::dead_letter::DeadLetterFilter;
 use crate::domain::endpoint::Endpoint as Configuration;
 use crate::domain::ids::{CustomerId, EndpointId};
+use crate::domain::replay::Request;
+use crate::domain::timestamp::Timestamp;
 use crate::ports::endpoints::{PutResult, StoredEndpoint};
 use crate::registration::put_endpoint;
 
@@ -51,6 +56,24 @@ pub enum Endpoint {
         /// Which
         endpoint: EndpointId,
     },
+    /// Send again everything for an endpoint that was given up since a time, as a replay
+    #[command(
+        after_help = "Example:\n  sealpost endpoint recover acme orders --since 2026-11-23T10:00:00Z"
+    )]
+    Recover {
+        /// Whose
+        customer: CustomerId,
+        /// Which
+        endpoint: EndpointId,
+        /// Given up since this time
+        #[arg(long, value_name = "TIME")]
+        since: Timestamp,
+        /// Most sent in a second
+        #[arg(long, value_name = "N")]
+        rate: Option<NonZeroU32>,
+        #[command(flatten)]
+        by: By,
+    },
     /// Remove an endpoint
     #[command(after_help = "Example:\n  sealpost endpoint delete acme orders")]
     Delete {
@@ -80,6 +103,16 @@ pub async fn run(global: &Global, verb: &Endpoint) -> anyhow::Result<ExitCode> {
             let text =
                 if global.json { shown.to_string() } else { serde_json::to_string_pretty(&shown)? };
             output::line(&text)?;
+        }
+        Endpoint::Recover { customer, endpoint, since, rate, by } => {
+            let filter = DeadLetterFilter {
+                customer_id: Some(customer.clone()),
+                endpoint_id: Some(endpoint.clone()),
+                since: Some(*since),
+                ..DeadLetterFilter::default()
+            };
+            let request = Request { filter, to: None, rate: *rate };
+            return replay::start(global, &app, request, by, false).await;
         }
         Endpoint::List { customer } => list(global, &app.endpoints.list(customer.as_ref()).await?)?,
         Endpoint::Enable { customer, endpoint } => enable(global, &app, customer, endpoint).await?,

@@ -5,6 +5,7 @@ mod api_key;
 mod auth;
 mod captured;
 mod cost;
+mod delivery;
 mod demo;
 mod dlq;
 mod egress;
@@ -15,6 +16,7 @@ mod key;
 mod output;
 mod preview;
 mod progress;
+mod replay;
 mod schema;
 mod secret;
 mod serve;
@@ -95,9 +97,15 @@ enum Verb {
     Key(key::Key),
     /// Enqueue jobs
     Enqueue(enqueue::Enqueue),
+    /// List and show recorded deliveries, and send one again
+    #[command(subcommand)]
+    Delivery(delivery::Delivery),
     /// List, show, replay and purge dead letters
     #[command(subcommand)]
     Dlq(dlq::Dlq),
+    /// Plan, begin, watch and steer replays of dead letters
+    #[command(subcommand)]
+    Replay(replay::Replay),
     /// Show the exact request that a job would send
     Preview(preview::Preview),
     /// List and explain the ways to authenticate
@@ -159,7 +167,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::TenantKey(verb) => tenant_key::run(&global, verb).await,
         Verb::Key(verb) => key::run(&global, verb).await,
         Verb::Enqueue(verb) => enqueue::run(&global, &verb).await,
+        Verb::Delivery(verb) => delivery::run(&global, verb).await,
         Verb::Dlq(verb) => dlq::run(&global, &verb).await,
+        Verb::Replay(verb) => replay::run(&global, &verb).await,
         Verb::Preview(verb) => preview::run(&global, &verb).await,
         Verb::Auth(verb) => auth::run(&global, &verb),
         Verb::Verify(verb) => verify::run(&global, &verb).await,

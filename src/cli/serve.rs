@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::bail;
 use clap::Args;
@@ -11,6 +12,7 @@ use super::Global;
 use crate::api;
 use crate::app::{App, Role};
 use crate::config::Config;
+use crate::replay;
 use crate::telemetry::logging;
 use crate::worker::{self, Ended, Limits, lifecycle, sweeper};
 
@@ -32,6 +34,9 @@ pub async fn run(global: &Global, _: &Serve) -> anyhow::Result<ExitCode> {
     work(global, config).await
 }
 
+/// How long a stop waits for the page of a replay.
+const REPLAYS_END: Duration = Duration::from_secs(5);
+
 /// Works, on whichever form the configuration chooses, until told to stop.
 pub async fn work(global: &Global, config: Config) -> anyhow::Result<ExitCode> {
     let format = if global.json { logging::Format::Json } else { config.log.format };
@@ -52,6 +57,9 @@ pub async fn work(global: &Global, config: Config) -> anyhow::Result<ExitCode> {
         None => global.data.display().to_string(),
     };
     info!(event = "serving", from, pending = depth.pending, dead_letters = depth.dead);
+    // Replays that nobody else works on. On AWS a worker has no right to their records.
+    let replays = (!app.config.is_aws())
+        .then(|| tokio::spawn(replay::keep_running(app.replayer(), stop.soft.clone())));
     let served = async {
         if let Some(listener) = listener {
             let router = api::Api::new(Arc::clone(&app), true).router();
@@ -60,6 +68,10 @@ pub async fn work(global: &Global, config: Config) -> anyhow::Result<ExitCode> {
     };
     let (ended, ()) = tokio::join!(worker::run(pipeline, limits, stop.clone()), served);
     app.events.flush(FLUSH).await;
+    if let Some(replays) = replays {
+        // The page in hand; what is cut short is met again.
+        let _ = tokio::time::timeout(REPLAYS_END, replays).await;
+    }
     let counts = app.tally.counts();
     let clean = ended == Ended::Clean;
     info!(

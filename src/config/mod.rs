@@ -6,6 +6,7 @@ mod api;
 mod auth;
 mod aws;
 mod cache;
+mod deliveries;
 mod egress;
 mod envelopes;
 mod events;
@@ -22,6 +23,7 @@ pub use api::ApiConfig;
 pub use auth::AuthConfig;
 pub use aws::{AwsConfig, KeyId, QueueUrl, TablePrefix};
 pub use cache::CacheConfig;
+pub use deliveries::DeliveriesConfig;
 pub use egress::EgressConfig;
 pub use envelopes::EnvelopesConfig;
 pub use events::EventsConfig;
@@ -50,6 +52,8 @@ pub struct Config {
     pub worker: WorkerConfig,
     /// How long endpoints and secrets are cached.
     pub cache: CacheConfig,
+    /// What is kept of deliveries, to be looked at.
+    pub deliveries: DeliveriesConfig,
     /// How secrets are sealed, and which are accepted.
     pub secrets: SecretsConfig,
     /// The HTTP API.

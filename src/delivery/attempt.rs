@@ -69,6 +69,9 @@ impl Pipeline {
         self.tell(&signed.resolved.known, permit.ended(&attempt, now, self.chance.fraction()));
         let disposition = decide(&attempt.outcome, signed.resolved.standing(), policy, now, chance);
         let record = AttemptRecord { attempt, disposition };
+        if let Some(recorder) = &self.recorder {
+            recorder.record(&signed, &record);
+        }
         if let Some(token) = token {
             let key = &signed.resolved.decoded.key;
             // Lost to another claimer after our lease ran out: what follows is theirs to do. But a

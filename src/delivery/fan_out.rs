@@ -135,6 +135,7 @@ impl Pipeline {
             endpoint_id: None,
             job_id: Some(parent.key.job_id.clone()),
             child: None,
+            event_type: parent.job.event_type.clone(),
             round: parent.state.round,
             reason,
             message: format!("{why}; {}", reason.advice()),

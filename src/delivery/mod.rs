@@ -23,6 +23,7 @@ mod long_timeouts;
 mod parameters;
 mod permit;
 pub mod preview;
+mod recorder;
 mod resolve;
 mod settle;
 mod sign;
@@ -42,7 +43,9 @@ use crate::egress::client::Client;
 use crate::egress::guard::Guard;
 use crate::ports::deliveries::AttemptRecord;
 use crate::ports::queue::Received;
-use crate::ports::{Chance, Clock, Deliveries, Error, HealthStore, OperationalEvents, Queue};
+use crate::ports::{
+    Chance, Clock, Deliveries, Error, HealthStore, OperationalEvents, Queue, Records,
+};
 use crate::telemetry::Tally;
 use crate::vault::Opener;
 
@@ -54,6 +57,7 @@ pub use grants::{Challenges, Egress, Roles, Tokens};
 pub use limiters::Limiters;
 pub use long_timeouts::LongTimeouts;
 use permit::Permit;
+pub use recorder::Recorder;
 use sign::Signed;
 
 /// Why a message goes no further.
@@ -139,6 +143,10 @@ pub struct Pipeline {
     pub envelopes: Pointers,
     /// Endpoints whose calls a stop may cut short.
     pub long_timeouts: LongTimeouts,
+    /// Where attempts are recorded, if they are.
+    pub recorder: Option<Recorder>,
+    /// What was recorded.
+    pub records: Arc<dyn Records>,
     /// Counts what happens.
     pub tally: Arc<Tally>,
 }

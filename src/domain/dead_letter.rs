@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::domain::delivery::DeliveryState;
 use crate::domain::fan_out::Child;
 use crate::domain::ids::{CustomerId, EndpointId, JobId};
-use crate::domain::outcome::Attempt;
+use crate::domain::outcome::{Attempt, AttemptOutcome, Phase};
 use crate::domain::reason::Reason;
 use crate::domain::timestamp::Timestamp;
 
@@ -32,6 +32,9 @@ pub struct DeadLetter {
     /// What makes it the child of a job that fanned out: it is replayed alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub child: Option<Child>,
+    /// The event's type, where the job names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_type: Option<String>,
     /// The round that ended so.
     pub round: u32,
     /// Why: a stable code.
@@ -66,6 +69,41 @@ impl DeadLetter {
         };
         Some(ended.next_round(now))
     }
+
+    /// The same for another endpoint of the customer: `None` where there is no such state.
+    pub fn replayed_to(&self, endpoint: &EndpointId, now: Timestamp) -> Option<DeliveryState> {
+        let parent_message_id = match &self.child {
+            Some(child) => child.parent_message_id.clone(),
+            None => self.message_id.clone(),
+        };
+        let child = Child { endpoint_id: endpoint.clone(), parent_message_id };
+        Some(DeliveryState { child: Some(child), ..self.replayed(now)? })
+    }
+
+    /// Its place in the order of a list: sorts as text by the time of giving up, then by id. It is
+    /// good when the letter itself is gone.
+    pub fn position(&self) -> String {
+        position(self.dead_at, &self.id)
+    }
+
+    /// How far the last call had come, if it had no answer.
+    pub fn phase(&self) -> Option<Phase> {
+        match self.history.last()?.outcome {
+            AttemptOutcome::Failed { phase } => Some(phase),
+            AttemptOutcome::Answered { .. } => None,
+        }
+    }
+}
+
+/// The place of a letter with that id that was given up then.
+pub fn position(dead_at: Timestamp, id: &str) -> String {
+    format!("{:015}#{id}", dead_at.as_millis())
+}
+
+/// What a place in a list says: the time, and the id. `None` if the text is no place.
+pub fn read_position(text: &str) -> Option<(Timestamp, &str)> {
+    let (millis, id) = text.split_once('#')?;
+    Some((Timestamp::from_millis(millis.parse().ok()?), id))
 }
 
 /// SHA-256 of a job's bytes, in hex.
@@ -74,15 +112,37 @@ pub fn job_sha256(bytes: &[u8]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Which dead letters are meant.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// Which dead letters are meant: those that everything which is set lets through.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DeadLetterFilter {
     /// Only this customer's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer_id: Option<CustomerId>,
     /// Only this endpoint's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint_id: Option<EndpointId>,
     /// Only with this reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
+    /// Only of this event type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_type: Option<String>,
+    /// Only those whose last call ended in this phase, without an answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
+    /// Only those given up at this time or later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// Only those given up before this time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// Only those with at least so many attempts in their round.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_attempts: Option<u32>,
+    /// Only those with at most so many attempts in their round.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_attempts: Option<u32>,
 }
 
 impl DeadLetterFilter {
@@ -92,5 +152,18 @@ impl DeadLetterFilter {
         wanted(self.customer_id.is_some(), self.customer_id == letter.customer_id)
             && wanted(self.endpoint_id.is_some(), self.endpoint_id == letter.endpoint_id)
             && wanted(self.reason.is_some(), self.reason == Some(letter.reason))
+            && wanted(self.event_type.is_some(), self.event_type == letter.event_type)
+            && wanted(self.phase.is_some(), self.phase == letter.phase())
+            && self.since.is_none_or(|since| since <= letter.dead_at)
+            && self.until.is_none_or(|until| letter.dead_at < until)
+            && self.min_attempts.is_none_or(|least| least <= letter.attempts)
+            && self.max_attempts.is_none_or(|most| letter.attempts <= most)
+    }
+
+    /// The same, and only those given up before `until`.
+    #[must_use]
+    pub fn before(mut self, until: Timestamp) -> Self {
+        self.until = Some(self.until.map_or(until, |own| own.min(until)));
+        self
     }
 }

@@ -145,6 +145,14 @@ impl DeliveryKey {
     }
 }
 
+impl DeliveryKey {
+    /// A short name for what is recorded of the delivery: that of its dead letter, but for its
+    /// beginning.
+    pub fn record_id(&self) -> String {
+        self.dead_letter_id().replacen("dl_", "dv_", 1)
+    }
+}
+
 /// A short name for the dead letter of a message that names no delivery.
 pub fn dead_letter_id_of_message(message_id: &str, round: u32) -> String {
     dead_letter_id(&["message", message_id, &round.to_string()])

@@ -12,7 +12,7 @@ use crate::domain::ids::{CustomerId, EndpointId, InvalidId, JobId, MAX_JOB_ID};
 pub const MAX_FAN_OUT: usize = 2_500;
 
 /// What makes a message the child of a job that fanned out. Its body is the parent's, which names no
-/// endpoint.
+/// endpoint. A replay to another endpoint is one too, of the job that it replays.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Child {

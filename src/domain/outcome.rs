@@ -115,6 +115,33 @@ impl Phase {
     }
 }
 
+impl Phase {
+    /// Every phase, in the order in which a call comes through them.
+    pub const ALL: [Self; 10] = [
+        Self::Dns,
+        Self::Blocked,
+        Self::Connect,
+        Self::ConnectTimeout,
+        Self::Tls,
+        Self::TlsTimeout,
+        Self::BeforeWrite,
+        Self::AfterWrite,
+        Self::ResponseTimeout,
+        Self::Response,
+    ];
+}
+
+impl std::str::FromStr for Phase {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|phase| phase.name() == text);
+        found.ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            format!("{text:?} is not a phase: expected one of {names}")
+        })
+    }
+}
+
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

@@ -47,6 +47,17 @@ impl ShownRequest {
         Self::new(request, url.to_string(), &body, |_| MASK.to_owned())
     }
 
+    /// With every secret part masked, and of the body only its size: what is kept of a call must not be
+    /// what was told in it.
+    pub fn without_body(request: &OutboundRequest) -> Self {
+        let mut url = request.url.clone();
+        for (name, _) in &request.secret_query {
+            url.query_pairs_mut().append_pair(name, MASK);
+        }
+        let size = format!("[{} bytes]", plain_body(request).len());
+        Self::new(request, url.to_string(), size.as_bytes(), |_| MASK.to_owned())
+    }
+
     /// With every secret part as it is sent.
     pub fn revealed(request: &OutboundRequest) -> Self {
         Self::new(request, request.full_url().to_string(), plain_body(request), |secret| {

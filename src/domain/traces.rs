@@ -15,6 +15,8 @@ pub struct Traces {
     pub endpoint_id: Option<EndpointId>,
     /// The job's id, if named.
     pub job_id: Option<JobId>,
+    /// The event's type, if named.
+    pub event_type: Option<String>,
 }
 
 impl Traces {
@@ -33,6 +35,7 @@ impl Traces {
             customer_id: text("customerId").and_then(|t| t.parse().ok()),
             endpoint_id: text("endpointId").and_then(|t| t.parse().ok()),
             job_id: text("id").filter(|_| !is_envelope).and_then(|t| t.parse().ok()),
+            event_type: text("type").filter(|_| !is_envelope).map(str::to_owned),
         }
     }
 }

@@ -53,6 +53,15 @@ pub struct AttemptRecord {
     pub disposition: Disposition,
 }
 
+/// A replay's hold on dead letters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LetterClaim {
+    /// Which replay.
+    pub replay_id: String,
+    /// Until when no other replay takes them.
+    pub until: Timestamp,
+}
+
 /// Claims on attempts, and dead letters. What a write has returned is durable.
 #[async_trait]
 pub trait Deliveries: Send + Sync {
@@ -92,13 +101,26 @@ pub trait Deliveries: Send + Sync {
     /// One dead letter.
     async fn get_dead_letter(&self, id: &str) -> Result<Option<DeadLetter>>;
 
-    /// Up to `limit` dead letters, oldest first, after the one with id `after`.
+    /// Up to `limit` dead letters, oldest first, after `after`: the [`position`] of one, which is good
+    /// when the letter is gone, or the id of one that is there.
+    ///
+    /// [`position`]: DeadLetter::position
     async fn list_dead_letters(
         &self,
         filter: &DeadLetterFilter,
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<DeadLetter>>;
+
+    /// Claims dead letters for a replay, as they were read; returns the ids of those that are its own
+    /// now. A claim is granted where nobody has one, or it is the same replay's, or it has run out at
+    /// `now`.
+    async fn claim_dead_letters(
+        &self,
+        letters: &[DeadLetter],
+        claim: &LetterClaim,
+        now: Timestamp,
+    ) -> Result<Vec<String>>;
 
     /// Takes dead letters out of the index, as they were read: one that was given up again since
     /// stays.

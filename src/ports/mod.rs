@@ -12,7 +12,9 @@ pub mod master_keys;
 pub mod operational_events;
 pub mod queue;
 pub mod rebind;
+pub mod records;
 pub mod references;
+pub mod replays;
 pub mod secrets;
 
 pub use aws_roles::AwsRoles;
@@ -26,7 +28,9 @@ pub use master_keys::MasterKeys;
 pub use operational_events::OperationalEvents;
 pub use queue::Queue;
 pub use rebind::Rebind;
+pub use records::Records;
 pub use references::References;
+pub use replays::Replays;
 pub use secrets::{ReadSecrets, Secrets};
 
 /// A failure on our side: of a store, a queue, a key service, the resolver, or a bug. It never costs

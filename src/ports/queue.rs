@@ -1,5 +1,6 @@
 //! The queue: messages that are received under a lease until they are settled.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -70,6 +71,26 @@ pub struct Sought {
     /// Those that may be there still: the queue cannot be searched at will, or somebody else has them
     /// in hand. Their index records must be kept.
     pub unknown: Vec<String>,
+}
+
+/// The queue's own work of moving every dead letter back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MoveTask {
+    /// Its name, to end it by.
+    pub name: String,
+    /// Where it moves them to.
+    pub destination: String,
+}
+
+/// How far a move is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MoveProgress {
+    /// About how many were moved.
+    pub moved: u64,
+    /// Nothing more is moved.
+    pub ended: bool,
+    /// Why it ended before everything was moved, if it did.
+    pub problem: Option<String>,
 }
 
 /// How many messages a queue holds. Approximate where the queue only knows approximately.
@@ -151,6 +172,25 @@ pub trait Queue: Send + Sync {
         // Most queues make none.
         let _ = max;
         Ok(Vec::new())
+    }
+
+    /// Begins to move every dead letter back, where the queue does that by itself; what is under way
+    /// already goes on. `None` where it does not. What is moved so begins its next round when it is
+    /// received, and its index record is removed then.
+    async fn move_all(&self, per_second: Option<NonZeroU32>) -> Result<Option<MoveTask>> {
+        let _ = per_second;
+        Ok(None)
+    }
+
+    /// How far the last move is, if there was one.
+    async fn move_progress(&self) -> Result<Option<MoveProgress>> {
+        Ok(None)
+    }
+
+    /// Ends a move; what was moved stays moved.
+    async fn cancel_move(&self, name: &str) -> Result<()> {
+        let _ = name;
+        Ok(())
     }
 
     /// How many messages there are.

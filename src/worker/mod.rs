@@ -105,8 +105,15 @@ pub async fn run(pipeline: Arc<Pipeline>, limits: Limits, stop: Stop) -> Ended {
     pipeline.tally.worker_is(WorkerState::Stopped);
     let (ended, ()) =
         tokio::join!(drain(&tasks, limits.drain, &stop), pipeline.queue.stop_receiving());
+    if let Some(recorder) = &pipeline.recorder {
+        // What is not written in this time is not recorded.
+        let _ = tokio::time::timeout(RECORDS_END, recorder.flush()).await;
+    }
     ended
 }
+
+/// How long a stop waits for the recording of attempts.
+const RECORDS_END: Duration = Duration::from_secs(3);
 
 /// Lets the calls in progress end; then cuts them short; then lets them settle.
 async fn drain(tasks: &TaskTracker, patience: Duration, stop: &Stop) -> Ended {

@@ -48,6 +48,9 @@ impl Sweeper {
                 if let Err(error) = forget_old_fences(&pipeline).await {
                     pipeline.tally.fault(&error, "sweeper");
                 }
+                if let Err(error) = pipeline.records.forget(pipeline.clock.now()).await {
+                    pipeline.tally.fault(&error, "sweeper");
+                }
             }
         });
         Self { task: task.abort_handle() }

@@ -18,6 +18,7 @@ fn letter(number: i64) -> DeadLetter {
         endpoint_id: (number % 2 == 0).then(|| "orders".parse().unwrap()),
         job_id: None,
         child: None,
+        event_type: None,
         round: 1,
         reason: if number % 3 == 0 { Reason::TooOld } else { Reason::Rejected },
         message: "why".to_owned(),
@@ -54,6 +55,7 @@ async fn every_filter_lists_exactly_its_letters_oldest_first_and_none_scans_the_
                     customer_id: customer.map(|id| id.parse().unwrap()),
                     endpoint_id: endpoint.map(|id| id.parse().unwrap()),
                     reason,
+                    ..Default::default()
                 };
                 let wanted: Vec<_> = all.iter().filter(|l| filter.matches(l)).cloned().collect();
                 let listed = deliveries.list_dead_letters(&filter, None, usize::MAX).await.unwrap();

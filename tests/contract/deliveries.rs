@@ -108,6 +108,7 @@ fn letter(backend: &Backend, id: &str, customer: &str, reason: Reason) -> DeadLe
         endpoint_id: None,
         job_id: None,
         child: None,
+        event_type: None,
         round: 1,
         reason,
         message: "why".to_owned(),

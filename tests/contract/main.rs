@@ -13,8 +13,11 @@ mod deliveries;
 mod emulator;
 #[path = "../support/letter.rs"]
 mod letter;
+mod mortal;
 mod queue;
+mod records;
 mod replace;
+mod replays;
 #[cfg(feature = "aws")]
 #[path = "../support/sqs.rs"]
 mod sqs;

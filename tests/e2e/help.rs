@@ -12,6 +12,10 @@ use crate::program::{Program, terminate};
 
 /// The id that the examples write for a dead letter.
 const EXAMPLE_ID: &str = "dl_0123456789abcdef01234567";
+/// The id that the examples write for a replay.
+const EXAMPLE_REPLAY: &str = "rp_0123456789abcdef01234567";
+/// The id that the examples write for a delivery.
+const EXAMPLE_DELIVERY: &str = "dv_0123456789abcdef01234567";
 
 /// The id that the examples write for a key of the API.
 const EXAMPLE_KEY: &str = "key_0123456789abcdef0123";
@@ -59,6 +63,24 @@ fn prepare(program: &Program) -> String {
     program.ok(&["endpoint", "put", "-"], &endpoint.to_string());
     let letter: serde_json::Value = serde_json::from_str(&letters).unwrap();
     letter["id"].as_str().unwrap().to_owned()
+}
+
+/// Makes a delivery that fails and is recorded; returns its id.
+fn record(program: &Program) -> String {
+    let endpoint = json!({"customerId": "acme", "endpointId": "nobody", "url": "http://127.0.0.1:1/",
+                          "retry": {"maxAttempts": 1}});
+    program.ok(&["endpoint", "put", "-"], &endpoint.to_string());
+    let job = json!({"customerId": "acme", "endpointId": "nobody", "data": 1}).to_string();
+    program.ok(&["enqueue", "-"], &job);
+    let mut worker = program.command(&["serve"]);
+    worker.env("SEALPOST_DELIVERIES_RECORD", "failures").env("SEALPOST_LOG_LEVEL", "error");
+    let mut worker = worker.spawn().unwrap();
+    program.dead_letters(2);
+    terminate(&worker);
+    worker.wait().unwrap();
+    let recorded = program.ok(&["delivery", "list", "acme", "--json"], "");
+    let recorded: serde_json::Value = serde_json::from_str(&recorded).unwrap();
+    recorded["id"].as_str().unwrap().to_owned()
 }
 
 /// A shell in `folder` that finds the program and uses `folder` as its data directory.
@@ -109,6 +131,10 @@ fn begin_and_stop(mut command: Command) {
 fn the_example_of_every_command_works_as_written() {
     let program = Program::new();
     let id = prepare(&program);
+    let delivery = record(&program);
+    let begun = ["replay", "start", "--customer", "acme", "--detach", "--json"];
+    let replay: serde_json::Value = serde_json::from_str(&program.ok(&begun, "")).unwrap();
+    let replay = replay["id"].as_str().unwrap().to_owned();
     let key = ["api-key", "create", "test", "--scope", "operator", "--json"];
     let key: serde_json::Value = serde_json::from_str(&program.ok(&key, "")).unwrap();
     let key = key["id"].as_str().unwrap().to_owned();
@@ -126,6 +152,8 @@ fn the_example_of_every_command_works_as_written() {
         assert!(copied.unwrap().success());
         let script = example
             .replace(EXAMPLE_ID, &id)
+            .replace(EXAMPLE_REPLAY, &replay)
+            .replace(EXAMPLE_DELIVERY, &delivery)
             .replace(EXAMPLE_KEY, &key)
             .replace("/var/lib/sealpost", &copy.path().display().to_string());
         if ["sealpost serve", "sealpost api"].contains(&path.as_str()) {

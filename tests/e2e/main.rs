@@ -14,6 +14,7 @@ mod crash;
 mod crash_on_aws;
 mod crash_steps;
 mod credentials;
+mod deliveries;
 mod demo;
 mod docs;
 mod dry_run;
@@ -32,6 +33,7 @@ mod program;
 mod receiver;
 #[cfg(feature = "aws")]
 mod references;
+mod replay;
 #[cfg(feature = "aws")]
 mod rewrap_on_aws;
 mod secrets;

@@ -7,16 +7,20 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sealpost::app::{App, Role};
 use sealpost::config::Config;
-use sealpost::delivery::Fencing;
+use sealpost::delivery::{Fencing, Recorder};
 use sealpost::domain::dead_letter::{DeadLetter, DeadLetterFilter};
 use sealpost::domain::delivery::DeliveryKey;
+use sealpost::domain::delivery_record::{
+    AttemptRow, DeliveryFilter, DeliveryRecord, RecordedAttempt, Recording,
+};
 use sealpost::domain::endpoint::Endpoint;
 use sealpost::domain::fan_out::FanOutKey;
 use sealpost::domain::ids::EndpointId;
 use sealpost::domain::timestamp::Timestamp;
-use sealpost::ports::deliveries::{AttemptRecord, Claim, ClaimRequest};
+use sealpost::ports::deliveries::{AttemptRecord, Claim, ClaimRequest, LetterClaim};
 use sealpost::ports::queue::{Depth, NewMessage};
-use sealpost::ports::{Deliveries, Error, Result};
+use sealpost::ports::records::Page;
+use sealpost::ports::{Deliveries, Error, Records, Result};
 use tokio_util::sync::CancellationToken;
 
 use crate::server::{Then, listen};
@@ -71,6 +75,14 @@ impl Deliveries for Forgetful {
     ) -> Result<Vec<DeadLetter>> {
         self.inner.list_dead_letters(filter, after, limit).await
     }
+    async fn claim_dead_letters(
+        &self,
+        letters: &[DeadLetter],
+        claim: &LetterClaim,
+        now: Timestamp,
+    ) -> Result<Vec<String>> {
+        self.inner.claim_dead_letters(letters, claim, now).await
+    }
     async fn remove_dead_letters(&self, letters: &[DeadLetter]) -> Result<()> {
         self.inner.remove_dead_letters(letters).await
     }
@@ -80,6 +92,62 @@ impl Deliveries for Forgetful {
     async fn take_dry_run(&self, id: &str, now: Timestamp) -> Result<Option<String>> {
         self.inner.take_dry_run(id, now).await
     }
+}
+
+/// Keeps nothing.
+struct Broken;
+
+#[async_trait]
+impl Records for Broken {
+    async fn put(&self, _: &[RecordedAttempt]) -> Result<()> {
+        Err(Error::new("records.put", "out of order"))
+    }
+    async fn list(
+        &self,
+        _: &DeliveryFilter,
+        _: Option<&str>,
+        _: usize,
+        _: Timestamp,
+    ) -> Result<Page> {
+        Err(Error::new("records.list", "out of order"))
+    }
+    async fn get(
+        &self,
+        _: &str,
+        _: Timestamp,
+    ) -> Result<Option<(DeliveryRecord, Vec<AttemptRow>)>> {
+        Err(Error::new("records.get", "out of order"))
+    }
+    async fn forget(&self, _: Timestamp) -> Result<u64> {
+        Err(Error::new("records.forget", "out of order"))
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_that_cannot_be_recorded_costs_no_delivery() {
+    let (address, seen) = listen(Then::Send(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec())).await;
+    let mut config = Config::default();
+    config.egress.allow_http = true;
+    config.egress.allow = vec!["127.0.0.1/32".parse().unwrap()];
+    config.egress.ports = vec!["1-65535".parse().unwrap()];
+    let directory = tempfile::tempdir().unwrap();
+    let app = App::embedded(directory.path(), config, Role::Worker).await.unwrap();
+    let endpoint = format!(r#"{{"customerId":"c","endpointId":"e","url":"http://{address}/"}}"#);
+    let endpoint = Endpoint::from_json(&endpoint).unwrap();
+    app.endpoints.put(endpoint, None, app.clock.now()).await.unwrap();
+    let body = r#"{"customerId":"c","endpointId":"e","data":1}"#.into();
+    app.queue.send(vec![NewMessage { body, ..NewMessage::default() }]).await.unwrap();
+    let mut pipeline = app.pipeline().unwrap();
+    let (clock, tally) = (Arc::clone(&app.clock), Arc::clone(&app.tally));
+    let kept = Duration::from_secs(60);
+    let recorder = Recorder::start(Recording::All, kept, Arc::new(Broken), clock, tally).unwrap();
+    pipeline.recorder = Some(recorder);
+    let messages = app.queue.receive(1, Duration::ZERO).await.unwrap();
+    pipeline.deliver(&messages[0], &CancellationToken::new()).await;
+    pipeline.recorder.as_ref().unwrap().flush().await;
+    assert_eq!(seen.connections(), 1);
+    assert_eq!(app.queue.depth().await.unwrap(), Depth::default(), "it is delivered");
+    assert_eq!((app.tally.counts().delivered, app.tally.counts().faults), (1, 1));
 }
 
 #[tokio::test]

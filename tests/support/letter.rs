@@ -13,6 +13,7 @@ pub fn letter(id: &str, message: &Received) -> DeadLetter {
         endpoint_id: None,
         job_id: None,
         child: None,
+        event_type: None,
         round: 1,
         reason: Reason::TooOld,
         message: "too old".to_owned(),

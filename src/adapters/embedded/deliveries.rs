@@ -5,15 +5,15 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
 use super::database::Database;
-use super::fan_outs;
-use crate::domain::dead_letter::{DeadLetter, DeadLetterFilter};
+use super::{fan_outs, replays};
+use crate::domain::dead_letter::{DeadLetter, DeadLetterFilter, read_position};
 use crate::domain::decide::Disposition;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::fan_out::FanOutKey;
 use crate::domain::ids::EndpointId;
 use crate::domain::outcome::Attempt;
 use crate::domain::timestamp::Timestamp;
-use crate::ports::deliveries::{AttemptRecord, Claim, ClaimRequest};
+use crate::ports::deliveries::{AttemptRecord, Claim, ClaimRequest, LetterClaim};
 use crate::ports::{Deliveries, Error, Result};
 
 /// The deliveries of a data directory.
@@ -188,6 +188,7 @@ impl Deliveries for SqliteDeliveries {
             serde_json::to_string(letter).map_err(|e| Error::new("deliveries.dead_letter", e))?;
         let (id, dead_at) = (letter.id.clone(), letter.dead_at.as_millis());
         let write = move |c: &Connection| {
+            replays::forget_claim(c, &id)?;
             c.prepare_cached("INSERT OR REPLACE INTO dead_letters VALUES (?, ?, ?)")?
                 .execute(params![id, dead_at, json])
         };
@@ -212,19 +213,32 @@ impl Deliveries for SqliteDeliveries {
     ) -> Result<Vec<DeadLetter>> {
         let mut matching = Vec::new();
         let mut after = after.map(str::to_owned);
+        let (since, until) = (filter.since, filter.until);
         while matching.len() < limit {
             let start = after.clone();
-            let page = self.0.read("deliveries.list", move |c| page(c, start.as_deref())).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(parse_letter(last)?.id);
+            let read = move |c: &Connection| page(c, start.as_deref(), since, until);
+            let page = self.0.read("deliveries.list", read).await?;
             for letter in &page {
                 let letter = parse_letter(letter)?;
+                after = Some(letter.position());
                 if filter.matches(&letter) && matching.len() < limit {
                     matching.push(letter);
                 }
             }
+            if page.len() < PAGE {
+                break;
+            }
         }
         Ok(matching)
+    }
+
+    async fn claim_dead_letters(
+        &self,
+        letters: &[DeadLetter],
+        claim: &LetterClaim,
+        now: Timestamp,
+    ) -> Result<Vec<String>> {
+        replays::claim(&self.0, letters, claim, now).await
     }
 
     async fn remove_dead_letters(&self, letters: &[DeadLetter]) -> Result<()> {
@@ -233,7 +247,12 @@ impl Deliveries for SqliteDeliveries {
         let write = move |c: &Connection| {
             let sql = "DELETE FROM dead_letters WHERE id = ? AND dead_at = ?";
             let mut statement = c.prepare_cached(sql)?;
-            rows.iter().try_for_each(|row| statement.execute(params![row.0, row.1]).map(drop))
+            rows.iter().try_for_each(|(id, dead_at)| {
+                if statement.execute(params![id, dead_at])? > 0 {
+                    replays::forget_claim(c, id)?;
+                }
+                Ok(())
+            })
         };
         self.0.write("deliveries.remove_dead_letters", write).await
     }
@@ -265,12 +284,30 @@ fn parse_letter(text: impl AsRef<str>) -> Result<DeadLetter> {
     serde_json::from_str(text.as_ref()).map_err(|e| Error::new("deliveries.read", e))
 }
 
-fn page(c: &Connection, after: Option<&str>) -> rusqlite::Result<Vec<String>> {
+fn page(
+    c: &Connection,
+    after: Option<&str>,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+) -> rusqlite::Result<Vec<String>> {
     let sql = "SELECT letter FROM dead_letters
-               WHERE ?1 IS NULL OR (dead_at, id) > (SELECT dead_at, id FROM dead_letters WHERE id = ?1)
-               ORDER BY dead_at, id LIMIT ?2";
-    let mut statement = c.prepare_cached(sql)?;
+               WHERE (dead_at, id) > (?1, ?2) AND dead_at >= ?3 AND dead_at < ?4
+               ORDER BY dead_at, id LIMIT ?5";
+    let (dead_at, id) = match after {
+        None => (-1, String::new()),
+        Some(after) => match read_position(after) {
+            Some((dead_at, id)) => (dead_at.as_millis(), id.to_owned()),
+            None => {
+                let sql = "SELECT dead_at FROM dead_letters WHERE id = ?";
+                let found = c.prepare_cached(sql)?.query_row([after], |row| row.get(0));
+                let Some(dead_at) = found.optional()? else { return Ok(Vec::new()) };
+                (dead_at, after.to_owned())
+            }
+        },
+    };
     let limit = i64::try_from(PAGE).unwrap_or(i64::MAX);
-    let rows = statement.query_map(params![after, limit], |row| row.get(0))?;
-    rows.collect()
+    let (since, until) = (since.map_or(0, Timestamp::as_millis), until.map(Timestamp::as_millis));
+    let mut statement = c.prepare_cached(sql)?;
+    let range = params![dead_at, id, since, until.unwrap_or(i64::MAX), limit];
+    statement.query_map(range, |row| row.get(0))?.collect()
 }

@@ -15,6 +15,8 @@ mod in_flight;
 mod key_file;
 mod leases;
 mod queue;
+mod records;
+mod replays;
 mod secrets;
 mod take;
 
@@ -26,4 +28,6 @@ pub use endpoints::SqliteEndpoints;
 pub use health::SqliteHealth;
 pub use key_file::KeyFile;
 pub use queue::SqliteQueue;
+pub use records::SqliteRecords;
+pub use replays::SqliteReplays;
 pub use secrets::SqliteSecrets;

@@ -88,6 +88,40 @@ CREATE TABLE IF NOT EXISTS dry_runs (
     answer TEXT    NOT NULL
 ) WITHOUT ROWID;
 
+CREATE TABLE IF NOT EXISTS dead_letter_claims (   -- which replay has a letter in hand
+    id        TEXT    PRIMARY KEY,
+    replay_id TEXT    NOT NULL,
+    until     INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS dead_letter_claims_age ON dead_letter_claims (until);
+
+CREATE TABLE IF NOT EXISTS replays (
+    id      TEXT    PRIMARY KEY,                  -- sorts by time
+    version INTEGER NOT NULL,
+    record  TEXT    NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS delivery_records (     -- to be looked at; nothing depends on them
+    id          TEXT    PRIMARY KEY,
+    customer_id TEXT    NOT NULL,
+    endpoint_id TEXT    NOT NULL,
+    accepted_at INTEGER NOT NULL,
+    attempts    INTEGER NOT NULL,
+    until       INTEGER NOT NULL,
+    record      TEXT    NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS delivery_records_customer
+    ON delivery_records (customer_id, accepted_at, id);
+CREATE INDEX IF NOT EXISTS delivery_records_endpoint
+    ON delivery_records (customer_id, endpoint_id, accepted_at, id);
+CREATE INDEX IF NOT EXISTS delivery_records_age ON delivery_records (until);
+
+CREATE TABLE IF NOT EXISTS attempt_records (
+    delivery_id TEXT    NOT NULL,
+    number      INTEGER NOT NULL,
+    record      TEXT    NOT NULL,
+    PRIMARY KEY (delivery_id, number)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS api_keys (
     id        TEXT    PRIMARY KEY,
     is_token  INTEGER NOT NULL,                   -- a customer's, and not listed

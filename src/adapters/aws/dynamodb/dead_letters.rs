@@ -11,19 +11,21 @@ use aws_sdk_dynamodb::operation::query::QueryError;
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use tokio::task::JoinSet;
 
-use super::Table;
-use super::item::{Item, Reader, key, names, s, values};
+use super::item::{Item, Reader, key, n, names, s, values};
 use super::tables::{DEAD_LETTERS, DEAD_LETTERS_BY_CUSTOMER, Index};
+use super::{Table, was_made};
 use crate::adapters::aws::classify::failed;
-use crate::domain::dead_letter::{DeadLetter, DeadLetterFilter};
+use crate::domain::dead_letter::{DeadLetter, DeadLetterFilter, position, read_position};
+use crate::domain::timestamp::Timestamp;
+use crate::ports::deliveries::LetterClaim;
 use crate::ports::{Error, Result};
 
 /// Shards of the index by age. A partition takes about 1,000 writes a second.
 const SHARDS: u8 = 4;
 /// Most keys that `BatchGetItem` takes.
 const BATCH: usize = 100;
-/// Removals under way at once.
-const REMOVALS: usize = 16;
+/// Claims, or removals, under way at once.
+const AT_ONCE: usize = 16;
 
 const SORT: &str = "dead-letter";
 
@@ -33,11 +35,6 @@ fn partition(id: &str) -> String {
 
 fn at(id: &str) -> Option<Item> {
     key(("pk", partition(id)), ("sk", SORT))
-}
-
-/// Sorts as text by the time of giving up, then by id.
-fn order(letter: &DeadLetter) -> String {
-    format!("{:015}#{}", letter.dead_at.as_millis(), letter.id)
 }
 
 /// Which shard a letter is in. Ids end in hexadecimal digits of a hash.
@@ -58,7 +55,7 @@ pub(super) async fn put(table: &Table, letter: &DeadLetter) -> Result<()> {
         .set_item(at(&letter.id))
         .item("letter", s(json))
         .item("deadShard", s(shard(&letter.id)))
-        .item("deadOrder", s(order(letter)))
+        .item("deadOrder", s(letter.position()))
         .item("reason", s(letter.reason));
     let sent = match &letter.customer_id {
         Some(customer) => sent.item("customerId", s(customer)),
@@ -88,8 +85,9 @@ pub(super) async fn list(
 ) -> Result<Vec<DeadLetter>> {
     let start = match after {
         None => String::new(),
+        Some(place) if read_position(place).is_some() => place.to_owned(),
         Some(id) => match get(table, id).await? {
-            Some(letter) => order(&letter),
+            Some(letter) => letter.position(),
             None => return Ok(Vec::new()),
         },
     };
@@ -104,7 +102,7 @@ pub(super) async fn list(
         // The letter may have been put again since the index saw it.
         let mut read: BTreeMap<String, DeadLetter> = read
             .into_iter()
-            .map(|letter| (order(&letter), letter))
+            .map(|letter| (letter.position(), letter))
             .filter(|(_, letter)| filter.matches(letter))
             .collect();
         letters.extend(page.iter().filter_map(|entry| read.remove(&entry.order)));
@@ -112,12 +110,63 @@ pub(super) async fn list(
     Ok(letters)
 }
 
+/// Claims letters for a replay, as they were read.
+pub(super) async fn claim(
+    table: &Table,
+    letters: &[DeadLetter],
+    claim: &LetterClaim,
+    now: Timestamp,
+) -> Result<Vec<String>> {
+    let mut claimed = Vec::with_capacity(letters.len());
+    for chunk in letters.chunks(AT_ONCE) {
+        let mut claims = JoinSet::new();
+        for letter in chunk {
+            let (table, id, order) = (table.clone(), letter.id.clone(), letter.position());
+            let claim = claim.clone();
+            claims.spawn(async move {
+                let is_own = claim_one(&table, &id, &order, &claim, now).await?;
+                Ok::<_, Error>(is_own.then_some(id))
+            });
+        }
+        while let Some(done) = claims.join_next().await {
+            claimed.extend(done.map_err(|e| Error::new("deliveries.claim_dead_letters", e))??);
+        }
+    }
+    Ok(claimed)
+}
+
+async fn claim_one(
+    table: &Table,
+    id: &str,
+    order: &str,
+    claim: &LetterClaim,
+    now: Timestamp,
+) -> Result<bool> {
+    let sent = (table.client.update_item().table_name(&table.name))
+        .set_key(at(id))
+        .update_expression("SET #replayId = :replay, #replayUntil = :until")
+        .condition_expression(
+            "#deadOrder = :order AND (attribute_not_exists(#replayId) OR #replayId = :replay \
+             OR #replayUntil <= :now)",
+        )
+        .set_expression_attribute_names(names(&["deadOrder", "replayId", "replayUntil"]))
+        .set_expression_attribute_values(values([
+            (":order", s(order)),
+            (":replay", s(&claim.replay_id)),
+            (":until", n(claim.until.as_millis())),
+            (":now", n(now.as_millis())),
+        ]))
+        .send()
+        .await;
+    was_made("deliveries.claim_dead_letters", sent)
+}
+
 /// Removes letters as they were read.
 pub(super) async fn remove(table: &Table, letters: &[DeadLetter]) -> Result<()> {
-    for chunk in letters.chunks(REMOVALS) {
+    for chunk in letters.chunks(AT_ONCE) {
         let mut removals = JoinSet::new();
         for letter in chunk {
-            let (table, id, order) = (table.clone(), letter.id.clone(), order(letter));
+            let (table, id, order) = (table.clone(), letter.id.clone(), letter.position());
             removals.spawn(async move { remove_one(&table, &id, &order).await });
         }
         while let Some(removed) = removals.join_next().await {
@@ -237,14 +286,23 @@ fn query(
     filter: &DeadLetterFilter,
     start: &str,
 ) -> Stream {
+    // Both ends of BETWEEN are included. Nothing sorts between a place and the same with a space
+    // behind it; and the first place of a time comes before every letter of that time.
+    let first = |at: Option<Timestamp>| at.map(|at| position(at, ""));
+    let start = match start {
+        "" => first(filter.since).unwrap_or_else(|| "0".to_owned()),
+        after => first(filter.since).unwrap_or_default().max(format!("{after} ")),
+    };
+    // A colon sorts behind every digit.
+    let end = first(filter.until).unwrap_or_else(|| ":".to_owned()).max(start.clone());
     let [partition_key, sort_key] = index.key;
     let mut query = (table.client.query().table_name(&table.name).index_name(index.name))
-        .key_condition_expression("#partition = :partition AND #order > :start")
+        .key_condition_expression("#partition = :partition AND #order BETWEEN :start AND :end")
         .expression_attribute_names("#partition", partition_key)
         .expression_attribute_names("#order", sort_key)
         .expression_attribute_values(":partition", s(partition))
-        // No order is an empty text, and a key condition takes none: a zero sorts before all.
-        .expression_attribute_values(":start", s(if start.is_empty() { "0" } else { start }));
+        .expression_attribute_values(":start", s(start))
+        .expression_attribute_values(":end", s(end));
     let mut wanted = Vec::new();
     if let Some(endpoint) = &filter.endpoint_id {
         wanted.push("#endpointId = :endpointId");

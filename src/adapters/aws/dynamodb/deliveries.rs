@@ -9,7 +9,7 @@ use crate::domain::delivery::DeliveryKey;
 use crate::domain::fan_out::FanOutKey;
 use crate::domain::ids::EndpointId;
 use crate::domain::timestamp::Timestamp;
-use crate::ports::deliveries::{AttemptRecord, Claim, ClaimRequest};
+use crate::ports::deliveries::{AttemptRecord, Claim, ClaimRequest, LetterClaim};
 use crate::ports::{Deliveries, Result};
 
 /// The deliveries of a table.
@@ -69,6 +69,15 @@ impl Deliveries for DynamoDeliveries {
         limit: usize,
     ) -> Result<Vec<DeadLetter>> {
         dead_letters::list(&self.0, filter, after, limit).await
+    }
+
+    async fn claim_dead_letters(
+        &self,
+        letters: &[DeadLetter],
+        claim: &LetterClaim,
+        now: Timestamp,
+    ) -> Result<Vec<String>> {
+        dead_letters::claim(&self.0, letters, claim, now).await
     }
 
     async fn remove_dead_letters(&self, letters: &[DeadLetter]) -> Result<()> {

@@ -18,7 +18,9 @@ mod fan_outs;
 mod fences;
 mod health;
 mod item;
+mod records;
 mod replace;
+mod replays;
 mod sealed;
 mod secrets;
 pub mod tables;
@@ -37,6 +39,8 @@ pub use control::DynamoControl;
 pub use deliveries::DynamoDeliveries;
 pub use endpoints::DynamoEndpoints;
 pub use health::DynamoHealth;
+pub use records::DynamoRecords;
+pub use replays::DynamoReplays;
 pub use secrets::DynamoSecrets;
 
 /// One table.

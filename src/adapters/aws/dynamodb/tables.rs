@@ -53,7 +53,7 @@ pub const HEALTH: Definition =
 pub const DELIVERIES: Definition = Definition {
     name: "deliveries",
     key: ["pk", "sk"],
-    indexes: &[DEAD_LETTERS, DEAD_LETTERS_BY_CUSTOMER],
+    indexes: &[DEAD_LETTERS, DEAD_LETTERS_BY_CUSTOMER, DELIVERIES_BY_CUSTOMER],
     ttl: Some("ttl"),
 };
 /// API keys, customers' tokens, jobs that the API has taken.
@@ -71,6 +71,13 @@ pub const DEAD_LETTERS_BY_CUSTOMER: Index = Index {
     name: "dead-letters-by-customer",
     key: ["customerId", "deadOrder"],
     projected: &["endpointId", "reason"],
+};
+
+/// Recorded deliveries of one customer by the time of acceptance.
+pub const DELIVERIES_BY_CUSTOMER: Index = Index {
+    name: "deliveries-by-customer",
+    key: ["recordedCustomer", "recordedOrder"],
+    projected: &["endpointId", "recorded", "ttl"],
 };
 
 /// All tables.

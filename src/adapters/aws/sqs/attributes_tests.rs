@@ -46,6 +46,7 @@ fn letter() -> DeadLetter {
         endpoint_id: None,
         job_id: None,
         child: None,
+        event_type: None,
         round: 1,
         reason: Reason::Rejected,
         message: String::new(),

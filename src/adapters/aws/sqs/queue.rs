@@ -1,5 +1,6 @@
 //! The queue port on SQS.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,12 +16,15 @@ use super::dead_letters::DeadLetters;
 use super::delay::Delay;
 use super::envelope::{Envelope, State};
 use super::in_flight::InFlight;
+use super::move_task;
 use super::receive::{LONG_POLL, Receiver};
 use super::settle::{Settler, text_of};
 use crate::adapters::aws::Failure;
 use crate::adapters::aws::client::timeouts;
 use crate::domain::dead_letter::DeadLetter;
-use crate::ports::queue::{Depth, Handle, NewMessage, Received, Redrive, Sought};
+use crate::ports::queue::{
+    Depth, Handle, MoveProgress, MoveTask, NewMessage, Received, Redrive, Sought,
+};
 use crate::ports::{Chance, Clock, Error, Queue, Result};
 
 /// The longest that SQS keeps a message (Amazon SQS Developer Guide, "Amazon SQS message quotas").
@@ -184,6 +188,18 @@ impl Queue for SqsQueue {
 
     async fn stray_dead_letters(&self, max: usize) -> Result<Vec<Received>> {
         self.dead_letters.strays(max).await.map_err(ours("queue.stray_dead_letters"))
+    }
+
+    async fn move_all(&self, per_second: Option<NonZeroU32>) -> Result<Option<MoveTask>> {
+        move_task::begin(&self.settler, per_second).await.map(Some).map_err(ours("queue.move_all"))
+    }
+
+    async fn move_progress(&self) -> Result<Option<MoveProgress>> {
+        move_task::progress(&self.settler).await.map_err(ours("queue.move_progress"))
+    }
+
+    async fn cancel_move(&self, name: &str) -> Result<()> {
+        move_task::cancel(&self.settler, name).await.map_err(ours("queue.cancel_move"))
     }
 
     async fn depth(&self) -> Result<Depth> {

@@ -1,0 +1,160 @@
+//! `sealpost delivery`: what was recorded of deliveries.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::Subcommand;
+use serde_json::json;
+
+use super::{Global, dlq, output};
+use crate::app::App;
+use crate::domain::delivery_record::{AttemptRow, DeliveryFilter, DeliveryRecord, DeliveryStatus};
+use crate::domain::ids::{CustomerId, EndpointId};
+use crate::domain::reason::Reason;
+use crate::domain::timestamp::Timestamp;
+use crate::redrive;
+
+/// List and show recorded deliveries, and send one again.
+#[derive(Debug, Subcommand)]
+pub enum Delivery {
+    /// List a customer's recorded deliveries, newest first
+    #[command(
+        after_help = "Example:\n  sealpost delivery list acme --endpoint orders --status dead_letter"
+    )]
+    List {
+        /// Whose
+        customer: CustomerId,
+        /// Only this endpoint's
+        #[arg(long)]
+        endpoint: Option<EndpointId>,
+        /// Only of this event type
+        #[arg(long = "type", value_name = "TYPE")]
+        event_type: Option<String>,
+        /// Only those that stand so: delivered, retrying or dead_letter
+        #[arg(long)]
+        status: Option<DeliveryStatus>,
+        /// Only those given up with this reason code
+        #[arg(long)]
+        reason: Option<Reason>,
+        /// Only those whose last attempt was answered with this HTTP status
+        #[arg(long)]
+        http_status: Option<u16>,
+        /// Only those accepted since this time
+        #[arg(long, value_name = "TIME")]
+        since: Option<Timestamp>,
+        /// Only those accepted before this time
+        #[arg(long, value_name = "TIME")]
+        until: Option<Timestamp>,
+        /// Most deliveries listed
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+        /// Go on behind this place: the one that the page before ended with
+        #[arg(long, value_name = "CURSOR")]
+        after: Option<String>,
+    },
+    /// Show a delivery with its recorded attempts
+    #[command(after_help = "Example:\n  sealpost delivery show dv_0123456789abcdef01234567")]
+    Show {
+        /// The delivery's id
+        id: String,
+    },
+    /// Send a delivery that was given up again
+    #[command(after_help = "Example:\n  sealpost delivery resend dv_0123456789abcdef01234567")]
+    Resend {
+        /// The delivery's id
+        id: String,
+    },
+}
+
+pub async fn run(global: &Global, verb: Delivery) -> anyhow::Result<ExitCode> {
+    let app = global.open().await?;
+    match verb {
+        Delivery::List {
+            customer: customer_id,
+            endpoint: endpoint_id,
+            event_type,
+            status,
+            reason,
+            http_status,
+            since,
+            until,
+            limit,
+            after,
+        } => {
+            let filter = DeliveryFilter {
+                customer_id,
+                endpoint_id,
+                event_type,
+                status,
+                reason,
+                http_status,
+                since,
+                until,
+            };
+            list(global, &app, &filter, after.as_deref(), limit).await?;
+        }
+        Delivery::Show { id } => show(global, &app, &id).await?,
+        Delivery::Resend { id } => return resend(global, &app, &id).await,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn list(
+    global: &Global,
+    app: &App,
+    filter: &DeliveryFilter,
+    after: Option<&str>,
+    limit: usize,
+) -> anyhow::Result<()> {
+    let page = app.records.list(filter, after, limit, app.clock.now()).await?;
+    if global.json {
+        page.records.iter().try_for_each(output::json)?;
+    } else {
+        let rows = page.records.iter().map(|record| {
+            vec![
+                record.id.clone(),
+                record.accepted_at.to_string(),
+                record.endpoint_id.to_string(),
+                record.job_id.to_string(),
+                record.status.name().to_owned(),
+                record.attempts.to_string(),
+                record.last.to_string(),
+            ]
+        });
+        output::table(&["id", "accepted", "endpoint", "job", "status", "attempts", "last"], rows)?;
+    }
+    if let Some(next) = page.next {
+        output::note(&format!("there may be more: go on with --after '{next}'"));
+    }
+    Ok(())
+}
+
+async fn find(app: &App, id: &str) -> anyhow::Result<(DeliveryRecord, Vec<AttemptRow>)> {
+    let found = app.records.get(id, app.clock.now()).await?;
+    found.with_context(|| {
+        format!("nothing is recorded of a delivery {id}: the settings say what is ([deliveries])")
+    })
+}
+
+async fn show(global: &Global, app: &App, id: &str) -> anyhow::Result<()> {
+    let (record, attempts) = find(app, id).await?;
+    let shown = json!({"delivery": record, "attempts": attempts});
+    output::line(&if global.json {
+        shown.to_string()
+    } else {
+        serde_json::to_string_pretty(&shown)?
+    })
+}
+
+async fn resend(global: &Global, app: &App, id: &str) -> anyhow::Result<ExitCode> {
+    let (record, _) = find(app, id).await?;
+    let letter = app.deliveries.get_dead_letter(&record.dead_letter_id()).await?;
+    let Some(letter) = letter else {
+        bail!(
+            "{id} is no dead letter (it is {}): of others the job is not kept; enqueue it again",
+            record.status.name()
+        );
+    };
+    let done = redrive::replay(app, vec![letter]).await?;
+    dlq::report(global, "replayed", &done)
+}
