@@ -17,13 +17,17 @@ WRITERS := fixtures/writers
 export RECEIVERS_DIR ?= $(CURDIR)/target/receivers
 RECEIVERS := tests/receivers
 
+# The description of what is deployed on AWS: compiled, tested and written out as a template.
+export INFRA_DIR ?= $(CURDIR)/target/infra
+INFRA := infra
+
 # A fuzzer of HTTP APIs, which reads our OpenAPI document.
 export FUZZER_DIR ?= $(CURDIR)/target/fuzzer
 FUZZER := tests/api/fuzzer.txt
 
-.PHONY: test bench fmt lint emulator producers receivers fuzzer
+.PHONY: test bench fmt lint emulator producers receivers fuzzer infra
 
-test: fmt lint emulator producers receivers fuzzer
+test: fmt lint emulator producers receivers fuzzer infra
 	@cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest --version $(NEXTEST_VERSION)
 	cargo nextest run --locked
 
@@ -54,7 +58,7 @@ emulator:
 
 # Programs of others: $(1) is installed into $(2), with the exact versions of its lock files.
 define install
-	@mkdir -p $(2) && cp $(1)/* $(2)/
+	@mkdir -p $(2) && cp -R $(1)/* $(2)/
 	@key=$$(cat $(1)/package-lock.json $(1)/requirements.txt | cksum); \
 	if [ "$$key" != "$$(cat $(2)/key 2>/dev/null)" ]; then \
 		npm ci --silent --no-audit --no-fund --prefix $(2) && \
@@ -71,6 +75,12 @@ producers:
 
 receivers:
 	$(call install,$(RECEIVERS),$(RECEIVERS_DIR))
+
+infra:
+	$(call install,$(INFRA),$(INFRA_DIR))
+	@cd $(INFRA_DIR) && node_modules/.bin/tsc && node --test test/*.test.js > test.log || { cat test.log; exit 1; }
+	@cd $(INFRA_DIR) && node lib/app.js $(INFRA_DIR)/cdk.out > synth.log 2>&1 || { cat synth.log; exit 1; }
+	@$(INFRA_DIR)/venv/bin/cfn-lint $(INFRA_DIR)/cdk.out/Sealpost.template.json
 
 fuzzer:
 	@mkdir -p $(FUZZER_DIR)

@@ -21,6 +21,7 @@ mod sqs;
 mod access;
 mod dead_letters;
 mod fences;
+mod infra;
 mod keys;
 mod leaks;
 mod outage;

@@ -22,11 +22,16 @@ impl Program {
         let kms = sqs.emulator.clients().kms;
         let key = kms.create_key().send().await.unwrap().key_metadata.unwrap().key_id;
         kms.create_alias().alias_name("alias/sealpost").target_key_id(key).send().await.unwrap();
+        let (jobs, dead) = (sqs.jobs.clone(), sqs.dead.clone());
+        Self::on(sqs, &jobs, &dead, "alias/sealpost")
+    }
+
+    /// The program on these queues, with this key.
+    pub fn on(sqs: std::sync::Arc<Sqs>, jobs: &str, dead: &str, key: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = format!(
-            "[aws]\nqueue_url = '{}'\ndead_letter_queue_url = '{}'\nkms_key_id = 'alias/sealpost'\n\
-             [egress]\nallow_http = true\nallow = ['127.0.0.1/32']\nports = ['1-65535']\n",
-            sqs.jobs, sqs.dead
+            "[aws]\nqueue_url = '{jobs}'\ndead_letter_queue_url = '{dead}'\nkms_key_id = '{key}'\n\
+             [egress]\nallow_http = true\nallow = ['127.0.0.1/32']\nports = ['1-65535']\n"
         );
         std::fs::write(dir.path().join("sealpost.toml"), config).unwrap();
         Self { sqs, dir }

@@ -1,0 +1,37 @@
+// The whole of it as one stack.
+import { CfnOutput, Stack, type StackProps } from "aws-cdk-lib";
+import { Construct } from "constructs";
+import { Alarms } from "./alarms.js";
+import { Roles } from "./roles.js";
+import { Store } from "./store.js";
+
+export interface SealpostProps extends StackProps {
+  /** What the names of tables begin with. */
+  tablePrefix?: string;
+  /** Whether values without an encryption context may be opened. */
+  allowUnbound?: boolean;
+}
+
+export class SealpostStack extends Stack {
+  readonly store: Store;
+  readonly roles: Roles;
+  readonly alarms: Alarms;
+
+  constructor(scope: Construct, id: string, props: SealpostProps = {}) {
+    super(scope, id, props);
+    const { tablePrefix = "sealpost-", allowUnbound = false } = props;
+    this.store = new Store(this, "Store", { tablePrefix, allowUnbound });
+    this.roles = new Roles(this, "Roles", { store: this.store });
+    this.alarms = new Alarms(this, "Alarms", this.store);
+    const { jobs, deadLetters, key } = this.store;
+    // What goes into `[aws]` of the configuration.
+    const outputs = { QueueUrl: jobs.queueUrl, DeadLetterQueueUrl: deadLetters.queueUrl, KmsKeyId: key.keyArn };
+    for (const [name, value] of Object.entries(outputs)) new CfnOutput(this, name, { value });
+    for (const [name, role] of Object.entries({
+      WorkerRole: this.roles.worker, ApiRole: this.roles.api,
+      AdministratorRole: this.roles.administrator, RewrapperRole: this.roles.rewrapper,
+    })) {
+      new CfnOutput(this, name, { value: role.roleArn });
+    }
+  }
+}
