@@ -9,6 +9,7 @@ mod api_keys;
 mod bulk;
 mod caller;
 mod dead_letters;
+mod deliveries;
 mod edge;
 mod endpoint_state;
 mod endpoints;
@@ -19,6 +20,7 @@ pub mod openapi;
 mod page;
 pub mod problem;
 mod reference;
+mod replays;
 mod secret_value;
 mod secrets;
 mod server;
@@ -92,6 +94,13 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(dead_letters::list))
         .routes(routes!(dead_letters::get))
         .routes(routes!(dead_letters::replay))
+        .routes(routes!(deliveries::list))
+        .routes(routes!(deliveries::get))
+        .routes(routes!(replays::list, replays::begin))
+        .routes(routes!(replays::get))
+        .routes(routes!(replays::pause))
+        .routes(routes!(replays::resume))
+        .routes(routes!(replays::cancel))
         .routes(routes!(api_keys::list, api_keys::create))
         .routes(routes!(api_keys::revoke))
         .routes(routes!(tokens::mint))

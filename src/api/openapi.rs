@@ -95,6 +95,8 @@ fn add_bodies(document: &mut Value) {
         (format!("{customers}/endpoints"), "Endpoint"),
         (format!("{customers}/secrets"), "Secret"),
         ("/v1/dead-letters".to_owned(), "DeadLetter"),
+        (format!("{customers}/deliveries"), "Delivery"),
+        (format!("{customers}/replays"), "Replay"),
         ("/v1/api-keys".to_owned(), "ShownKey"),
     ];
     for (path, item) in lists {
@@ -117,7 +119,17 @@ fn add_bodies(document: &mut Value) {
         (format!("{secret}/rollback"), "post", "200", "Secret"),
         ("/v1/dead-letters/{deadLetterId}".to_owned(), "get", "200", "DeadLetter"),
     ];
-    for (path, method, status, schema) in shown {
+    let replay = format!("{customers}/replays/{{replayId}}");
+    let more = [
+        (format!("{customers}/deliveries/{{deliveryId}}"), "get", "200", "Delivery"),
+        (format!("{customers}/replays"), "post", "202", "Replay"),
+        (format!("{customers}/replays"), "post", "200", "Plan"),
+        (replay.clone(), "get", "200", "Replay"),
+        (format!("{replay}/pause"), "post", "200", "Replay"),
+        (format!("{replay}/resume"), "post", "200", "Replay"),
+        (format!("{replay}/cancel"), "post", "200", "Replay"),
+    ];
+    for (path, method, status, schema) in shown.into_iter().chain(more) {
         document["paths"][&path][method]["responses"][status]["content"] = json(schema);
     }
 }

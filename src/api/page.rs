@@ -54,6 +54,12 @@ pub fn after(cursor: Option<&str>) -> Answer<Option<String>> {
 }
 
 impl<T> Page<T> {
+    /// A page of which the store says where the next begins.
+    pub fn up_to(data: Vec<T>, next: Option<String>) -> Self {
+        let next_cursor = next.map(|next| BASE64_URL_SAFE_NO_PAD.encode(next));
+        Self { data, next_cursor }
+    }
+
     /// A page of at most `limit` items, out of one more than that where there are more; `id` names
     /// an item.
     pub fn of(mut items: Vec<T>, limit: usize, id: impl Fn(&T) -> String) -> Self {

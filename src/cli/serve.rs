@@ -35,7 +35,7 @@ pub async fn run(global: &Global, _: &Serve) -> anyhow::Result<ExitCode> {
 }
 
 /// How long a stop waits for the page of a replay.
-const REPLAYS_END: Duration = Duration::from_secs(5);
+pub const REPLAYS_END: Duration = Duration::from_secs(5);
 
 /// Works, on whichever form the configuration chooses, until told to stop.
 pub async fn work(global: &Global, config: Config) -> anyhow::Result<ExitCode> {

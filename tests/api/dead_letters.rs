@@ -8,7 +8,7 @@ use crate::letter::letter;
 use crate::server::Server;
 
 /// A job that was given up, in the queue and in the index.
-async fn give_up(server: &Server, id: &str, customer: &str, endpoint: &str) {
+pub async fn give_up(server: &Server, id: &str, customer: &str, endpoint: &str) {
     let body = format!(r#"{{"customerId":"{customer}","endpointId":"{endpoint}","data":1}}"#);
     let message = NewMessage { body: body.into(), ..NewMessage::default() };
     server.app.queue.send(vec![message]).await.unwrap();

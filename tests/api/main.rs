@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod dead_letters;
+mod deliveries;
 mod document;
 mod endpoints;
 mod fuzz;
@@ -11,6 +12,7 @@ mod keys;
 #[path = "../support/letter.rs"]
 mod letter;
 mod problems;
+mod replays;
 mod secrets;
 mod server;
 mod wrong_tokens;

@@ -1,0 +1,109 @@
+//! What happened to deliveries, where [`deliveries.record`](crate::config::Config) says that it is kept.
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
+
+use super::Shared;
+use super::caller::Caller;
+use super::input::{Named, Query};
+use super::page::{self, Page};
+use super::problem::{Answer, Problem};
+use crate::domain::access::Action;
+use crate::domain::delivery_record::{AttemptRow, DeliveryFilter, DeliveryRecord, DeliveryStatus};
+use crate::domain::ids::{CustomerId, EndpointId};
+use crate::domain::reason::Reason;
+use crate::domain::timestamp::Timestamp;
+
+/// Which deliveries.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Which {
+    /// Only this endpoint's.
+    #[param(value_type = Option<String>)]
+    endpoint_id: Option<EndpointId>,
+    /// Only of this event type.
+    r#type: Option<String>,
+    /// Only those that stand so: `delivered`, `retrying` or `dead_letter`.
+    #[param(value_type = Option<String>)]
+    status: Option<DeliveryStatus>,
+    /// Only those given up with this reason's code.
+    #[param(value_type = Option<String>)]
+    reason: Option<Reason>,
+    /// Only those accepted at this time or later.
+    #[param(value_type = Option<String>, format = DateTime)]
+    since: Option<Timestamp>,
+    /// Only those accepted before this time.
+    #[param(value_type = Option<String>, format = DateTime)]
+    until: Option<Timestamp>,
+    /// Most items of the page: 1 to 250, by default 50.
+    #[param(minimum = 1, maximum = 250)]
+    limit: Option<usize>,
+    /// The `nextCursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// A delivery with its attempts.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WithAttempts {
+    #[serde(flatten)]
+    delivery: DeliveryRecord,
+    /// Oldest first.
+    attempt_list: Vec<AttemptRow>,
+}
+
+/// List a customer's deliveries, newest first
+///
+/// A page looks at 1,000 deliveries at most, so it may be short, or empty, and still name a next one.
+#[utoipa::path(get, path = "/v1/customers/{customerId}/deliveries", tag = "deliveries",
+    operation_id = "listDeliveries", params(("customerId" = String, Path), Which),
+    responses((status = 200, description = "One page")))]
+pub async fn list(
+    State(api): State<Shared>,
+    caller: Caller,
+    Named(customer): Named<CustomerId>,
+    Query(which): Query<Which>,
+) -> Answer<Json<Page<DeliveryRecord>>> {
+    caller.check(Action::Read, Some(&customer), which.endpoint_id.as_ref())?;
+    let (limit, after) = (page::limit(which.limit)?, page::after(which.cursor.as_deref())?);
+    let filter = DeliveryFilter {
+        endpoint_id: which.endpoint_id,
+        event_type: which.r#type,
+        status: which.status,
+        reason: which.reason,
+        since: which.since,
+        until: which.until,
+        ..DeliveryFilter::of(customer)
+    };
+    let now = api.app.clock.now();
+    let found = api.app.records.list(&filter, after.as_deref(), limit, now).await?;
+    Ok(Json(Page::up_to(found.records, found.next)))
+}
+
+/// Show a delivery with its attempts
+///
+/// Each attempt says when it was made, which address was dialled, what was sent (secrets masked, without
+/// the body), and what came of it.
+#[utoipa::path(get, path = "/v1/customers/{customerId}/deliveries/{deliveryId}", tag = "deliveries",
+    operation_id = "getDelivery",
+    params(("customerId" = String, Path), ("deliveryId" = String, Path)),
+    responses((status = 200, description = "The delivery")))]
+pub async fn get(
+    State(api): State<Shared>,
+    caller: Caller,
+    Named((customer, id)): Named<(CustomerId, String)>,
+) -> Answer<Json<WithAttempts>> {
+    caller.check_reach(Action::Read, Some(&customer))?;
+    let found = api.app.records.get(&id, api.app.clock.now()).await?;
+    // Of others' it is not told that they are there.
+    let own = found.filter(|(delivery, _)| {
+        let endpoint = Some(&delivery.endpoint_id);
+        delivery.customer_id == customer
+            && caller.check(Action::Read, Some(&customer), endpoint).is_ok()
+    });
+    let (delivery, attempt_list) = own.ok_or_else(|| Problem::not_found("such delivery"))?;
+    Ok(Json(WithAttempts { delivery, attempt_list }))
+}
