@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::tests::{Bench, bench, origins, values};
 use super::*;
+use crate::ports::keys::{Context, Unwrapped};
 
 /// Counts what is unwrapped, and fails when it is told to.
 pub struct Counting {

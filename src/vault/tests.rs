@@ -7,6 +7,7 @@ use crate::adapters::embedded::{Database, KeyFile, SqliteSecrets};
 use crate::adapters::system::{SystemChance, SystemClock};
 use crate::domain::origin::Origin;
 use crate::domain::secret::MAX_VALUE;
+use crate::domain::secret::SealedKind;
 use crate::ports::endpoints::PutResult;
 use crate::ports::keys::{DataKey, MAX_WRAPPED};
 
