@@ -12,7 +12,7 @@ use super::input::{Named, Query};
 use super::page::{self, Page};
 use super::problem::{Answer, Code, Problem};
 use crate::domain::access::Action;
-use crate::domain::dead_letter::{DeadLetter, DeadLetterFilter};
+use crate::domain::dead_letter::{DeadLetter, DeadLetterFilter, read_position};
 use crate::domain::ids::{CustomerId, EndpointId};
 use crate::domain::reason::Reason;
 use crate::redrive;
@@ -61,11 +61,8 @@ pub async fn list(
     let customer_id = which.customer_id.or_else(|| caller.0.grant.only_customer().cloned());
     caller.check(Action::Read, customer_id.as_ref(), which.endpoint_id.as_ref())?;
     let (limit, after) = (page::limit(which.limit)?, page::after(which.cursor.as_deref())?);
-    if let Some(after) = &after
-        && api.app.deliveries.get_dead_letter(after).await?.is_none()
-    {
-        let detail = "cursor: the dead letter where the page begins is gone: begin anew";
-        return Err(Problem::new(Code::InvalidRequest, detail));
+    if after.as_deref().is_some_and(|after| read_position(after).is_none()) {
+        return Err(page::no_cursor());
     }
     let filter = DeadLetterFilter {
         customer_id,
@@ -75,7 +72,7 @@ pub async fn list(
     };
     let letters =
         api.app.deliveries.list_dead_letters(&filter, after.as_deref(), limit + 1).await?;
-    Ok(Json(Page::of(letters, limit, |letter| letter.id.clone())))
+    Ok(Json(Page::of(letters, limit, DeadLetter::position)))
 }
 
 /// Show a dead letter with its history

@@ -46,11 +46,14 @@ pub fn after(cursor: Option<&str>) -> Answer<Option<String>> {
     let id = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok();
     match id.and_then(|id| String::from_utf8(id).ok()) {
         Some(id) if !id.is_empty() => Ok(Some(id)),
-        Some(_) | None => {
-            let error = FieldError::new("cursor", "expected the nextCursor of the page before");
-            Err(Problem::field(Code::InvalidRequest, &error))
-        }
+        Some(_) | None => Err(no_cursor()),
     }
+}
+
+/// What was given as a cursor is none of ours.
+pub fn no_cursor() -> Problem {
+    let error = FieldError::new("cursor", "expected the nextCursor of the page before");
+    Problem::field(Code::InvalidRequest, &error)
 }
 
 impl<T> Page<T> {
