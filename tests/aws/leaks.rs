@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::process::Stdio;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use sealpost::adapters::aws::dynamodb::tables;
 use serde_json::json;
 
 use crate::canary::assert_silent;
@@ -87,8 +86,8 @@ async fn no_secret_is_in_a_table_on_a_queue_or_in_what_the_program_says() {
         program.ok(&["enqueue", "-"], &job.to_string());
     }
     let mut worker = program.command(&["worker"]);
-    let mut worker =
-        worker.stderr(Stdio::piped()).env("SEALPOST_LOG_LEVEL", "trace").spawn().unwrap();
+    let worker = worker.env("SEALPOST_LOG_LEVEL", "trace").env("SEALPOST_DELIVERIES_RECORD", "all");
+    let mut worker = worker.stderr(Stdio::piped()).spawn().unwrap();
     for _ in 0..2 {
         assert_eq!(calls.recv().await.unwrap().header("x-key"), secrets[1]);
     }
@@ -98,6 +97,7 @@ async fn no_secret_is_in_a_table_on_a_queue_or_in_what_the_program_says() {
             break letters;
         }
     };
+    while program.ok(&["delivery", "list", "acme"], "").len() < 2 {}
     program.sqs.emulator.advance(std::time::Duration::from_secs(60));
     worker.kill().unwrap();
     let output = worker.wait_with_output().unwrap();
@@ -106,7 +106,9 @@ async fn no_secret_is_in_a_table_on_a_queue_or_in_what_the_program_says() {
     let (waiting, dead) = (messages(&program, jobs).await, messages(&program, dead).await);
     assert!(waiting.contains("withheld") && dead.contains("withheld"), "{waiting} {dead}");
     let rows = dump(&program).await;
-    assert!(rows.len() > 1000 && tables::ALL.len() > 3);
+    let text = String::from_utf8_lossy(&rows);
+    // What is looked through is not nothing: the API key's header was recorded, and is masked.
+    assert!(["dead-letter#", "recorded#", "x-key"].iter().all(|part| text.contains(part)));
     assert_silent("a table", &rows, &secrets);
     assert_silent("a message that waits", waiting.as_bytes(), &secrets);
     assert_silent("a dead letter's message", dead.as_bytes(), &secrets);

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use sealpost::auth::REGISTRY;
+use sealpost::domain::delivery_record::{DeliveryFilter, Recording};
 use sealpost::domain::endpoint::Endpoint;
 use sealpost::domain::ids::{CustomerId, SecretId};
 use sealpost::domain::secret::SecretBytes;
@@ -94,14 +95,31 @@ async fn plant(bench: &Bench, origin: &str, planted: &Planted) -> bool {
     true
 }
 
+/// What is kept of the customers' deliveries and attempts.
+async fn records(bench: &Bench, customers: Vec<CustomerId>) -> String {
+    bench.pipeline.recorder.as_ref().unwrap().flush().await;
+    let (records, now) = (&bench.app.records, bench.app.clock.now());
+    let mut kept = String::new();
+    for customer in customers {
+        let page = records.list(&DeliveryFilter::of(customer), None, 100, now).await.unwrap();
+        for record in page.records {
+            let found = records.get(&record.id, now).await.unwrap();
+            kept += &format!("{found:?}\n{}\n", serde_json::to_string(&found).unwrap());
+        }
+    }
+    kept
+}
+
 /// All cases of a scheme, each delivered until it is given up.
 async fn deliver_all(scheme: &str, formless: bool) {
     log::keep();
     let web = echo().await;
-    let bench = Bench::open(loopback()).await;
+    let mut config = loopback();
+    config.deliveries.record = Recording::All;
+    let bench = Bench::open(config).await;
     let file = own(&format!("auth/{scheme}/cases.json"));
     let mut secrets = vec![TOKEN.to_owned()];
-    let mut jobs = 0;
+    let mut customers = Vec::new();
     for (number, case) in file["cases"].as_array().unwrap().iter().enumerate() {
         let planted = planted(scheme, &web.origin, number, case, formless);
         // What the settings say is no secret.
@@ -118,8 +136,9 @@ async fn deliver_all(scheme: &str, formless: bool) {
         }
         let message = NewMessage { body: job.to_string().into(), ..NewMessage::default() };
         bench.app.queue.send(vec![message]).await.unwrap();
-        jobs += 1;
+        customers.push(planted.customer);
     }
+    let jobs = customers.len();
     assert!(jobs > 0 && (scheme == "none" || secrets.len() > 1), "{scheme}: {jobs} jobs");
     secrets.sort();
     secrets.dedup();
@@ -134,6 +153,10 @@ async fn deliver_all(scheme: &str, formless: bool) {
     assert_eq!(letters.len(), jobs, "{scheme}: every job comes to an end");
     assert_silent("a dead letter", serde_json::to_string(&letters).unwrap().as_bytes(), &secrets);
     assert_silent("a dead letter's Debug", format!("{letters:?}").as_bytes(), &secrets);
+    let kept = records(&bench, customers).await;
+    // No call is made without TLS where a certificate is to be shown, or with what has no form.
+    assert!(formless || scheme == "mtls" || !kept.is_empty(), "{scheme}: attempts are recorded");
+    assert_silent("a record", kept.as_bytes(), &secrets);
     for (name, bytes) in bench.files() {
         assert_silent(&name, &bytes, &secrets);
     }
