@@ -328,16 +328,16 @@ mod tests {
 
     fn replay() -> Replay {
         let request = Request::default();
-        Replay::begin("rp_1".to_owned(), request, "anna", Plan::default(), NOW)
+        Replay::begin("rp_1".to_owned(), request, "ops-1", Plan::default(), NOW)
     }
 
     #[test]
     fn what_has_ended_is_not_begun_again() {
         for end in [Standing::Cancelled, Standing::Finished] {
             let mut replay = replay();
-            replay.steer(Standing::Paused, "anna", NOW).unwrap();
-            replay.steer(end, "bert", NOW).unwrap();
-            assert_eq!(replay.steer(Standing::Running, "anna", NOW), Err(Ended(end)));
+            replay.steer(Standing::Paused, "ops-1", NOW).unwrap();
+            replay.steer(end, "ops-2", NOW).unwrap();
+            assert_eq!(replay.steer(Standing::Running, "ops-1", NOW), Err(Ended(end)));
             assert_eq!(replay.state, end);
         }
     }
@@ -346,12 +346,12 @@ mod tests {
     fn the_audit_says_who_did_what_and_never_forgets_who_began() {
         let mut replay = replay();
         for _ in 0..LINES {
-            replay.steer(Standing::Paused, "bert", NOW).unwrap();
-            replay.steer(Standing::Running, "carl", NOW).unwrap();
+            replay.steer(Standing::Paused, "ops-2", NOW).unwrap();
+            replay.steer(Standing::Running, "ops-3", NOW).unwrap();
         }
         assert_eq!(replay.audit.len(), LINES);
         let line = |n: usize| (&*replay.audit[n].who, &*replay.audit[n].what);
-        assert_eq!((line(0), line(LINES - 1)), (("anna", "start"), ("carl", "resume")));
+        assert_eq!((line(0), line(LINES - 1)), (("ops-1", "start"), ("ops-3", "resume")));
     }
 
     #[test]

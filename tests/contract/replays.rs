@@ -25,6 +25,7 @@ over_both! {
     letters_are_filtered_by_everything_that_can_be_said_of_them,
     a_place_in_the_list_is_good_when_its_letter_is_gone,
     of_two_replays_one_has_a_letter_in_hand_for_a_while,
+    a_letter_in_the_hand_of_another_replay_is_left_to_it,
     nothing_is_lost_at_whichever_step_a_replay_dies,
     a_replay_waits_while_it_is_paused_and_then_goes_on_from_where_it_was,
     a_cancelled_replay_leaves_the_rest_where_it_is,
@@ -85,13 +86,13 @@ async fn drain(backend: &Backend) -> BTreeMap<String, Vec<u32>> {
 async fn run(backend: &Backend, request: Request) -> Replay {
     let replayer = backend.app.replayer();
     let token = replayer.token();
-    let replay = replayer.begin(request, "anna", Some(&token)).await.unwrap();
+    let replay = replayer.begin(request, "ops-1", Some(&token)).await.unwrap();
     replayer.run(replay, &token, &CancellationToken::new(), |_| {}).await.unwrap()
 }
 
 fn record(backend: &Backend, id: &str) -> Replay {
     let now = backend.app.clock.now();
-    let mut replay = Replay::begin(id.to_owned(), request(), "anna", Plan::default(), now);
+    let mut replay = Replay::begin(id.to_owned(), request(), "ops-1", Plan::default(), now);
     replay.version = 1;
     replay
 }
@@ -104,7 +105,7 @@ async fn a_record_is_written_over_the_version_before_it_alone(backend: Backend) 
     assert!(replays.put(&first).await.unwrap());
     assert_eq!(replays.get("rp_1").await.unwrap(), Some(first.clone()));
     let mut second = Replay { version: 2, ..first.clone() };
-    second.steer(Standing::Paused, "bert", second.created_at).unwrap();
+    second.steer(Standing::Paused, "ops-2", second.created_at).unwrap();
     let other = Replay { version: 2, ..first };
     assert!(replays.put(&second).await.unwrap());
     assert!(!replays.put(&other).await.unwrap(), "somebody was faster");
@@ -204,6 +205,22 @@ async fn of_two_replays_one_has_a_letter_in_hand_for_a_while(backend: Backend) {
     assert!(claim("rp_2").await.is_empty(), "what is gone is nobody's");
 }
 
+async fn a_letter_in_the_hand_of_another_replay_is_left_to_it(backend: Backend) {
+    let held = bury(&backend, "held").await;
+    bury(&backend, "free").await;
+    let now = backend.app.clock.now();
+    let until = now.plus(Duration::from_secs(3600));
+    let claim = LetterClaim { replay_id: "rp_0".to_owned(), until };
+    let claimed = backend.app.deliveries.claim_dead_letters(&[held], &claim, now).await.unwrap();
+    assert_eq!(claimed, ["dl_held"]);
+    let replay = run(&backend, request()).await;
+    assert_eq!((replay.state, replay.done.replayed), (Standing::Finished, 1));
+    assert!(replay.done.held > 0, "{:?}", replay.done);
+    assert_eq!(drain(&backend).await, BTreeMap::from([("free".to_owned(), vec![2])]));
+    let left = backend.app.deliveries.list_dead_letters(&of_customer(), None, 9).await.unwrap();
+    assert_eq!(left.iter().map(|l| l.id.as_str()).collect::<Vec<_>>(), ["dl_held"]);
+}
+
 async fn nothing_is_lost_at_whichever_step_a_replay_dies(backend: Backend) {
     let replayer = backend.app.replayer();
     let mut deaths = 0;
@@ -215,13 +232,13 @@ async fn nothing_is_lost_at_whichever_step_a_replay_dies(backend: Backend) {
             let life = Life::of(steps, does_the_last);
             let dying = mortal(&replayer, &life);
             // Its record is there before anything is sent: who dies before has done nothing.
-            let replay = replayer.begin(request(), "anna", Some("first")).await.unwrap();
+            let replay = replayer.begin(request(), "ops-1", Some("first")).await.unwrap();
             let id = replay.id.clone();
             let run = dying.run(replay, "first", &CancellationToken::new(), |_| {}).await;
             assert_eq!(run.is_ok(), life.goes_on());
             if run.is_err() {
                 deaths += 1;
-                match replayer.resume(&id, "bert", Some("second")).await {
+                match replayer.resume(&id, "ops-2", Some("second")).await {
                     Ok(replay) => {
                         let stop = CancellationToken::new();
                         replayer.run(replay, "second", &stop, |_| {}).await.unwrap();
@@ -253,7 +270,7 @@ async fn a_replay_waits_while_it_is_paused_and_then_goes_on_from_where_it_was(ba
         bury(&backend, name).await;
     }
     let request = Request { rate: NonZeroU32::new(2), ..request() };
-    let replay = replayer.begin(request, "anna", Some("first")).await.unwrap();
+    let replay = replayer.begin(request, "ops-1", Some("first")).await.unwrap();
     let (id, stop) = (replay.id.clone(), CancellationToken::new());
     let first = |replay: &Replay| {
         if replay.done.replayed > 0 {
@@ -263,15 +280,16 @@ async fn a_replay_waits_while_it_is_paused_and_then_goes_on_from_where_it_was(ba
     let stopped = replayer.run(replay, "first", &stop, first).await.unwrap();
     assert_eq!((stopped.state, stopped.done.replayed), (Standing::Running, 2));
     assert_eq!(replayer.waiting().await.unwrap(), vec![id.clone()], "somebody may go on");
-    let paused = replayer.pause(&id, "bert").await.unwrap();
+    let paused = replayer.pause(&id, "ops-2").await.unwrap();
     assert!(replayer.waiting().await.unwrap().is_empty());
     let run = replayer.run(paused, "first", &CancellationToken::new(), |_| {}).await.unwrap();
     assert_eq!(run.done.replayed, 2, "nothing is sent");
-    let resumed = replayer.resume(&id, "carl", Some("second")).await.unwrap();
+    let resumed = replayer.resume(&id, "ops-3", Some("second")).await.unwrap();
     let end = replayer.run(resumed, "second", &CancellationToken::new(), |_| {}).await.unwrap();
     assert_eq!((end.state, end.done.replayed), (Standing::Finished, 3));
     let said: Vec<_> = end.audit.iter().map(|l| (&*l.who, &*l.what)).collect();
-    let expected = [("anna", "start"), ("bert", "pause"), ("carl", "resume"), ("anna", "finish")];
+    let expected =
+        [("ops-1", "start"), ("ops-2", "pause"), ("ops-3", "resume"), ("ops-1", "finish")];
     assert_eq!(said, expected);
     assert_eq!(drain(&backend).await.len(), 3);
 }
@@ -279,21 +297,21 @@ async fn a_replay_waits_while_it_is_paused_and_then_goes_on_from_where_it_was(ba
 async fn a_cancelled_replay_leaves_the_rest_where_it_is(backend: Backend) {
     let replayer = backend.app.replayer();
     bury(&backend, "a").await;
-    let replay = replayer.begin(request(), "anna", Some("first")).await.unwrap();
-    let cancelled = replayer.cancel(&replay.id, "bert").await.unwrap();
+    let replay = replayer.begin(request(), "ops-1", Some("first")).await.unwrap();
+    let cancelled = replayer.cancel(&replay.id, "ops-2").await.unwrap();
     // Whoever works on it learns of it when he writes; here, before he has begun.
     let run = replayer.run(cancelled, "first", &CancellationToken::new(), |_| {}).await.unwrap();
     assert_eq!((run.state, run.done.replayed), (Standing::Cancelled, 0));
-    let refused = replayer.resume(&run.id, "bert", None).await.unwrap_err();
+    let refused = replayer.resume(&run.id, "ops-2", None).await.unwrap_err();
     assert_eq!(refused.to_string(), "the replay is cancelled: it cannot be changed any more");
     assert_eq!(backend.app.queue.depth().await.unwrap().dead, 1);
-    assert!(matches!(replayer.pause("rp_0", "bert").await, Err(Error::Unknown(_))));
+    assert!(matches!(replayer.pause("rp_0", "ops-2").await, Err(Error::Unknown(_))));
 }
 
 async fn what_dies_again_is_not_sent_again_by_the_same_replay(backend: Backend) {
     let replayer = backend.app.replayer();
     bury(&backend, "a").await;
-    let replay = replayer.begin(request(), "anna", Some("first")).await.unwrap();
+    let replay = replayer.begin(request(), "ops-1", Some("first")).await.unwrap();
     bury(&backend, "b").await;
     let run = replayer.run(replay, "first", &CancellationToken::new(), |_| {}).await.unwrap();
     assert_eq!((run.state, run.done.replayed), (Standing::Finished, 1));
@@ -304,10 +322,10 @@ async fn letters_go_to_another_endpoint_of_their_customer(backend: Backend) {
     let app = &backend.app;
     bury(&backend, "a").await;
     let to = Request { to: Some("other".parse().unwrap()), ..request() };
-    let refused = app.replayer().begin(to.clone(), "anna", None).await.unwrap_err();
+    let refused = app.replayer().begin(to.clone(), "ops-1", None).await.unwrap_err();
     assert!(refused.to_string().contains("no endpoint other"), "{refused}");
     let whose = Request { filter: DeadLetterFilter::default(), ..to.clone() };
-    let refused = app.replayer().begin(whose, "anna", None).await.unwrap_err();
+    let refused = app.replayer().begin(whose, "ops-1", None).await.unwrap_err();
     assert!(refused.to_string().contains("name the customer"), "{refused}");
     let other = r#"{"customerId":"customer-123","endpointId":"other","url":"https://b.example/"}"#;
     app.endpoints.put(Endpoint::from_json(other).unwrap(), None, app.clock.now()).await.unwrap();

@@ -104,7 +104,7 @@ async fn a_worker_sends_what_was_left_to_it_to_another_endpoint() {
         (&planned["estimatedSeconds"], &planned["reasons"]["unknown_endpoint"]),
         (&json!(1), &json!(3))
     );
-    let start = ["replay", "start", "--customer", "c", "--to", "other", "--by", "anna", "--json"];
+    let start = ["replay", "start", "--customer", "c", "--to", "other", "--by", "ops-1", "--json"];
     let detached = [&start[..], &["--detach"]].concat();
     assert!(program.fails(&detached, b"").contains("register it first"));
     register(&program, "other", &origin);
@@ -121,7 +121,7 @@ async fn a_worker_sends_what_was_left_to_it_to_another_endpoint() {
     }
     assert_eq!(
         (&shown["done"]["replayed"], &shown["audit"][0]["who"]),
-        (&json!(3), &json!("anna"))
+        (&json!(3), &json!("ops-1"))
     );
     assert!(program.ok(&["replay", "show", id], "").contains("3 of 3, 3 sent"));
     assert!(program.fails(&["replay", "cancel", id], b"").contains("finished"));
