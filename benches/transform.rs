@@ -2,8 +2,10 @@
 
 #![allow(missing_docs, reason = "a program")]
 
+#[path = "support/processor.rs"]
+mod processor;
+
 use std::hint::black_box;
-use std::time::Duration;
 
 use anyhow::Context;
 use sealpost::domain::ids::{CustomerId, EndpointId, JobId};
@@ -12,10 +14,7 @@ use sealpost::domain::timestamp::Timestamp;
 use sealpost::transform::{Event, Made, Transform};
 use serde_json::{Value, json};
 
-/// Processor time spent on each measurement, at least; the clock of processor time ticks every 10 ms.
-const SPENT: Duration = Duration::from_millis(500);
-/// Measurements of each case; the least is told, because everything else on the machine only adds.
-const RUNS: usize = 3;
+use processor::micros;
 
 /// Most microseconds until a body that costs too much is stopped.
 const STOPPED: f64 = 50_000.0;
@@ -188,31 +187,12 @@ impl Job {
     fn measure(&self, body: &Value) -> anyhow::Result<f64> {
         let transform = Transform::compile(&serde_json::from_value(body.clone())?)?;
         let event = self.event();
-        let mut least = f64::INFINITY;
-        for _ in 0..RUNS {
-            let (begin, mut calls) = (cpu()?, 0_u32);
-            let spent = loop {
-                for _ in 0..self.batch {
-                    // Those that are to be made are; `main` asks once.
-                    black_box(transform.apply(&event).is_ok());
-                }
-                calls += self.batch;
-                let spent = cpu()?.saturating_sub(begin);
-                if spent >= SPENT {
-                    break spent;
-                }
-            };
-            least = least.min(spent.as_secs_f64() * 1e6 / f64::from(calls));
-        }
-        Ok(least)
+        micros(self.batch, || {
+            for _ in 0..self.batch {
+                // Those that are to be made are; `main` asks once.
+                black_box(transform.apply(&event).is_ok());
+            }
+            Ok(())
+        })
     }
-}
-
-/// Processor time of this process so far (proc_pid_stat(5): fields 14 and 15, in ticks of 10 ms).
-fn cpu() -> anyhow::Result<Duration> {
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
-    let (_, fields) = stat.rsplit_once(')').context("no name")?;
-    let fields: Vec<&str> = fields.split_whitespace().collect();
-    let ticks: u64 = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
-    Ok(Duration::from_millis(ticks * 10))
 }

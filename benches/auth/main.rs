@@ -4,20 +4,19 @@
 #![allow(missing_docs, reason = "a program")]
 
 mod cases;
+#[path = "../support/processor.rs"]
+mod processor;
 mod token;
 
 use std::hint::black_box;
-use std::time::Duration;
 
-use anyhow::Context;
 use serde_json::json;
 
 use cases::Case;
+use processor::micros;
 
-/// Processor time spent on each measurement, at least; the clock of processor time ticks every 10 ms.
-const SPENT: Duration = Duration::from_millis(500);
-/// Measurements of each case; the least is told, because everything else on the machine only adds.
-const RUNS: usize = 3;
+/// Calls between two looks at the clock.
+const CALLS: u32 = 100;
 
 fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -58,29 +57,10 @@ fn mark(case: &Case) -> String {
 
 /// Processor time of one call of `run`, in microseconds.
 fn measure<T>(run: impl Fn() -> anyhow::Result<T>) -> anyhow::Result<f64> {
-    let mut least = f64::INFINITY;
-    for _ in 0..RUNS {
-        let (begin, mut calls) = (cpu()?, 0_u32);
-        let spent = loop {
-            for _ in 0..100 {
-                black_box(run()?);
-            }
-            calls += 100;
-            let spent = cpu()?.saturating_sub(begin);
-            if spent >= SPENT {
-                break spent;
-            }
-        };
-        least = least.min(spent.as_secs_f64() * 1e6 / f64::from(calls));
-    }
-    Ok(least)
-}
-
-/// Processor time of this process so far (proc_pid_stat(5): fields 14 and 15, in ticks of 10 ms).
-fn cpu() -> anyhow::Result<Duration> {
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
-    let (_, fields) = stat.rsplit_once(')').context("no name")?;
-    let fields: Vec<&str> = fields.split_whitespace().collect();
-    let ticks: u64 = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
-    Ok(Duration::from_millis(ticks * 10))
+    micros(CALLS, || {
+        for _ in 0..CALLS {
+            black_box(run()?);
+        }
+        Ok(())
+    })
 }

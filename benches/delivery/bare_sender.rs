@@ -8,7 +8,8 @@ use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use crate::process::{Process, cpu_of};
+use crate::process::Process;
+use crate::processor::cpu_of;
 use crate::sink::Sink;
 use crate::summary::Summary;
 use crate::{CONNECTIONS, job};

@@ -13,6 +13,8 @@ mod bare_sender;
 mod embedded;
 mod job;
 mod process;
+#[path = "../support/processor.rs"]
+mod processor;
 mod sink;
 #[cfg(feature = "aws")]
 mod sqs_stub;

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 
+use crate::processor::cpu_of;
+
 /// A process that ends with the benchmark.
 pub struct Process(pub Child);
 
@@ -41,17 +43,6 @@ impl Process {
         let kib: f64 = line.context("no VmHWM")?.trim().trim_end_matches(" kB").parse()?;
         Ok(kib / 1024.0)
     }
-}
-
-/// Processor time of a process, by id or `self` (proc_pid_stat(5): fields 14 and 15, in ticks of
-/// 10 ms on every Linux that Rust supports).
-pub fn cpu_of(process: &str) -> anyhow::Result<Duration> {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
-    // The name in field 2 may hold spaces; it ends at the last parenthesis.
-    let (_, fields) = stat.rsplit_once(')').context("no name")?;
-    let fields: Vec<&str> = fields.split_whitespace().collect();
-    let ticks: u64 = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
-    Ok(Duration::from_millis(ticks * 10))
 }
 
 /// The first line that a process prints.

@@ -5,6 +5,9 @@
 
 #![allow(missing_docs, reason = "a program")]
 
+#[path = "../support/processor.rs"]
+mod processor;
+
 use std::hint::black_box;
 use std::io::Read;
 use std::process::{Command, Stdio};
@@ -23,6 +26,9 @@ use sealpost::ports::keys::{Context as Bound, Unwrapped};
 use sealpost::ports::{Clock, Error, OpenKeys, ReadSecrets, Result as PortResult};
 use sealpost::vault::{Opener, Policy};
 use serde_json::json;
+use tokio::runtime::Runtime;
+
+use processor::micros;
 
 /// Most microseconds of processor time for a secret in the cache.
 const MARK_MICROS: f64 = 1.0;
@@ -30,9 +36,8 @@ const MARK_MICROS: f64 = 1.0;
 const MANY: usize = 50_000;
 const BYTES: usize = 200;
 const MARK_MB: f64 = 40.0;
-/// Processor time spent on each measurement, at least; its clock ticks every 10 ms.
-const SPENT: Duration = Duration::from_millis(500);
-const RUNS: usize = 3;
+/// Openings between two looks at the clock.
+const CALLS: u32 = 1000;
 
 /// Every secret there could be, each as its store would give it; counts the calls.
 struct Store(AtomicU64);
@@ -104,7 +109,7 @@ fn main() -> anyhow::Result<()> {
     if std::env::args().any(|argument| argument == "--many") {
         return runtime.block_on(hold_many());
     }
-    let (micros, store, keys) = runtime.block_on(hot())?;
+    let (micros, store, keys) = hot(&runtime)?;
     println!("a secret in the cache            {micros:>8.3} µs   at most {MARK_MICROS:.1} µs");
     println!("calls of the store and the keys  {store:>4}, {keys}      at most 1, 1");
     let (idle, held) = (resident(&["--many", "--none"])?, resident(&["--many"])?);
@@ -122,28 +127,20 @@ fn main() -> anyhow::Result<()> {
 
 /// Processor time of opening a secret that is in the cache, in microseconds; and how often the store
 /// and the key service were asked in all.
-async fn hot() -> anyhow::Result<(f64, u64, u64)> {
+fn hot(runtime: &Runtime) -> anyhow::Result<(f64, u64, u64)> {
     let bench = bench()?;
     let (customer, secret) = ("acme".parse()?, "signing".parse()?);
     let origins = ["https://api.customer.example".parse()?];
     let now = SystemClock.now();
-    let mut least = f64::INFINITY;
-    for _ in 0..RUNS {
-        let (begin, mut calls) = (cpu()?, 0_u32);
-        let spent = loop {
-            for _ in 0..1000 {
-                let open = bench.vault.open(&customer, &secret).await;
-                let open = open.map_err(|e| anyhow::anyhow!("{e}"))?;
-                black_box(open.values_for(&origins, now).map_err(|o| anyhow::anyhow!("{o}"))?);
-            }
-            calls += 1000;
-            let spent = cpu()?.saturating_sub(begin);
-            if spent >= SPENT {
-                break spent;
-            }
-        };
-        least = least.min(spent.as_secs_f64() * 1e6 / f64::from(calls));
-    }
+    let open_all = async || {
+        for _ in 0..CALLS {
+            let open = bench.vault.open(&customer, &secret).await;
+            let open = open.map_err(|e| anyhow::anyhow!("{e}"))?;
+            black_box(open.values_for(&origins, now).map_err(|o| anyhow::anyhow!("{o}"))?);
+        }
+        Ok(())
+    };
+    let least = micros(CALLS, || runtime.block_on(open_all()))?;
     let count = |calls: &AtomicU64| calls.load(Ordering::Relaxed);
     Ok((least, count(&bench.store.0), count(&bench.keys.0)))
 }
@@ -184,13 +181,4 @@ fn resident(arguments: &[&str]) -> anyhow::Result<f64> {
     }
     let kib: f64 = printed.trim().parse()?;
     Ok(kib * 1024.0 / 1e6)
-}
-
-/// Processor time of this process so far (proc_pid_stat(5): fields 14 and 15, in ticks of 10 ms).
-fn cpu() -> anyhow::Result<Duration> {
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
-    let (_, fields) = stat.rsplit_once(')').context("no name")?;
-    let fields: Vec<&str> = fields.split_whitespace().collect();
-    let ticks: u64 = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
-    Ok(Duration::from_millis(ticks * 10))
 }
