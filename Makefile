@@ -25,9 +25,13 @@ INFRA := infra
 export FUZZER_DIR ?= $(CURDIR)/target/fuzzer
 FUZZER := tests/api/fuzzer.txt
 
-.PHONY: test bench fmt lint emulator producers receivers fuzzer infra
+# An AWS account in an emulator that has EventBridge, for the importer.
+export EVENTBRIDGE_DIR ?= $(CURDIR)/target/eventbridge
+EVENTBRIDGE := tests/eventbridge/requirements.txt
 
-test: fmt lint emulator producers receivers fuzzer infra
+.PHONY: test bench fmt lint emulator producers receivers fuzzer eventbridge infra
+
+test: fmt lint emulator producers receivers fuzzer eventbridge infra
 	@cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest --version $(NEXTEST_VERSION)
 	cargo nextest run --locked
 
@@ -82,11 +86,19 @@ infra:
 	@cd $(INFRA_DIR) && node lib/app.js $(INFRA_DIR)/cdk.out > synth.log 2>&1 || { cat synth.log; exit 1; }
 	@$(INFRA_DIR)/venv/bin/cfn-lint $(INFRA_DIR)/cdk.out/Sealpost.template.json
 
-fuzzer:
-	@mkdir -p $(FUZZER_DIR)
-	@key=$$(cksum < $(FUZZER)); \
-	if [ "$$key" != "$$(cat $(FUZZER_DIR)/key 2>/dev/null)" ]; then \
-		python3 -m venv $(FUZZER_DIR)/venv && \
-		$(FUZZER_DIR)/venv/bin/pip install --quiet --disable-pip-version-check --requirement $(FUZZER) && \
-		echo "$$key" > $(FUZZER_DIR)/key; \
+# A Python program: the requirements in the file $(1) are installed into $(2).
+define install_python
+	@mkdir -p $(2)
+	@key=$$(cksum < $(1)); \
+	if [ "$$key" != "$$(cat $(2)/key 2>/dev/null)" ]; then \
+		python3 -m venv $(2)/venv && \
+		$(2)/venv/bin/pip install --quiet --disable-pip-version-check --requirement $(1) && \
+		echo "$$key" > $(2)/key; \
 	fi
+endef
+
+fuzzer:
+	$(call install_python,$(FUZZER),$(FUZZER_DIR))
+
+eventbridge:
+	$(call install_python,$(EVENTBRIDGE),$(EVENTBRIDGE_DIR))

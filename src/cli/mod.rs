@@ -4,6 +4,7 @@ mod api;
 mod api_key;
 mod auth;
 mod captured;
+mod completions;
 mod cost;
 mod delivery;
 mod demo;
@@ -11,8 +12,10 @@ mod dlq;
 mod egress;
 mod endpoint;
 mod enqueue;
+mod import;
 mod input;
 mod key;
+mod man;
 mod output;
 mod preview;
 mod progress;
@@ -95,6 +98,9 @@ enum Verb {
     /// List, rotate and retire the keys of the key file
     #[command(subcommand)]
     Key(key::Key),
+    /// Take over what another service has
+    #[command(subcommand)]
+    Import(import::Import),
     /// Enqueue jobs
     Enqueue(enqueue::Enqueue),
     /// List and show recorded deliveries, and send one again
@@ -120,6 +126,10 @@ enum Verb {
     Cost(cost::Cost),
     /// Print the JSON Schema of a job
     Schema(schema::Schema),
+    /// Print what a shell needs to complete these commands
+    Completions(completions::Completions),
+    /// Write the manual pages
+    Man(man::Man),
     /// Make the tables of the AWS form
     #[cfg(feature = "aws")]
     #[command(subcommand)]
@@ -166,6 +176,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Secret(verb) => secret::run(&global, verb).await,
         Verb::TenantKey(verb) => tenant_key::run(&global, verb).await,
         Verb::Key(verb) => key::run(&global, verb).await,
+        Verb::Import(import::Import::Eventbridge(verb)) => import::run(&global, &verb).await,
         Verb::Enqueue(verb) => enqueue::run(&global, &verb).await,
         Verb::Delivery(verb) => delivery::run(&global, verb).await,
         Verb::Dlq(verb) => dlq::run(&global, &verb).await,
@@ -175,6 +186,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Verify(verb) => verify::run(&global, &verb).await,
         Verb::Egress(verb) => egress::run(&global, &verb).await,
         Verb::Cost(verb) => cost::run(&global, &verb),
+        Verb::Completions(verb) => completions::run(&verb),
+        Verb::Man(verb) => man::run(&global, &verb),
         Verb::Schema(verb) => schema::run(&global, &verb),
         #[cfg(feature = "aws")]
         Verb::Tables(verb) => tables::run(&global, &verb).await,

@@ -52,6 +52,8 @@ fn prepare(program: &Program) -> String {
         program.ok(&["secret", "put", "acme", "signing", "--origin", "https://acme.example"], "k");
     }
     program.ok(&["tenant-key", "create", "acme"], "");
+    let account = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/eventbridge");
+    std::os::unix::fs::symlink(account, folder.join("saved")).unwrap();
     let endpoint = json!({"customerId": "acme", "endpointId": "orders",
                           "url": "https://acme.example/hook"});
     // The job comes before the endpoint, so that it is dead-lettered without a call.

@@ -23,6 +23,7 @@ mod dry_run;
 mod emulator;
 mod fan_out;
 mod help;
+mod import;
 mod keys;
 #[path = "../support/canary.rs"]
 mod leaks;
