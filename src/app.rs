@@ -32,7 +32,7 @@ use crate::egress::proxy::Proxy;
 use crate::egress::resolver::SystemResolver;
 use crate::ports::operational_events::LogOnly;
 use crate::ports::{
-    AwsRoles, Chance, Clock, Control, Deliveries, Endpoints, HealthStore, Keys, MasterKeys,
+    AwsRoles, Chance, Clock, Control, Deliveries, Endpoints, HealthStore, Intake, Keys, MasterKeys,
     OperationalEvents, Queue, Rebind, Records, References, Replays, Result, Secrets,
 };
 use crate::replay::Replayer;
@@ -58,6 +58,8 @@ pub struct App {
     pub config: Config,
     /// The queue.
     pub queue: Arc<dyn Queue>,
+    /// Takes over what AWS Lambda has received; `None` where nobody else receives.
+    pub intake: Option<Arc<dyn Intake>>,
     /// The endpoints.
     pub endpoints: Arc<dyn Endpoints>,
     /// The sealed secrets.
@@ -106,6 +108,7 @@ pub enum Role {
 /// The adapters of one form, and the clock that they go by.
 struct Parts {
     queue: Arc<dyn Queue>,
+    intake: Option<Arc<dyn Intake>>,
     endpoints: Arc<dyn Endpoints>,
     secrets: Arc<dyn Secrets>,
     health: Arc<dyn HealthStore>,
@@ -177,8 +180,10 @@ impl App {
             Arc::clone(&chance),
         );
         let (dynamodb, prefix) = (&clients.dynamodb, aws.table_prefix.as_str());
+        let queue = queue.await?;
         let parts = Parts {
-            queue: Arc::new(queue.await?),
+            intake: Some(Arc::new(queue.intake())),
+            queue: Arc::new(queue),
             endpoints: Arc::new(DynamoEndpoints::new(dynamodb, prefix)),
             secrets: Arc::new(DynamoSecrets::new(dynamodb, prefix)),
             health: Arc::new(DynamoHealth::new(dynamodb, prefix)),
@@ -232,6 +237,7 @@ impl App {
         };
         let keys = Arc::new(KeyFile::open_or_create(&data.key_file())?);
         let parts = Parts {
+            intake: None,
             queue: Arc::new(queue),
             endpoints: Arc::new(SqliteEndpoints(database.clone())),
             secrets: Arc::new(SqliteSecrets(database.clone())),
@@ -287,6 +293,7 @@ impl App {
     fn assemble(parts: Parts, config: Config) -> Self {
         let Parts {
             queue,
+            intake,
             endpoints,
             secrets,
             health,
@@ -321,6 +328,7 @@ impl App {
         Self {
             config,
             queue,
+            intake,
             endpoints,
             secrets,
             health,

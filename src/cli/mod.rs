@@ -15,6 +15,8 @@ mod enqueue;
 mod import;
 mod input;
 mod key;
+#[cfg(feature = "aws")]
+mod lambda;
 mod man;
 mod output;
 mod preview;
@@ -79,6 +81,9 @@ enum Verb {
     /// Run a worker on AWS until it is told to stop
     #[cfg(feature = "aws")]
     Worker(worker::Worker),
+    /// Work as a function of AWS Lambda whose event source is the queue
+    #[cfg(feature = "aws")]
+    Lambda(lambda::Lambda),
     /// Serve the HTTP API alone until it is told to stop
     Api(api::Api),
     /// Make, list and revoke keys of the HTTP API
@@ -169,6 +174,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Serve(verb) => serve::run(&global, &verb).await,
         #[cfg(feature = "aws")]
         Verb::Worker(verb) => worker::run(&global, &verb).await,
+        #[cfg(feature = "aws")]
+        Verb::Lambda(verb) => lambda::run(&global, &verb).await,
         Verb::Api(verb) => api::run(&global, &verb).await,
         Verb::ApiKey(verb) => api_key::run(&global, verb).await,
         Verb::Demo(verb) => demo::run(&global, &verb).await,

@@ -80,11 +80,14 @@ pub fn plan(account: &Account, whose: &BTreeMap<String, Who>, usual: Option<&Cus
     Plan { imports, unused: unused.map(|c| c.name.clone()).collect() }
 }
 
-/// The targets of rules that are this API destination.
+/// The targets of rules that are this API destination, in an order that does not depend on how they were read.
 fn uses<'a>(account: &'a Account, destination: &ApiDestination) -> Vec<(&'a Rule, &'a Target)> {
     let of_rule = |rule: &'a Rule| rule.targets.iter().map(move |target| (rule, target));
     let all = account.rules.iter().flat_map(of_rule);
-    all.filter(|(_, target)| target.arn == destination.api_destination_arn).collect()
+    let mut uses: Vec<_> =
+        all.filter(|(_, target)| target.arn == destination.api_destination_arn).collect();
+    uses.sort_by_key(|(rule, target)| (&rule.name, &rule.arn, &target.id));
+    uses
 }
 
 type Names<'n> = (&'n BTreeMap<String, Who>, Option<&'n CustomerId>);

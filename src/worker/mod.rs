@@ -1,6 +1,7 @@
 //! Runs the pipeline: takes messages as fast as there are permits, keeps their leases, and stops
 //! cleanly.
 
+pub mod batch;
 mod heartbeat;
 pub mod lifecycle;
 pub mod sweeper;

@@ -118,6 +118,14 @@ async fn the_examples_of_the_commands_for_aws_work_as_written() {
     let created = run(&example("sealpost tables create")).output().unwrap();
     assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stderr));
     begin_and_stop(run(&format!("exec {}", example("sealpost worker"))));
+    let runtime = crate::lambda::Runtime::start().await;
+    let lambda = example("sealpost lambda").replace("sealpost lambda", "exec sealpost lambda");
+    let [(variable, address), others @ ..] = runtime.variables();
+    let mut lambda =
+        run(&lambda
+            .replace(&format!("{variable}=127.0.0.1:9001"), &format!("{variable}={address}")));
+    lambda.envs(others);
+    begin_and_stop(lambda);
 }
 
 /// Runs a worker until it works, and stops it.
@@ -144,7 +152,7 @@ fn the_example_of_every_command_works_as_written() {
     examples(&Cli::command(), "sealpost", &mut found);
     assert!(found.len() >= 17, "{found:?}");
     // Those for AWS have a test of their own.
-    let of_aws = ["sealpost worker", "sealpost tables create"];
+    let of_aws = ["sealpost worker", "sealpost lambda", "sealpost tables create"];
     for (path, example) in found.into_iter().filter(|(path, _)| !of_aws.contains(&path.as_str())) {
         let copy = tempfile::tempdir().unwrap();
         let copied = Command::new("cp")

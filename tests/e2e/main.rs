@@ -8,6 +8,8 @@ mod cloud;
 mod commands;
 #[cfg(feature = "aws")]
 mod commands_on_aws;
+#[cfg(feature = "aws")]
+mod container;
 mod cost;
 mod crash;
 #[cfg(feature = "aws")]
@@ -25,6 +27,8 @@ mod fan_out;
 mod help;
 mod import;
 mod keys;
+#[cfg(feature = "aws")]
+mod lambda;
 #[path = "../support/canary.rs"]
 mod leaks;
 #[cfg(feature = "aws")]

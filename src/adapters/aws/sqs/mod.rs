@@ -30,6 +30,7 @@ mod dead_letters;
 mod delay;
 mod envelope;
 mod in_flight;
+mod lambda_intake;
 mod move_task;
 mod queue;
 mod receive;

@@ -16,6 +16,7 @@ use super::dead_letters::DeadLetters;
 use super::delay::Delay;
 use super::envelope::{Envelope, State};
 use super::in_flight::InFlight;
+use super::lambda_intake::LambdaIntake;
 use super::move_task;
 use super::receive::{LONG_POLL, Receiver};
 use super::settle::{Settler, text_of};
@@ -65,6 +66,11 @@ impl SqsQueue {
             dead_letters: DeadLetters::new(Arc::clone(&settler)),
             settler,
         })
+    }
+
+    /// Takes messages over that AWS Lambda has received from the queue of jobs.
+    pub fn intake(&self) -> LambdaIntake {
+        LambdaIntake::new(Arc::clone(&self.settler))
     }
 
     fn new_message(&self, message: &NewMessage) -> std::result::Result<Outgoing, Failure> {
