@@ -12,6 +12,7 @@ use super::Global;
 use crate::api;
 use crate::app::{App, Role};
 use crate::config::Config;
+use crate::console;
 use crate::replay;
 use crate::telemetry::logging;
 use crate::worker::{self, Ended, Limits, lifecycle, sweeper};
@@ -62,7 +63,8 @@ pub async fn work(global: &Global, config: Config) -> anyhow::Result<ExitCode> {
         .then(|| tokio::spawn(replay::keep_running(app.replayer(), stop.soft.clone())));
     let served = async {
         if let Some(listener) = listener {
-            let router = api::Api::new(Arc::clone(&app), true).router();
+            let api = Arc::new(api::Api::new(Arc::clone(&app), true));
+            let router = console::site(api, stop.soft.clone());
             api::serve(listener, router, limits.drain, stop.clone()).await;
         }
     };
