@@ -123,7 +123,7 @@ fn form(session: &Session, fields: &Fields, problem: Option<&Problem>) -> Markup
                     (field("name", "Name", "What people call it.", true).line("text", fields, problem))
                     (field("scope", "It may", "", true).choice(&scopes, fields, problem))
                     (field("customers", "Only these customers", "Separated by commas; empty for all.", false).line("text", fields, problem))
-                    (field("endpoints", "Only these endpoints of them", "Separated by commas; empty for all.", false).line("text", fields, problem))
+                    (field("endpoints", "Only these endpoints", "Of them; separated by commas, empty for all.", false).line("text", fields, problem))
                     (field("expiresIn", "Good for", "As 90days; until it is revoked if this stays empty.", false).line("text", fields, problem))
                 }
                 button.primary type="submit" { "Make key" }

@@ -226,8 +226,8 @@ fn rotation(visit: &Visit, path: &str, fields: &Fields, problem: Option<&Problem
     };
     let overlap = Field {
         name: "overlap",
-        label: "The value before stays in use for",
-        hint: "As 24h, which it is if this stays empty; 0s for not at all.",
+        label: "Overlap",
+        hint: "How long the value before stays in use: as 24h, the usual; 0s for not at all.",
         required: false,
     };
     html! {
@@ -250,12 +250,12 @@ fn versions(visit: &Visit, secret: &ShownSecret, path: &str, may_change: bool) -
         section.card {
             h2 { "Versions" }
             div.scroll tabindex="0" role="region" aria-label="Versions" { table {
-                thead { tr { th.number { "Version" } th { "State" } th { "Put" } th { "May go to" } th { span.hidden { "Action" } } } }
+                thead { tr { th { "Version" } th { "State" } th { "Put" } th { "May go to" } th { span.hidden { "Action" } } } }
                 tbody { @for version in &secret.versions {
                     @let standing = version.standing.unwrap_or("");
                     @let tone = if standing == "current" { Tone::Good } else { Tone::Plain };
                     tr {
-                        td.number { (version.version) }
+                        td { (version.version) }
                         td { (parts::badge(tone, standing)) }
                         td { (parts::time(visit.session.now, version.created_at)) }
                         td.long { (origins(version)) }

@@ -23,8 +23,10 @@ export const launch = async (...more) => {
 };
 
 // A page of its own context. `allowed`: what may be loaded beside the console itself.
-export const open = async (browser, { complaints, ...options } = {}, allowed = [base]) => {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
+export const open = async (browser, options = {}, allowed = [base]) => {
+  // What moves is looked at only when it has come to rest.
+  const usual = { viewport: { width: 1280, height: 800 }, reducedMotion: "reduce" };
+  const context = await browser.newContext({ ...usual, ...options });
   context.setDefaultTimeout(30_000);
   const page = await context.newPage();
   page.complaints = [];

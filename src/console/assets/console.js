@@ -62,6 +62,11 @@ const enter = (form) => {
   }
 };
 
+// Where a bar of links is wider than the screen, the one that is open is seen.
+every("nav [aria-current]", (link) => {
+  const bar = link.parentElement;
+  bar.scrollLeft = link.offsetLeft - bar.offsetLeft - (bar.clientWidth - link.offsetWidth) / 2;
+});
 every("[data-live]", keepFresh);
 every("[data-copy]", makeCopy);
 every("[data-enter]", enter);

@@ -10,7 +10,7 @@ async fn server() -> Server {
     let server = Server::start().await;
     for (customer, endpoint) in [("acme", "orders"), ("acme", "invoices"), ("globex", "orders")] {
         let path = format!("/v1/customers/{customer}/endpoints");
-        let url = format!("https://{customer}.example/{endpoint}");
+        let url = format!("https://{customer}-own.example/{endpoint}");
         server.call("POST", &path, json!({"endpointId": endpoint, "url": url})).await.is(201);
     }
     for (id, customer) in [("orders", "acme"), ("dl_2", "globex")] {
@@ -51,7 +51,7 @@ async fn who_may_only_look_sees_no_buttons_and_is_refused() {
         }
     }
     assert!(
-        browser.page("/console/customers/acme/endpoints/orders").await.contains("acme.example")
+        browser.page("/console/customers/acme/endpoints/orders").await.contains("acme-own.example")
     );
 }
 
@@ -67,7 +67,7 @@ async fn a_key_of_one_customer_comes_to_no_other_and_to_no_keys() {
         };
         // Of others' dead letters, deliveries and replays it is not told whether they are there.
         assert!([403, 404].contains(&reply.status), "{route:?}: {reply:?}");
-        assert!(!reply.text.contains("acme.example"), "{route:?}: {reply:?}");
+        assert!(!reply.text.contains("acme-own.example"), "{route:?}: {reply:?}");
     }
     for path in ["/console/keys", "/console/keys/key_1/revoke"] {
         let reply = browser.post(path, &[("name", "k"), ("scope", "operator")]).await;
@@ -119,7 +119,7 @@ async fn a_customer_sees_its_own_and_nothing_of_others() {
             _ => browser.post(&route.path, &[]).await,
         };
         assert!(reply.status != 401 && reply.status != 500, "{route:?}: {reply:?}");
-        assert!(!reply.text.contains("acme.example"), "{route:?}: {reply:?}");
+        assert!(!reply.text.contains("acme-own.example"), "{route:?}: {reply:?}");
         assert!(!reply.text.contains("/console/c"), "{route:?} leads to the console: {reply:?}");
     }
     // Endpoint and secret of the others, whose names are the same or are known.
