@@ -11,6 +11,7 @@ use sealpost::domain::secret::SecretBytes;
 use sealpost::ports::queue::NewMessage;
 use sealpost::vault::NewSecret;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::bench::{Bench, loopback};
 use crate::canary::{assert_silent, is_looked_for};
@@ -134,6 +135,11 @@ async fn deliver_all(scheme: &str, formless: bool) {
         if let Err(why) = shown {
             assert_silent("why there is no preview", format!("{why} {why:?}").as_bytes(), &secrets);
         }
+        let stop = CancellationToken::new();
+        let tested = bench.pipeline.test_call(job.to_string().as_bytes(), &stop).await;
+        assert_silent("a test's report", tested.to_string().as_bytes(), &secrets);
+        let kept = serde_json::to_string(&tested).unwrap();
+        assert_silent("a test's report as it is kept", kept.as_bytes(), &secrets);
         let message = NewMessage { body: job.to_string().into(), ..NewMessage::default() };
         bench.app.queue.send(vec![message]).await.unwrap();
         customers.push(planted.customer);
