@@ -45,6 +45,7 @@ pub(super) fn looked_at(id: &str, job: &[u8], now: Timestamp) -> Received {
         receive_count: 1,
         hops: 0,
         moved_back: None,
+        group: None,
     }
 }
 
@@ -56,7 +57,7 @@ impl Pipeline {
         now: Timestamp,
     ) -> Result<OutboundRequest, PreviewError> {
         let message = looked_at("msg_preview", job, now);
-        let decoded = decode(&message, 1, &self.envelopes).map_err(|undecodable| {
+        let decoded = decode(&message, &self.circumstances(1, now)).map_err(|undecodable| {
             PreviewError::DeadLetter {
                 reason: undecodable.reason,
                 message: FieldError::to_string(&undecodable.error),

@@ -76,8 +76,9 @@ impl Pipeline {
     /// Makes the call of a test's job.
     pub async fn test_call(&self, job: &[u8], stop: &CancellationToken) -> TestReport {
         let mut report = TestReport::default();
-        let message = looked_at("msg_test", job, self.clock.now());
-        match decode(&message, 1, &self.envelopes) {
+        let now = self.clock.now();
+        let message = looked_at("msg_test", job, now);
+        match decode(&message, &self.circumstances(1, now)) {
             Ok(Message::Delivery(decoded)) => {
                 // What stopped it stands in the report.
                 let _ = self.call_for(&decoded, &mut report, stop).await;

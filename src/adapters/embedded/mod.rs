@@ -20,6 +20,7 @@ mod replays;
 mod secrets;
 mod take;
 mod test_calls;
+mod turns;
 
 pub use control::SqliteControl;
 pub use data_dir::{DataDir, DirectoryLock};
