@@ -1,38 +1,34 @@
-//! What a call of an endpoint would look like: a worker builds and signs it, and does not send it.
-
-use std::time::Duration;
+//! A test call: a worker makes one real call of an endpoint, and tells every step of it.
 
 use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
 
-use super::form::{Fields, Form};
+use super::Pages;
+use super::form::{Fields, Form, body};
 use super::layout::{self, Area};
-use super::parts::{self, Field};
+use super::parts::{self, Field, Tone, number};
 use super::visit::Visit;
-use super::{Console, Pages};
 use crate::api::problem::{Answer, Code, Problem};
+use crate::api::test_calls as api;
 use crate::domain::access::Action;
-use crate::domain::dry_run::{DryRun, DryRunAnswer};
 use crate::domain::field::FieldError;
 use crate::domain::ids::EndpointId;
-use crate::ports::queue::NewMessage;
+use crate::domain::test_call::{TEST_TYPE, TestRecord};
+use crate::domain::test_report::{ShownResponse, ShownTls, Step, StepName, StepResult, TestReport};
 
-/// How long a worker may take to answer.
-const WAIT: Duration = Duration::from_secs(10);
-/// How often the answer is looked for.
-const LOOK: Duration = Duration::from_millis(100);
+/// How long the page waits for the answer.
+const WAIT: &str = "20s";
 
 /// `GET …/endpoints/{id}/test`
 pub async fn ask(visit: Visit) -> Answer<Response> {
     let id: EndpointId = visit.named()?;
     visit.session.caller.check(Action::Change, Some(&visit.customer), Some(&id))?;
     let mut fields = Fields::default();
-    fields.set("type", "test");
+    fields.set("type", TEST_TYPE);
     fields.set("data", "{\n  \"test\": true\n}");
-    Ok(page(&visit, &id, &fields, None, html! {}))
+    Ok(page(&visit, &id, &fields, None, None))
 }
 
 fn page(
@@ -40,22 +36,25 @@ fn page(
     id: &EndpointId,
     fields: &Fields,
     problem: Option<&Problem>,
-    answer: Markup,
+    record: Option<&TestRecord>,
 ) -> Response {
     let back = visit.link(&format!("/endpoints/{id}"));
     let field = |name, label, hint, required| Field { name, label, hint, required };
+    let hint = "A worker makes one real call, marked as a test, and tells every step of it.";
+    let title = format!("Test {id}");
     let body = html! {
-        (parts::heading(&format!("Test {id}"), Some("A worker builds and signs the call, and shows it. Nothing is sent."), html! {}))
-        (parts::problem(problem, &["type", "data"]))
+        (parts::heading(&title, Some(hint), html! {}))
+        (parts::problem(problem, &["type", "data", "pathParameters"]))
+        @if let Some(record) = record { (answer(visit, record)) }
         form.card.wide method="post" action=(format!("{back}/test")) {
             (parts::token(&visit.session))
             (field("type", "Event type", "", false).line("text", fields, problem))
             (field("data", "Data", "Any JSON.", true).lines(6, fields, problem))
-            div.buttons { button.primary type="submit" { "Show the call" } a href=(back) { "Back" } }
+            (field("pathParameters", "Path parameters", "One for each * of the URL, separated by commas.", false).line("text", fields, problem))
+            div.buttons { button.primary type="submit" { "Send a test" } a href=(back) { "Back to the endpoint" } }
         }
-        (answer)
     };
-    layout::customer_page(visit, Area::Endpoints, &format!("Test {id}"), problem, &body)
+    layout::customer_page(visit, Area::Endpoints, &title, problem, &body)
 }
 
 /// `POST …/endpoints/{id}/test`
@@ -65,46 +64,115 @@ pub async fn run(
     Form(fields): Form,
 ) -> Answer<Response> {
     let id: EndpointId = visit.named()?;
-    visit.session.caller.check(Action::Change, Some(&visit.customer), Some(&id))?;
-    let data: Result<Value, _> = serde_json::from_str(fields.get("data"));
-    let data = match data {
-        Ok(data) => data,
-        Err(error) => {
-            let problem = FieldError::new("data", format!("expected JSON: {error}")).into();
-            return Ok(page(&visit, &id, &fields, Some(&problem), html! {}));
-        }
+    let (caller, customer) = (&visit.session.caller, &visit.customer);
+    caller.check(Action::Change, Some(customer), Some(&id))?;
+    let asked = async {
+        let test = body(&test(&fields)?).read()?;
+        api::make(&console.api, caller, (customer, &id), test).await
     };
-    let mut job = json!({"customerId": visit.customer, "endpointId": id, "data": data});
-    if !fields.get("type").is_empty() {
-        job["type"] = json!(fields.get("type"));
+    match asked.await {
+        Ok(record) => Ok(page(&visit, &id, &fields, None, Some(&record))),
+        Err(problem)
+            if matches!(
+                problem.what(),
+                Code::ValidationFailed | Code::InvalidRequest | Code::RateLimited
+            ) =>
+        {
+            Ok(page(&visit, &id, &fields, Some(&problem), None))
+        }
+        Err(problem) => Err(problem),
     }
-    let answer = match ask_worker(&console, &job).await? {
-        Some(DryRunAnswer::Request(request)) => {
-            html! { section.card { h2 { "The call" } pre tabindex="0" { (request.to_string()) } } }
-        }
-        Some(DryRunAnswer::Problem(problem)) => {
-            html! { div.problem role="alert" { p { (parts::sentence(&problem)) } } }
-        }
-        None => {
-            html! { div.problem role="alert" { p { "No worker answered in time: is one running?" } } }
-        }
-    };
-    Ok(page(&visit, &id, &fields, None, answer))
 }
 
-async fn ask_worker(console: &Console, job: &Value) -> Answer<Option<DryRunAnswer>> {
-    let app = &console.api.app;
-    let internal = |_| Problem::new(Code::Internal, Code::Internal.title());
-    let dry_run = DryRun { id: app.chance.token(), at: None, until: app.clock.now().plus(WAIT) };
-    let state = Some(dry_run.to_state().map_err(internal)?.into());
-    let message = NewMessage { body: job.to_string().into(), state, ..NewMessage::default() };
-    app.queue.send(vec![message]).await?;
-    let deadline = Instant::now() + WAIT;
-    while Instant::now() < deadline {
-        if let Some(answer) = app.deliveries.take_dry_run(&dry_run.id, app.clock.now()).await? {
-            return Ok(Some(serde_json::from_str(&answer).map_err(internal)?));
-        }
-        sleep(LOOK).await;
+/// What is asked, as the API takes it.
+fn test(fields: &Fields) -> Result<Value, FieldError> {
+    let data: Value = serde_json::from_str(fields.get("data"))
+        .map_err(|e| FieldError::new("data", format!("expected JSON: {e}")))?;
+    let mut test = json!({"data": data, "wait": WAIT});
+    if !fields.get("type").is_empty() {
+        test["type"] = json!(fields.get("type"));
     }
-    Ok(None)
+    let parameters: Vec<&str> =
+        fields.get("pathParameters").split(',').map(str::trim).filter(|p| !p.is_empty()).collect();
+    if !parameters.is_empty() {
+        test["pathParameters"] = json!(parameters);
+    }
+    Ok(test)
+}
+
+fn answer(visit: &Visit, record: &TestRecord) -> Markup {
+    let Some(report) = &record.report else {
+        return html! {
+            div.problem role="alert" {
+                p { strong { "No worker answered in time." } " See whether one is running, and send the test again." }
+            }
+        };
+    };
+    let (tone, said) = match report.failure() {
+        None => (Tone::Good, "The endpoint took it.".to_owned()),
+        Some(step) => (Tone::Bad, format!("It failed at: {}.", in_words(step.step))),
+    };
+    html! {
+        section.card role="status" {
+            div.heading { h2 { (parts::badge(tone, if tone == Tone::Good { "passed" } else { "failed" })) " " (said) }
+                span.muted { (parts::time(visit.session.now, report.finished_at)) } }
+            ol.timeline.steps { @for step in &report.steps { (shown(step)) } }
+            @if let Some(follows) = &report.follows { p.muted { (parts::sentence(follows)) } }
+            (exchange(report))
+        }
+    }
+}
+
+fn shown(step: &Step) -> Markup {
+    let (tone, word) = match step.result {
+        StepResult::Passed => (Tone::Good, "passed"),
+        StepResult::Failed => (Tone::Bad, "failed"),
+        StepResult::Skipped => (Tone::Plain, "skipped"),
+    };
+    html! {
+        li {
+            div.what {
+                (parts::badge(tone, word)) strong { (in_words(step.step)) }
+                @if let Some(ms) = step.ms { span.muted { (number(ms)) " ms" } }
+            }
+            p { (parts::sentence(&step.says)) }
+            @if let Some(advice) = &step.advice { p.warning { "What to do: " (parts::sentence(advice)) } }
+        }
+    }
+}
+
+fn in_words(step: StepName) -> &'static str {
+    match step {
+        StepName::Endpoint => "Configuration",
+        StepName::Secrets => "Secrets",
+        StepName::Request => "Request",
+        StepName::Auth => "Authentication",
+        StepName::Dns => "Name",
+        StepName::Guard => "Addresses may be called",
+        StepName::Connect => "Connection",
+        StepName::Tls => "TLS",
+        StepName::Response => "Answer",
+    }
+}
+
+/// What went over the wire.
+fn exchange(report: &TestReport) -> Markup {
+    html! {
+        @if let Some(ShownTls { chain, version, cipher, protocol }) = &report.tls {
+            details { summary { "Certificates" }
+                p.muted { @for word in [version, cipher, protocol].into_iter().flatten() { (word) " " } }
+                @for certificate in chain { pre tabindex="0" { (certificate.to_string()) } }
+            }
+        }
+        @if let Some(request) = &report.request {
+            details open { summary { "What was sent" } pre tabindex="0" aria-label="What was sent" { (request.to_string()) } }
+        }
+        @if let Some(ShownResponse { status, headers, body }) = &report.response {
+            details open { summary { "What came back" }
+                pre tabindex="0" aria-label="What came back" {
+                    (status) "\n" @for (name, value) in headers { (name) ": " (value) "\n" } "\n" (body)
+                }
+            }
+        }
+    }
 }

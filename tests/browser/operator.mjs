@@ -53,10 +53,12 @@ await go("Continue");
 await sees("Deliveries are made.");
 await look(page, "endpoint");
 
-// A test says what a call would be.
+// A test tells every step of one real call, and where it failed.
 await go("Test");
-await press("Show the call");
-await page.getByText("webhook-signature: v1,").first().waitFor();
+await press("Send a test");
+await sees("It failed at: Answer.");
+await sees("nobody lives here");
+assert.match(calls[0].headers["webhook-id"], /^test_/);
 await look(page, "test");
 
 // A real event fails, and becomes a dead letter.
