@@ -73,7 +73,9 @@ pub fn exact(at: Timestamp) -> String {
 }
 
 fn relative(now: Timestamp, at: Timestamp) -> String {
-    if at > now { format!("in {}", span(at.since(now))) } else { ago(now.since(at)) }
+    // What happened while the page was made is not ahead.
+    let is_ahead = at > now.plus(Duration::from_secs(1));
+    if is_ahead { format!("in {}", span(at.since(now))) } else { ago(now.since(at)) }
 }
 
 fn ago(length: Duration) -> String {
@@ -400,6 +402,7 @@ mod tests {
         let now: Timestamp = "2026-11-23T10:00:00Z".parse().unwrap();
         let said = |text: &str| relative(now, text.parse().unwrap());
         assert_eq!(said("2026-11-23T10:00:00Z"), "just now");
+        assert_eq!(said("2026-11-23T10:00:00.5Z"), "just now");
         assert_eq!(said("2026-11-23T09:59:15Z"), "45 s ago");
         assert_eq!(said("2026-11-23T08:30:00Z"), "1 h ago");
         assert_eq!(said("2026-11-20T08:30:00Z"), "3 d ago");
