@@ -33,6 +33,7 @@ pub mod leased;
 pub mod limiter;
 pub mod limits;
 pub mod operational_event;
+pub mod ordering;
 pub mod origin;
 pub mod outcome;
 pub mod parameter;
