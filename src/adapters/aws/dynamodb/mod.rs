@@ -25,6 +25,7 @@ mod replays;
 mod sealed;
 mod secrets;
 pub mod tables;
+mod test_calls;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::http::HttpResponse;
@@ -44,6 +45,7 @@ pub use rates::DynamoRates;
 pub use records::DynamoRecords;
 pub use replays::DynamoReplays;
 pub use secrets::DynamoSecrets;
+pub use test_calls::DynamoTestCalls;
 
 /// One table.
 #[derive(Debug, Clone)]
