@@ -50,7 +50,7 @@ use crate::telemetry::Tally;
 use crate::vault::Opener;
 
 use attempt::Attempted;
-use decode::{Decoded, Message};
+use decode::{Decoded, Message, NotDecoded};
 pub use endpoint_book::{Compiled, EndpointBook, compile, destinations};
 use grants::Learning;
 pub use grants::{Challenges, Egress, Roles, Tokens};
@@ -184,7 +184,10 @@ impl Pipeline {
                 };
                 self.settle(&decoded, result).await
             }
-            Err(undecodable) => self.settle_undecodable(message, undecodable).await,
+            Err(NotDecoded::Undecodable(why)) => self.settle_undecodable(message, why).await,
+            Err(NotDecoded::Newer(what, version)) => {
+                self.leave_to_newer(message, what, version).await
+            }
         }
     }
 

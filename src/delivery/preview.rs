@@ -2,10 +2,10 @@
 
 use tokio::time::Instant;
 
-use super::decode::{Message, decode};
+use super::decode::{Message, NotDecoded, decode, too_new};
 use super::grants::Learning;
 use super::{Halt, Pipeline, admit, build, sign};
-use crate::domain::field::FieldError;
+use crate::domain::job::Undecodable;
 use crate::domain::request::OutboundRequest;
 use crate::domain::timestamp::Timestamp;
 use crate::ports::queue::{Handle, Received};
@@ -51,11 +51,11 @@ impl Pipeline {
             hops: 0,
             moved_back: None,
         };
-        let decoded = decode(&message, 1, &self.envelopes).map_err(|undecodable| {
-            PreviewError::DeadLetter {
-                reason: undecodable.reason,
-                message: FieldError::to_string(&undecodable.error),
+        let decoded = decode(&message, 1, &self.envelopes).map_err(|not| match not {
+            NotDecoded::Undecodable(Undecodable { reason, error }) => {
+                PreviewError::DeadLetter { reason, message: error.to_string() }
             }
+            NotDecoded::Newer(what, version) => PreviewError::Ours(too_new(what, version)),
         })?;
         let decoded = match decoded {
             Message::Delivery(decoded) => decoded,

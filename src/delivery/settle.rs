@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::decode::Decoded;
+use super::decode::{Decoded, too_new};
 use super::{FAULT_DELAY, Halt, Pipeline};
 use crate::domain::dead_letter::{DeadLetter, job_sha256};
 use crate::domain::decide::Disposition;
@@ -20,6 +20,9 @@ use crate::domain::traces::Traces;
 use crate::ports::deliveries::AttemptRecord;
 use crate::ports::queue::{NewMessage, Received};
 use crate::ports::{Error, Result};
+
+/// About how long a message waits that a newer worker has to take.
+const NEWER_DELAY: Duration = Duration::from_secs(60);
 
 impl Pipeline {
     /// Settles a message.
@@ -152,6 +155,19 @@ impl Pipeline {
     ) -> Result<()> {
         let letter = self.letter_of_message(message, why.reason, &why.error.to_string());
         self.bury(message, letter, message.state.clone()).await
+    }
+
+    /// Gives back a message that only a newer worker understands, as it came. Whoever deploys has to
+    /// know that there is none, or that an old one is left.
+    pub(super) async fn leave_to_newer(
+        &self,
+        message: &Received,
+        what: &str,
+        version: u64,
+    ) -> Result<()> {
+        self.tally.fault(&too_new(what, version), &message.message_id);
+        let delay = NEWER_DELAY.mul_f64(0.5 + self.chance.fraction());
+        self.queue.release(&message.handle, delay).await
     }
 
     /// Puts a dead letter that the queue made by itself into the index, and then gives it the id by

@@ -16,6 +16,7 @@ use crate::domain::header;
 use crate::domain::ids::{CustomerId, EndpointId, JobId};
 use crate::domain::reason::Reason;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::version::Known;
 
 /// Largest job, in bytes as enqueued: the largest message of Amazon SQS
 /// (Amazon SQS Developer Guide, "Amazon SQS message quotas").
@@ -77,6 +78,10 @@ pub struct Undecodable {
     {"required": ["body", "bodyBase64"]},
 ]}))]
 struct Document<'a> {
+    /// The version of the job's form.
+    #[serde(default, rename = "version")]
+    #[schemars(transform = without_default)]
+    _version: Known,
     /// The idempotency key, the same on every attempt. The queue's message id by default.
     id: Option<JobId>,
     /// Whose endpoint is called.

@@ -114,8 +114,8 @@ impl Deliveries for SqliteDeliveries {
         match found {
             Found::Claim(claim) => Ok(claim),
             Found::Settled(record) => {
-                let stored: StoredRecord =
-                    serde_json::from_str(&record).map_err(|e| Error::new("deliveries.claim", e))?;
+                let stored: StoredRecord = serde_json::from_str(&record)
+                    .map_err(|e| Error::unreadable("deliveries.claim", e))?;
                 let StoredRecord { attempt, disposition } = stored;
                 Ok(Claim::Settled(AttemptRecord { attempt, disposition }))
             }
@@ -281,7 +281,7 @@ impl Deliveries for SqliteDeliveries {
 }
 
 fn parse_letter(text: impl AsRef<str>) -> Result<DeadLetter> {
-    serde_json::from_str(text.as_ref()).map_err(|e| Error::new("deliveries.read", e))
+    serde_json::from_str(text.as_ref()).map_err(|e| Error::unreadable("deliveries.read", e))
 }
 
 fn page(
