@@ -115,6 +115,25 @@ async fn after_a_claimer_s_death_an_endpoint_that_must_not_be_called_twice_is_no
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_was_paused_past_its_claim_leaves_what_follows_to_the_one_that_has_it() {
+    let Some(mut bench) = Bench::start(&[503]).await else { return };
+    bench.enqueue(1).await;
+    let first = bench.receive().await.remove(0);
+    let paused = stopped_at(&bench, OUTCOME, Fault::Stall, &first).await;
+    // Longer than a claim holds.
+    bench.clock.advance(2 * MINUTE);
+    bench.deliver_all().await;
+    assert_eq!(bench.app.tally.counts().delivered, 1);
+    bench.proxy.release();
+    paused.await.unwrap();
+    bench.clock.advance(24 * 60 * MINUTE);
+    bench.deliver_all().await;
+    assert_eq!(bench.called()["job-0"], 2, "its own call, and the other's");
+    let counts = bench.app.tally.counts();
+    assert_eq!((counts.delivered, counts.retried), (1, 0), "what it had seen was given up");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_retry_whose_original_cannot_be_deleted_is_made_once() {
     let Some(mut bench) = Bench::start(&[503]).await else { return };
     bench.enqueue(1).await;

@@ -5,6 +5,7 @@ mod bench;
 mod corrupted;
 mod every_call;
 mod fences;
+mod kills;
 mod receiving;
 mod slow;
 mod start;

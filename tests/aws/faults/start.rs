@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use aws_sdk_sqs::types::QueueAttributeName as Name;
 
 use super::*;
+use crate::emulator::Emulator;
 use crate::fault_proxy::Fault;
 use crate::outage::Log;
 
@@ -58,6 +59,23 @@ async fn a_queue_that_gives_up_what_a_few_restarts_interrupted_is_warned_of_at_t
         assert_eq!(log.text().contains(r#""event":"redrive_policy""#), warned, "{}", log.text());
     }
     assert!(log.text().contains("maxReceiveCount is under 10"));
+}
+
+#[tokio::test]
+async fn a_clock_that_is_not_aws_s_is_told_of() {
+    for (emulator, told) in [(Emulator::start(), true), (Emulator::on_the_machines_clock(), false)]
+    {
+        let log = Log::default();
+        let writer = log.clone();
+        let lines = tracing_subscriber::fmt().json().flatten_event(true);
+        let lines = lines.with_writer(move || writer.clone()).finish();
+        let _logging = tracing::subscriber::set_default(lines);
+        for _ in 0..2 {
+            emulator.clients().sqs.list_queues().send().await.unwrap();
+        }
+        let text = log.text();
+        assert_eq!(text.contains(r#""event":"clock_skew""#), told, "{text}");
+    }
 }
 
 #[tokio::test]
