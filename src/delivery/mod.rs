@@ -73,6 +73,9 @@ enum Halt {
     Finish(AttemptRecord),
     /// A leftover of a delivery that has gone on: to be removed.
     Leftover,
+    /// The attempt is another worker's since our claim ran out. It may have died, too: the message has to
+    /// come back.
+    Lost,
     /// Our own fault.
     Ours(Error),
 }
@@ -86,6 +89,7 @@ impl Halt {
             | Self::Limited(..)
             | Self::Finish(_)
             | Self::Leftover
+            | Self::Lost
             | Self::Ours(_) => self,
         }
     }

@@ -86,7 +86,7 @@ impl Pipeline {
             }
             Err(Halt::Ours(error)) => Err(error.into()),
             // Only claims give these, and a preview makes none.
-            Err(Halt::Finish(_) | Halt::Leftover) => {
+            Err(Halt::Finish(_) | Halt::Leftover | Halt::Lost) => {
                 unreachable!("a preview claims nothing")
             }
         }

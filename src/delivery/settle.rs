@@ -33,11 +33,19 @@ impl Pipeline {
     ) -> Result<()> {
         let state = decoded.state.clone();
         match result {
-            Ok(record) => self.follow(decoded, record).await,
+            Ok(record) => {
+                self.tally.attempted(&decoded.key, &record.attempt, record.disposition);
+                self.follow(decoded, record).await
+            }
+            // Whoever made it has counted it.
             Err(Halt::Finish(record)) => self.follow(decoded, record).await,
             Err(Halt::Leftover) => {
                 self.tally.leftover(&decoded.key);
                 self.queue.acknowledge(&decoded.message.handle).await
+            }
+            Err(Halt::Lost) => {
+                self.tally.leftover(&decoded.key);
+                self.queue.release(&decoded.message.handle, Duration::ZERO).await
             }
             Err(Halt::DeadLetter(reason, why)) => self.give_up(decoded, state, reason, why).await,
             Err(Halt::Park(until, why)) => {
@@ -64,7 +72,6 @@ impl Pipeline {
 
     async fn follow(&self, decoded: &Decoded<'_>, record: AttemptRecord) -> Result<()> {
         let AttemptRecord { attempt, disposition } = record;
-        self.tally.attempted(&decoded.key, &attempt, disposition);
         let why = format!("attempt {}: {}", attempt.number, attempt.outcome);
         let state = decoded.state.clone().after(attempt);
         match disposition {

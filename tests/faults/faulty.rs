@@ -62,7 +62,7 @@ impl Faults {
             return Strike::None;
         }
         script.in_a_row += 1;
-        if byte % 2 == 0 { Strike::Before } else { Strike::After }
+        if byte.is_multiple_of(2) { Strike::Before } else { Strike::After }
     }
 
     async fn call<T>(

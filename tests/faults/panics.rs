@@ -62,7 +62,8 @@ async fn a_panic_in_one_delivery_ends_no_other_and_its_job_comes_back() {
     send(&bench, "bad", 3).await;
     send(&bench, "good", 20).await;
     let Bench { app, pipeline, clock, .. } = bench;
-    let (stop, limits) = (Stop::default(), Limits { concurrency: 4, drain: Duration::ZERO });
+    let (stop, limits) =
+        (Stop::default(), Limits { concurrency: 4, drain: Duration::from_secs(9) });
     let running = tokio::spawn(worker::run(Arc::new(pipeline), limits, stop.clone()));
     while app.tally.counts().delivered < 20 || app.tally.counts().faults < 3 {
         tokio::task::yield_now().await;

@@ -129,8 +129,10 @@ impl Deliveries for SqliteDeliveries {
             serde_json::to_string(&stored).map_err(|e| Error::new("deliveries.record", e))?;
         let (key, token) = (key.clone(), token.to_owned());
         let write = move |c: &Connection| {
+            // The same again is no loss of the claim: whoever was told of a failure tries it once more.
             let sql = format!(
-                "UPDATE message_fences SET record = ?6 WHERE {KEY} AND token = ?7 AND record IS NULL"
+                "UPDATE message_fences SET record = ?6
+                 WHERE {KEY} AND token = ?7 AND (record IS NULL OR record = ?6)"
             );
             let (customer, endpoint) = (key.customer_id.as_str(), key.endpoint_id.as_str());
             let (job, message) = (key.job_id.as_str(), &key.message_id);

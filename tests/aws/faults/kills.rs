@@ -31,27 +31,38 @@ struct Step {
     about: &'static str,
     /// What each job is answered first.
     statuses: &'static [u16],
+    /// How many of these calls are held before the kill.
+    held: usize,
     /// Most calls of all jobs together.
     most: usize,
 }
 
 /// The claim of an attempt that is not made keeps others out for a while, so none is held here.
 const STEPS: [Step; 7] = [
-    Step { name: "received", operation: "ReceiveMessage", about: "", statuses: &[], most: JOBS },
+    Step {
+        name: "received",
+        operation: "ReceiveMessage",
+        about: "",
+        statuses: &[],
+        held: 1,
+        most: JOBS,
+    },
     Step {
         name: "endpoint read",
         operation: "GetItem",
         about: "endpoints",
         statuses: &[],
+        held: 1,
         most: JOBS,
     },
-    Step { name: "opened", operation: "Decrypt", about: "", statuses: &[], most: JOBS },
-    // Whose outcome was written is not called again; the others were never called.
+    Step { name: "opened", operation: "Decrypt", about: "", statuses: &[], held: 1, most: JOBS },
+    // The outcome of every call was written.
     Step {
         name: "outcome written",
         operation: "UpdateItem",
         about: "SET #record",
         statuses: &[],
+        held: JOBS,
         most: JOBS,
     },
     Step {
@@ -59,6 +70,7 @@ const STEPS: [Step; 7] = [
         operation: "SendMessageBatch",
         about: "",
         statuses: &[503],
+        held: 1,
         most: 2 * JOBS,
     },
     Step {
@@ -66,6 +78,7 @@ const STEPS: [Step; 7] = [
         operation: "DeleteMessageBatch",
         about: "",
         statuses: &[],
+        held: 1,
         most: JOBS,
     },
     Step {
@@ -73,6 +86,7 @@ const STEPS: [Step; 7] = [
         operation: "ReceiveMessage",
         about: "after-the-first",
         statuses: &[],
+        held: 1,
         most: JOBS,
     },
 ];
@@ -185,7 +199,7 @@ async fn kill_at(step: &Step) {
     } else {
         world.proxy.plan_about(step.about, step.operation, usize::MAX, Fault::Hold);
         let mut first = world.worker(&world.proxy.url());
-        timeout(Duration::from_secs(60), world.proxy.holds(1)).await.unwrap();
+        timeout(Duration::from_secs(60), world.proxy.holds(step.held)).await.unwrap();
         first.kill().unwrap();
         first.wait().unwrap();
     }
