@@ -147,7 +147,7 @@ impl World {
             overlap: None,
         };
         app.vault.put(new).await.unwrap();
-        let endpoint = json!({"customerId": "c", "endpointId": "e", "url": origin, "timeout": "5s",
+        let endpoint = json!({"customerId": "c", "endpointId": "e", "url": origin, "timeout": "2s",
                               "auth": [{"scheme": "bearer", "secret": "s"}],
                               "retry": {"baseDelay": "50ms", "maxDelay": "100ms"}});
         let endpoint = Endpoint::from_json(&endpoint.to_string()).unwrap();
@@ -220,6 +220,46 @@ async fn kill_at(step: &Step) {
         "{name}: {called} calls, {before} before the kill"
     );
     println!("{name}: {before} calls before the kill, {called} in all");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_was_stopped_past_its_leases_and_goes_on_repeats_no_call_and_loses_nothing() {
+    if crate::aws::is_real() {
+        println!("needs the emulator: skipped");
+        return;
+    }
+    let world = World::start(&[]).await;
+    // Every call is made, and no outcome written: the first worker still has its attempts.
+    world.proxy.plan_about("SET #record", "UpdateItem", JOBS, Fault::Stall);
+    let mut first = world.worker(&world.proxy.url());
+    timeout(Duration::from_secs(60), world.proxy.holds(JOBS)).await.unwrap();
+    let signal = |signal: &str| {
+        let told = Command::new("kill").args([signal, &first.id().to_string()]).status();
+        assert!(told.unwrap().success());
+    };
+    signal("-STOP");
+    let mut second = world.worker(&world.emulator.url());
+    // Its leases run out; the second worker gets the messages, and puts them back.
+    let parked = async {
+        while world.emulator.calls("SendMessageBatch") == 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(Duration::from_secs(60), parked).await.unwrap();
+    assert_eq!(world.called(), JOBS);
+    signal("-CONT");
+    world.proxy.release();
+    let all_is_done = async {
+        while world.left().await > 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(Duration::from_secs(90), all_is_done).await.unwrap();
+    for worker in [&mut first, &mut second] {
+        worker.kill().unwrap();
+        worker.wait().unwrap();
+    }
+    assert_eq!(world.called(), JOBS, "each job once");
 }
 
 #[tokio::test(flavor = "multi_thread")]

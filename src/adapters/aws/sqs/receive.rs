@@ -9,16 +9,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::Message;
 use futures_util::future::join_all;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::task::TaskTracker;
 
 use super::appetite::{Appetite, Brought, Course, FULL};
+use super::arrive;
 use super::in_flight::{Held, Origin};
 use super::settle::Settler;
-use super::{arrive, checksum};
 use crate::adapters::aws::Failure;
 use crate::ports::Chance;
 use crate::ports::queue::Received;
@@ -210,22 +209,8 @@ impl Polling {
         let Settler { jobs, in_flight, clock, .. } = &*self.settler;
         let messages = jobs.receive(&self.client, ask, wait, jobs.lease).await?;
         let now = clock.now();
-        let intact = |message: &Message| self.is_intact(message);
-        let messages = messages.into_iter().filter(intact);
-        let held = messages.filter_map(|m| arrive::held(m, Origin::Jobs, now));
+        let held = messages.into_iter().filter_map(|m| arrive::held(m, Origin::Jobs, now));
         Ok(held.map(|held| in_flight.take(held, jobs.lease, now)).collect())
-    }
-
-    /// Whether the body came as SQS has it. One that did not is left alone: it comes again when its
-    /// lease has run out, and goes to the dead letters if it never comes whole.
-    fn is_intact(&self, message: &Message) -> bool {
-        let body = message.body.as_deref().unwrap_or_default();
-        let checked = checksum::check(body, message.md5_of_body.as_deref());
-        let is_intact = checked.is_ok();
-        if let Err(failure) = checked {
-            self.lock().trouble = Some(failure);
-        }
-        is_intact
     }
 
     /// Keeps what is due for the worker, or releases it after a stop; returns what came too early.
