@@ -95,6 +95,9 @@ impl<P: ?Sized> Faulty<P> {
 
 #[async_trait]
 impl Queue for Faulty<dyn Queue> {
+    fn keeps_order(&self) -> bool {
+        self.inner.keeps_order()
+    }
     async fn send(&self, messages: Vec<NewMessage>) -> Result<Vec<String>> {
         self.faults.call("queue.send", self.inner.send(messages)).await
     }

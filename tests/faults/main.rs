@@ -27,6 +27,7 @@ mod matrix;
 mod model;
 mod mtls;
 mod names;
+mod ordering;
 mod panics;
 mod previous_secret;
 mod proxy;
