@@ -47,7 +47,7 @@ async fn large_jobs_in_flight_at_once_take_a_bounded_piece_of_memory_each() {
     });
     let program = Program::new();
     let endpoint = json!({"customerId": "c", "endpointId": "e", "url": origin, "timeout": "120s",
-                          "limits": {"adaptive": false}});
+                          "limits": {"adaptive": false, "concurrency": 1000}});
     program.ok(&["endpoint", "put", "-"], &endpoint.to_string());
     let job = json!({"customerId": "c", "endpointId": "e", "body": "x".repeat(BODY)}).to_string();
     for _ in 0..JOBS / 20 {

@@ -174,7 +174,7 @@ async fn a_worker_that_is_told_to_stop_with_500_calls_in_flight_ends_them_and_ta
         }
     });
     let endpoint = json!({"customerId": "c", "endpointId": "e", "url": origin, "timeout": "60s",
-                          "limits": {"adaptive": false}});
+                          "limits": {"adaptive": false, "concurrency": 1000}});
     program.ok(&["endpoint", "put", "-"], &endpoint.to_string());
     enqueue(&program, (0..JOBS).map(|_| "e".to_owned()));
     let variables = [("SEALPOST_WORKER_CONCURRENCY", "600"), ("SEALPOST_WORKER_DRAIN", "60s")];

@@ -37,8 +37,12 @@ async fn a_replay_after_a_rotation_is_signed_with_the_new_secret_at_the_new_time
     let mut key = crate::bench::secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", &[&web.origin]);
     key.secret = "w".parse().unwrap();
     bench.app.vault.put(key).await.unwrap();
-    put(&bench.app, json!({"customerId": "c", "endpointId": "e", "url": web.origin, "auth": auth}))
-        .await;
+    let retry = json!({"maxAttempts": 1});
+    put(
+        &bench.app,
+        json!({"customerId": "c", "endpointId": "e", "url": web.origin, "auth": auth, "retry": retry}),
+    )
+    .await;
     enqueue(&bench.app, 1).await;
     bench.deliver_due().await;
     bench.clock.advance(10 * DAY);

@@ -1,6 +1,7 @@
 //! A power cut in the middle of a write: the log ends anywhere, and what is there is a beginning of what was
 //! written.
 
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use sealpost::app::{App, Role};
@@ -33,7 +34,9 @@ async fn a_log_cut_at_any_place_gives_a_beginning_of_what_was_written() {
                 continue;
             }
             let kept = if is_log { &bytes[..cut] } else { &bytes[..] };
-            std::fs::write(directory.path().join(name), kept).unwrap();
+            let path = directory.path().join(name);
+            std::fs::write(&path, kept).unwrap();
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
         }
         let app = App::embedded(directory.path(), loopback(), Role::Worker).await.unwrap();
         let received = app.queue.receive(JOBS, Duration::ZERO).await.unwrap();
