@@ -29,6 +29,7 @@ mod keys;
 mod leaks;
 mod outage;
 mod program;
+mod rates;
 mod references;
 mod rewrap;
 mod roles;
