@@ -42,5 +42,4 @@ mod tls_server;
 mod token_failures;
 mod token_server;
 mod tokens;
-mod torn;
 mod web;
