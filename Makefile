@@ -21,6 +21,10 @@ RECEIVERS := tests/receivers
 export INFRA_DIR ?= $(CURDIR)/target/infra
 INFRA := infra
 
+# A browser's driver and an examiner of accessibility, for the console. The browser is the system's Chromium.
+export BROWSER_DIR ?= $(CURDIR)/target/browser
+BROWSER := tests/browser
+
 # A fuzzer of HTTP APIs, which reads our OpenAPI document.
 export FUZZER_DIR ?= $(CURDIR)/target/fuzzer
 FUZZER := tests/api/fuzzer.txt
@@ -29,9 +33,9 @@ FUZZER := tests/api/fuzzer.txt
 export EVENTBRIDGE_DIR ?= $(CURDIR)/target/eventbridge
 EVENTBRIDGE := tests/eventbridge/requirements.txt
 
-.PHONY: test bench fmt lint emulator producers receivers fuzzer eventbridge infra
+.PHONY: test bench soak fmt lint emulator producers receivers fuzzer eventbridge infra browser
 
-test: fmt lint emulator producers receivers fuzzer eventbridge infra
+test: fmt lint emulator producers receivers fuzzer eventbridge infra browser
 	@cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest --version $(NEXTEST_VERSION)
 	cargo nextest run --locked
 
@@ -42,6 +46,11 @@ bench: emulator
 	cargo bench --locked --bench vault
 	cargo bench --locked --bench api
 	cargo bench --locked --bench limits
+	cargo bench --locked --bench isolation
+
+# SOAK_SECONDS and SOAK_SEED set how long it runs and what is random in it.
+soak: emulator
+	cargo bench --locked --bench soak
 
 fmt:
 	cargo fmt --all --check
@@ -106,3 +115,15 @@ fuzzer:
 
 eventbridge:
 	$(call install_python,$(EVENTBRIDGE),$(EVENTBRIDGE_DIR))
+
+browser:
+	@command -v chromium >/dev/null || { \
+		[ "$$(id -u)" = 0 ] && apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	} || { echo 'the tests of the console need Chromium: install the package `chromium`' >&2; exit 1; }
+	@mkdir -p $(BROWSER_DIR) && cp $(BROWSER)/* $(BROWSER_DIR)/
+	@key=$$(cksum < $(BROWSER)/package-lock.json); \
+	if [ "$$key" != "$$(cat $(BROWSER_DIR)/key 2>/dev/null)" ]; then \
+		PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --silent --no-audit --no-fund --prefix $(BROWSER_DIR) && \
+		echo "$$key" > $(BROWSER_DIR)/key; \
+	fi

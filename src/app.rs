@@ -7,14 +7,14 @@ use std::sync::Arc;
 use crate::adapters::aws::{
     AwsReferences, Clients, KmsKeys, KmsRebind, StsRoles,
     dynamodb::{
-        DynamoControl, DynamoDeliveries, DynamoEndpoints, DynamoHealth, DynamoRecords,
-        DynamoReplays, DynamoSecrets, tables,
+        DynamoControl, DynamoDeliveries, DynamoEndpoints, DynamoHealth, DynamoRates, DynamoRecords,
+        DynamoReplays, DynamoSecrets, DynamoTestCalls, tables,
     },
     sqs::SqsQueue,
 };
 use crate::adapters::embedded::{
     DataDir, Database, KeyFile, SqliteControl, SqliteDeliveries, SqliteEndpoints, SqliteHealth,
-    SqliteQueue, SqliteRecords, SqliteReplays, SqliteSecrets,
+    SqliteQueue, SqliteRecords, SqliteReplays, SqliteSecrets, SqliteTestCalls,
 };
 use crate::adapters::queued_events::QueuedEvents;
 use crate::adapters::system::{SystemChance, SystemClock};
@@ -22,7 +22,8 @@ use crate::adapters::system::{SystemChance, SystemClock};
 use crate::config::TablePrefix;
 use crate::config::{AwsConfig, Config};
 use crate::delivery::{
-    Challenges, EndpointBook, Limiters, LongTimeouts, Pipeline, Recorder, Roles, Tokens,
+    Challenges, EndpointBook, Limiters, LongTimeouts, Pipeline, Recorder, Roles, SharedRates,
+    Tokens,
 };
 #[cfg(feature = "aws")]
 use crate::domain::aws_role::RolePolicy;
@@ -33,10 +34,12 @@ use crate::egress::resolver::SystemResolver;
 use crate::ports::operational_events::LogOnly;
 use crate::ports::{
     AwsRoles, Chance, Clock, Control, Deliveries, Endpoints, HealthStore, Intake, Keys, MasterKeys,
-    OperationalEvents, Queue, Rebind, Records, References, Replays, Result, Secrets,
+    OperationalEvents, Queue, Rates, Rebind, Records, References, Replays, Result, Secrets,
+    TestCalls,
 };
 use crate::replay::Replayer;
 use crate::telemetry::Tally;
+use crate::test_calls::{TestCaller, TestRate};
 use crate::vault::{ReferencePolicy, Vault};
 
 #[cfg(feature = "aws")]
@@ -66,14 +69,20 @@ pub struct App {
     pub secrets: Arc<dyn Secrets>,
     /// What was learnt of endpoints.
     pub health: Arc<dyn HealthStore>,
+    /// The rates that workers share; `None` where there is one worker.
+    pub rates: Option<Arc<dyn Rates>>,
     /// Fences and dead letters.
     pub deliveries: Arc<dyn Deliveries>,
     /// Recorded deliveries.
     pub records: Arc<dyn Records>,
     /// The records of replays.
     pub replays: Arc<dyn Replays>,
+    /// Test calls with their answers.
+    pub test_calls: Arc<dyn TestCalls>,
     /// API keys and what the API has taken.
     pub control: Arc<dyn Control>,
+    /// How often customers have tested of late.
+    pub test_rate: Arc<TestRate>,
     /// The key service.
     pub keys: Arc<dyn Keys>,
     /// The keys of the key file; `None` where there is a key service that turns its own keys over.
@@ -112,9 +121,11 @@ struct Parts {
     endpoints: Arc<dyn Endpoints>,
     secrets: Arc<dyn Secrets>,
     health: Arc<dyn HealthStore>,
+    rates: Option<Arc<dyn Rates>>,
     deliveries: Arc<dyn Deliveries>,
     records: Arc<dyn Records>,
     replays: Arc<dyn Replays>,
+    test_calls: Arc<dyn TestCalls>,
     control: Arc<dyn Control>,
     keys: Arc<dyn Keys>,
     master_keys: Option<Arc<dyn MasterKeys>>,
@@ -187,9 +198,11 @@ impl App {
             endpoints: Arc::new(DynamoEndpoints::new(dynamodb, prefix)),
             secrets: Arc::new(DynamoSecrets::new(dynamodb, prefix)),
             health: Arc::new(DynamoHealth::new(dynamodb, prefix)),
+            rates: Some(Arc::new(DynamoRates::new(dynamodb, prefix))),
             deliveries: Arc::new(DynamoDeliveries::new(dynamodb, prefix)),
             records: Arc::new(DynamoRecords::new(dynamodb, prefix)),
             replays: Arc::new(DynamoReplays::new(dynamodb, prefix)),
+            test_calls: Arc::new(DynamoTestCalls::new(dynamodb, prefix)),
             control: Arc::new(DynamoControl::new(dynamodb, prefix)),
             keys: Arc::new(KmsKeys::new(&clients.kms, aws.kms_key_id.as_str())),
             master_keys: None,
@@ -242,10 +255,12 @@ impl App {
             endpoints: Arc::new(SqliteEndpoints(database.clone())),
             secrets: Arc::new(SqliteSecrets(database.clone())),
             health: Arc::new(SqliteHealth(database.clone())),
+            rates: None,
             control: Arc::new(SqliteControl(database.clone())),
             deliveries: Arc::new(deliveries),
             records: Arc::new(SqliteRecords(database.clone())),
-            replays: Arc::new(SqliteReplays(database)),
+            replays: Arc::new(SqliteReplays(database.clone())),
+            test_calls: Arc::new(SqliteTestCalls(database)),
             keys: Arc::clone(&keys) as _,
             master_keys: Some(keys),
             rebind: None,
@@ -297,9 +312,11 @@ impl App {
             endpoints,
             secrets,
             health,
+            rates,
             deliveries,
             records,
             replays,
+            test_calls,
             control,
             keys,
             master_keys,
@@ -325,6 +342,7 @@ impl App {
         let vault = vault.with_references(ReferencePolicy { rules, source: references });
         let vault = vault.with_events(Arc::clone(&events));
         let (guard, tally) = (Arc::new(config.egress.guard()), Arc::default());
+        let test_rate = Arc::default();
         Self {
             config,
             queue,
@@ -332,9 +350,12 @@ impl App {
             endpoints,
             secrets,
             health,
+            rates,
             deliveries,
             records,
             replays,
+            test_calls,
+            test_rate,
             control,
             keys,
             master_keys,
@@ -360,6 +381,11 @@ impl App {
         )
     }
 
+    fn shared_rates(&self) -> Option<SharedRates> {
+        let rates = self.rates.clone()?;
+        Some(SharedRates { rates, tally: Arc::clone(&self.tally) })
+    }
+
     /// What plans, keeps and works on replays.
     pub fn replayer(&self) -> Replayer {
         Replayer {
@@ -369,6 +395,17 @@ impl App {
             endpoints: Arc::clone(&self.endpoints),
             clock: Arc::clone(&self.clock),
             chance: Arc::clone(&self.chance),
+        }
+    }
+
+    /// What asks workers for test calls.
+    pub fn test_caller(&self) -> TestCaller {
+        TestCaller {
+            queue: Arc::clone(&self.queue),
+            test_calls: Arc::clone(&self.test_calls),
+            clock: Arc::clone(&self.clock),
+            chance: Arc::clone(&self.chance),
+            rate: Arc::clone(&self.test_rate),
         }
     }
 
@@ -389,7 +426,7 @@ impl App {
                 self.endpoints.clone(),
                 Arc::clone(&self.health),
                 Arc::clone(&self.guard),
-                Limiters::new(self.config.worker.concurrency),
+                Limiters::new(self.config.worker.concurrency).sharing(self.shared_rates()),
                 self.config.cache.lifetimes(self.config.is_aws()),
             ),
             vault: self.vault.opener.clone(),
@@ -409,6 +446,7 @@ impl App {
             long_timeouts: LongTimeouts::over(self.config.worker.drain),
             recorder: self.recorder(),
             records: Arc::clone(&self.records),
+            test_calls: Arc::clone(&self.test_calls),
             tally: Arc::clone(&self.tally),
         })
     }

@@ -33,6 +33,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("replay", &["replay", "ports", "domain"]),
+    ("test_calls", &["test_calls", "ports", "domain"]),
     ("worker", &["worker", "delivery", "telemetry", "ports", "domain"]),
     (
         "api",
@@ -44,6 +45,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "replay",
             "registration",
             "telemetry",
+            "test_calls",
             "vault",
             "worker",
             "ports",
@@ -51,6 +53,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("adapters", &["adapters", "import", "vault", "ports", "domain"]),
+    (
+        "console",
+        &["console", "access", "api", "auth", "config", "keygen", "telemetry", "ports", "domain"],
+    ),
 ];
 
 fn sources(of: &Path, found: &mut Vec<PathBuf>) {

@@ -26,7 +26,9 @@ pub mod preview;
 mod recorder;
 mod resolve;
 mod settle;
+mod shared_rate;
 mod sign;
+pub mod test_call;
 mod withhold;
 
 use std::sync::Arc;
@@ -35,7 +37,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::dry_run::DryRun;
+use crate::domain::asked::Asked;
 use crate::domain::envelope::Pointers;
 use crate::domain::reason::Reason;
 use crate::domain::timestamp::Timestamp;
@@ -44,13 +46,13 @@ use crate::egress::guard::Guard;
 use crate::ports::deliveries::AttemptRecord;
 use crate::ports::queue::Received;
 use crate::ports::{
-    Chance, Clock, Deliveries, Error, HealthStore, OperationalEvents, Queue, Records,
+    Chance, Clock, Deliveries, Error, HealthStore, OperationalEvents, Queue, Records, TestCalls,
 };
 use crate::telemetry::Tally;
 use crate::vault::Opener;
 
 use attempt::Attempted;
-use decode::{Decoded, Message};
+use decode::{Circumstances, Decoded, Message, NotDecoded};
 pub use endpoint_book::{Compiled, EndpointBook, compile, destinations};
 use grants::Learning;
 pub use grants::{Challenges, Egress, Roles, Tokens};
@@ -58,6 +60,7 @@ pub use limiters::Limiters;
 pub use long_timeouts::LongTimeouts;
 use permit::Permit;
 pub use recorder::Recorder;
+pub use shared_rate::SharedRates;
 use sign::Signed;
 
 /// Why a message goes no further.
@@ -73,6 +76,9 @@ enum Halt {
     Finish(AttemptRecord),
     /// A leftover of a delivery that has gone on: to be removed.
     Leftover,
+    /// The attempt is another worker's since our claim ran out. It may have died, too: the message has to
+    /// come back.
+    Lost,
     /// Our own fault.
     Ours(Error),
 }
@@ -86,6 +92,7 @@ impl Halt {
             | Self::Limited(..)
             | Self::Finish(_)
             | Self::Leftover
+            | Self::Lost
             | Self::Ours(_) => self,
         }
     }
@@ -147,6 +154,8 @@ pub struct Pipeline {
     pub recorder: Option<Recorder>,
     /// What was recorded.
     pub records: Arc<dyn Records>,
+    /// The answers to test calls.
+    pub test_calls: Arc<dyn TestCalls>,
     /// Counts what happens.
     pub tally: Arc<Tally>,
 }
@@ -163,8 +172,9 @@ impl Pipeline {
             // The list shows one dead letter too many; the message goes its way.
             self.tally.fault(&error, id);
         }
-        let settled = match message.state.as_deref().and_then(DryRun::of) {
-            Some(dry_run) => self.answer_dry_run(message, &dry_run).await,
+        let settled = match message.state.as_deref().and_then(Asked::of) {
+            Some(Asked::DryRun(dry_run)) => self.answer_dry_run(message, &dry_run).await,
+            Some(Asked::TestCall(call)) => self.answer_test_call(message, call, stop).await,
             None => self.deliver_job(message, stop).await,
         };
         if let Err(error) = settled {
@@ -174,7 +184,7 @@ impl Pipeline {
     }
 
     async fn deliver_job(&self, message: &Received, stop: &CancellationToken) -> Result<(), Error> {
-        match decode::decode(message, self.max_receives, &self.envelopes) {
+        match decode::decode(message, &self.circumstances(self.max_receives, self.clock.now())) {
             Ok(Message::Parent(parent)) => self.fan_out(&parent, stop).await,
             Ok(Message::Delivery(decoded)) => {
                 // The permit is held until the message is settled.
@@ -184,8 +194,16 @@ impl Pipeline {
                 };
                 self.settle(&decoded, result).await
             }
-            Err(undecodable) => self.settle_undecodable(message, undecodable).await,
+            Err(NotDecoded::Undecodable(why)) => self.settle_undecodable(message, why).await,
+            Err(NotDecoded::Newer(what, version)) => {
+                self.leave_to_newer(message, what, version).await
+            }
         }
+    }
+
+    fn circumstances(&self, max_receives: u32, now: Timestamp) -> Circumstances<'_> {
+        let keeps_order = self.queue.keeps_order();
+        Circumstances { max_receives, envelopes: &self.envelopes, keeps_order, now }
     }
 
     async fn run(

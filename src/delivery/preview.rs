@@ -2,10 +2,10 @@
 
 use tokio::time::Instant;
 
-use super::decode::{Message, decode};
+use super::decode::{Message, NotDecoded, decode, too_new};
 use super::grants::Learning;
 use super::{Halt, Pipeline, admit, build, sign};
-use crate::domain::field::FieldError;
+use crate::domain::job::Undecodable;
 use crate::domain::request::OutboundRequest;
 use crate::domain::timestamp::Timestamp;
 use crate::ports::queue::{Handle, Received};
@@ -34,6 +34,21 @@ pub enum PreviewError {
     Ours(#[from] crate::ports::Error),
 }
 
+/// A job as a message that was never sent.
+pub(super) fn looked_at(id: &str, job: &[u8], now: Timestamp) -> Received {
+    Received {
+        handle: Handle("preview".into()),
+        message_id: id.to_owned(),
+        body: job.to_vec().into(),
+        state: None,
+        sent_at: now,
+        receive_count: 1,
+        hops: 0,
+        moved_back: None,
+        group: None,
+    }
+}
+
 impl Pipeline {
     /// Builds and signs the request of a job as if it were attempted at `now`.
     pub async fn preview(
@@ -41,21 +56,12 @@ impl Pipeline {
         job: &[u8],
         now: Timestamp,
     ) -> Result<OutboundRequest, PreviewError> {
-        let message = Received {
-            handle: Handle("preview".into()),
-            message_id: "msg_preview".to_owned(),
-            body: job.to_vec().into(),
-            state: None,
-            sent_at: now,
-            receive_count: 1,
-            hops: 0,
-            moved_back: None,
-        };
-        let decoded = decode(&message, 1, &self.envelopes).map_err(|undecodable| {
-            PreviewError::DeadLetter {
-                reason: undecodable.reason,
-                message: FieldError::to_string(&undecodable.error),
+        let message = looked_at("msg_preview", job, now);
+        let decoded = decode(&message, &self.circumstances(1, now)).map_err(|not| match not {
+            NotDecoded::Undecodable(Undecodable { reason, error }) => {
+                PreviewError::DeadLetter { reason, message: error.to_string() }
             }
+            NotDecoded::Newer(what, version) => PreviewError::Ours(too_new(what, version)),
         })?;
         let decoded = match decoded {
             Message::Delivery(decoded) => decoded,
@@ -86,7 +92,7 @@ impl Pipeline {
             }
             Err(Halt::Ours(error)) => Err(error.into()),
             // Only claims give these, and a preview makes none.
-            Err(Halt::Finish(_) | Halt::Leftover) => {
+            Err(Halt::Finish(_) | Halt::Leftover | Halt::Lost) => {
                 unreachable!("a preview claims nothing")
             }
         }

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::decode::Decoded;
+use super::decode::{Decoded, too_new};
 use super::{FAULT_DELAY, Halt, Pipeline};
+use crate::domain::asked::Asked;
 use crate::domain::dead_letter::{DeadLetter, job_sha256};
 use crate::domain::decide::Disposition;
 use crate::domain::delivery::{DeliveryState, dead_letter_id_of_message};
-use crate::domain::dry_run::DryRun;
 use crate::domain::envelope;
 use crate::domain::job::Undecodable;
 use crate::domain::operational_event::{Fact, OperationalEvent};
@@ -21,6 +21,9 @@ use crate::ports::deliveries::AttemptRecord;
 use crate::ports::queue::{NewMessage, Received};
 use crate::ports::{Error, Result};
 
+/// About how long a message waits that a newer worker has to take.
+const NEWER_DELAY: Duration = Duration::from_secs(60);
+
 impl Pipeline {
     /// Settles a message.
     pub(super) async fn settle(
@@ -30,11 +33,19 @@ impl Pipeline {
     ) -> Result<()> {
         let state = decoded.state.clone();
         match result {
-            Ok(record) => self.follow(decoded, record).await,
+            Ok(record) => {
+                self.tally.attempted(&decoded.key, &record.attempt, record.disposition);
+                self.follow(decoded, record).await
+            }
+            // Whoever made it has counted it.
             Err(Halt::Finish(record)) => self.follow(decoded, record).await,
             Err(Halt::Leftover) => {
                 self.tally.leftover(&decoded.key);
                 self.queue.acknowledge(&decoded.message.handle).await
+            }
+            Err(Halt::Lost) => {
+                self.tally.leftover(&decoded.key);
+                self.queue.release(&decoded.message.handle, Duration::ZERO).await
             }
             Err(Halt::DeadLetter(reason, why)) => self.give_up(decoded, state, reason, why).await,
             Err(Halt::Park(until, why)) => {
@@ -61,7 +72,6 @@ impl Pipeline {
 
     async fn follow(&self, decoded: &Decoded<'_>, record: AttemptRecord) -> Result<()> {
         let AttemptRecord { attempt, disposition } = record;
-        self.tally.attempted(&decoded.key, &attempt, disposition);
         let why = format!("attempt {}: {}", attempt.number, attempt.outcome);
         let state = decoded.state.clone().after(attempt);
         match disposition {
@@ -99,7 +109,7 @@ impl Pipeline {
             body: message.body.clone(),
             state: Some(encode(state)?),
             not_before: Some(until),
-            customer: None,
+            ..NewMessage::default()
         };
         self.queue.replace(&message.handle, next).await
     }
@@ -154,11 +164,24 @@ impl Pipeline {
         self.bury(message, letter, message.state.clone()).await
     }
 
+    /// Gives back a message that only a newer worker understands, as it came. Whoever deploys has to
+    /// know that there is none, or that an old one is left.
+    pub(super) async fn leave_to_newer(
+        &self,
+        message: &Received,
+        what: &str,
+        version: u64,
+    ) -> Result<()> {
+        self.tally.fault(&too_new(what, version), &message.message_id);
+        let delay = NEWER_DELAY.mul_f64(0.5 + self.chance.fraction());
+        self.queue.release(&message.handle, delay).await
+    }
+
     /// Puts a dead letter that the queue made by itself into the index, and then gives it the id by
     /// which it is found. Between the two it is a stray still, and found as one again.
     pub async fn index_stray(&self, message: &Received) -> Result<()> {
-        // A replay would make the call that a dry run promised not to make.
-        if message.state.as_deref().and_then(DryRun::of).is_some() {
+        // A replay would make the call that a dry run promised not to make, or a test long after.
+        if message.state.as_deref().and_then(Asked::of).is_some() {
             return self.queue.acknowledge(&message.handle).await;
         }
         let why = "received too many times without being settled; the queue gave it up";

@@ -7,6 +7,7 @@ use crate::domain::fan_out::Child;
 use crate::domain::ids::{CustomerId, EndpointId, JobId};
 use crate::domain::outcome::Attempt;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::version::Known;
 
 /// How many attempts the state remembers: it has to fit one message attribute of 4 KiB.
 const REMEMBERED: usize = 5;
@@ -17,6 +18,9 @@ const MAX_DETAIL: usize = 300;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeliveryState {
+    /// The version of its form.
+    #[serde(default, skip_serializing)]
+    pub version: Known,
     /// The idempotency key, fixed when the message was first received.
     pub job_id: JobId,
     /// The round, from 1; a replay begins the next.
@@ -33,6 +37,9 @@ pub struct DeliveryState {
     pub waits: u32,
     /// When the queue accepted the job, or the replay began the round.
     pub accepted_at: Timestamp,
+    /// When its turn in its group came, where others were before it: its age counts from then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn_at: Option<Timestamp>,
     /// What makes it the child of a job that fanned out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub child: Option<Child>,
@@ -45,6 +52,7 @@ impl DeliveryState {
     /// The state of a job that was never attempted.
     pub fn first(job_id: JobId, accepted_at: Timestamp) -> Self {
         Self {
+            version: Known,
             job_id,
             round: 1,
             attempt: 0,
@@ -52,9 +60,15 @@ impl DeliveryState {
             faults: 0,
             waits: 0,
             accepted_at,
+            turn_at: None,
             child: None,
             history: Vec::new(),
         }
+    }
+
+    /// When the longest age that a policy allows begins to count.
+    pub fn age_begins(&self) -> Timestamp {
+        self.turn_at.unwrap_or(self.accepted_at)
     }
 
     /// The state after one more attempt.
@@ -98,6 +112,7 @@ impl DeliveryState {
             faults: 0,
             waits: 0,
             accepted_at: now,
+            turn_at: None,
             history: Vec::new(),
             ..self
         }

@@ -13,9 +13,11 @@ use crate::domain::endpoint::duplicate_header;
 use crate::domain::envelope::Envelope;
 use crate::domain::field::FieldError;
 use crate::domain::header;
-use crate::domain::ids::{CustomerId, EndpointId, JobId};
+use crate::domain::ids::{CustomerId, EndpointId, JobId, OrderingGroup};
+use crate::domain::ordering::MessageGroup;
 use crate::domain::reason::Reason;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::version::Known;
 
 /// Largest job, in bytes as enqueued: the largest message of Amazon SQS
 /// (Amazon SQS Developer Guide, "Amazon SQS message quotas").
@@ -32,6 +34,8 @@ pub struct Job {
     pub customer_id: CustomerId,
     /// Which endpoint is called; without one, every endpoint that wants the event's type.
     pub endpoint_id: Option<EndpointId>,
+    /// What it is delivered in order with.
+    pub ordering_group: Option<OrderingGroup>,
     /// The event's type, for filters and records.
     pub event_type: Option<String>,
     /// What is delivered.
@@ -77,12 +81,18 @@ pub struct Undecodable {
     {"required": ["body", "bodyBase64"]},
 ]}))]
 struct Document<'a> {
+    /// The version of the job's form.
+    #[serde(default, rename = "version")]
+    #[schemars(transform = without_default)]
+    _version: Known,
     /// The idempotency key, the same on every attempt. The queue's message id by default.
     id: Option<JobId>,
     /// Whose endpoint is called.
     customer_id: CustomerId,
     /// Which endpoint is called. Without one, all of the customer that want the event's type.
     endpoint_id: Option<EndpointId>,
+    /// Jobs of the same group are delivered one after another, in the order of their enqueueing.
+    ordering_group: Option<OrderingGroup>,
     /// The event's type.
     #[serde(rename = "type")]
     event_type: Option<String>,
@@ -172,6 +182,12 @@ impl Job {
         decode_or(bytes, |_| None)
     }
 
+    /// What a queue keeps it in order with, if it asks for that.
+    pub fn message_group(&self) -> Option<MessageGroup> {
+        let group = self.ordering_group.as_ref()?;
+        Some(MessageGroup::of(&self.customer_id, self.endpoint_id.as_ref(), group))
+    }
+
     /// A job that came in an envelope, with nothing but what every one of them has.
     pub fn of_envelope(
         envelope: Envelope,
@@ -184,6 +200,7 @@ impl Job {
             id: Some(id),
             customer_id,
             endpoint_id: None,
+            ordering_group: None,
             event_type: None,
             payload,
             headers: BTreeMap::new(),
@@ -231,6 +248,7 @@ impl Document<'_> {
             id: document.id,
             customer_id: document.customer_id,
             endpoint_id: document.endpoint_id,
+            ordering_group: document.ordering_group,
             event_type: document.event_type,
             query: document.query,
             path_parameters: document.path_parameters,

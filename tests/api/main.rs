@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod console;
 mod dead_letters;
 mod deliveries;
 mod document;
@@ -15,4 +16,5 @@ mod problems;
 mod replays;
 mod secrets;
 mod server;
+mod test_calls;
 mod wrong_tokens;

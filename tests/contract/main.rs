@@ -14,6 +14,7 @@ mod emulator;
 #[path = "../support/letter.rs"]
 mod letter;
 mod mortal;
+mod ordering;
 mod queue;
 mod records;
 mod replace;
@@ -23,4 +24,5 @@ mod replays;
 mod sqs;
 mod stores;
 mod tenant_keys;
+mod test_calls;
 mod vault;

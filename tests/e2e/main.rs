@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod browser;
 mod canary;
 #[cfg(feature = "aws")]
 mod cloud;
@@ -24,6 +25,7 @@ mod dry_run;
 #[path = "../support/emulator.rs"]
 mod emulator;
 mod fan_out;
+mod full_disk;
 mod help;
 mod import;
 mod keys;
@@ -31,6 +33,9 @@ mod keys;
 mod lambda;
 #[path = "../support/canary.rs"]
 mod leaks;
+mod memory;
+mod own_world;
+mod process;
 #[cfg(feature = "aws")]
 #[path = "../support/producers.rs"]
 mod producers;

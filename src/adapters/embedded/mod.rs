@@ -19,6 +19,8 @@ mod records;
 mod replays;
 mod secrets;
 mod take;
+mod test_calls;
+mod turns;
 
 pub use control::SqliteControl;
 pub use data_dir::{DataDir, DirectoryLock};
@@ -31,3 +33,4 @@ pub use queue::SqliteQueue;
 pub use records::SqliteRecords;
 pub use replays::SqliteReplays;
 pub use secrets::SqliteSecrets;
+pub use test_calls::SqliteTestCalls;

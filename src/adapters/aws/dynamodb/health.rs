@@ -41,11 +41,13 @@ impl HealthStore for DynamoHealth {
         let recorded = |item: &Item| {
             let item = Reader { operation: "health.list", item };
             let health = serde_json::from_str(item.text("health")?)
-                .map_err(|e| Error::new("health.list", e))?;
+                .map_err(|e| Error::unreadable("health.list", e))?;
             let (endpoint_id, version) = (item.parsed("endpointId")?, item.number("version")?);
             Ok(RecordedHealth { endpoint_id, version, health })
         };
-        self.0.items("health.list", Some(customer)).await?.iter().map(recorded).collect()
+        let items = self.0.items("health.list", Some(customer)).await?;
+        // Of an endpoint with a rate there may be nothing but its account.
+        items.iter().filter(|item| item.contains_key("version")).map(recorded).collect()
     }
 
     async fn set(
@@ -166,10 +168,10 @@ fn is_of(item: &Item, version: u64) -> bool {
 fn record(item: &Item, version: u64) -> Result<HealthRecord> {
     let read = Reader { operation: "health.get", item };
     let revision = read.optional_number("revision")?.unwrap_or(0);
-    if read.number::<u64>("version")? != version {
+    if read.optional_number::<u64>("version")? != Some(version) {
         return Ok(HealthRecord { revision, ..HealthRecord::default() });
     }
-    let parsed = |e| Error::new("health.get", e);
+    let parsed = |e| Error::unreadable("health.get", e);
     let health = serde_json::from_str(read.text("health")?).map_err(parsed)?;
     let is_own = read.optional_number::<u64>("failingVersion")? == Some(version);
     let failing = read.optional_text("failing")?.filter(|_| is_own);

@@ -18,12 +18,14 @@ mod fan_outs;
 mod fences;
 mod health;
 mod item;
+mod rates;
 mod records;
 mod replace;
 mod replays;
 mod sealed;
 mod secrets;
 pub mod tables;
+mod test_calls;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::http::HttpResponse;
@@ -39,9 +41,11 @@ pub use control::DynamoControl;
 pub use deliveries::DynamoDeliveries;
 pub use endpoints::DynamoEndpoints;
 pub use health::DynamoHealth;
+pub use rates::DynamoRates;
 pub use records::DynamoRecords;
 pub use replays::DynamoReplays;
 pub use secrets::DynamoSecrets;
+pub use test_calls::DynamoTestCalls;
 
 /// One table.
 #[derive(Debug, Clone)]

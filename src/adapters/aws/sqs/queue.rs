@@ -124,6 +124,10 @@ fn ours(operation: &'static str) -> impl Fn(Failure) -> Error {
 
 #[async_trait]
 impl Queue for SqsQueue {
+    fn keeps_order(&self) -> bool {
+        false
+    }
+
     async fn send(&self, messages: Vec<NewMessage>) -> Result<Vec<String>> {
         let failed = ours("queue.send");
         let outgoing: std::result::Result<Vec<_>, _> =
@@ -194,6 +198,10 @@ impl Queue for SqsQueue {
 
     async fn stray_dead_letters(&self, max: usize) -> Result<Vec<Received>> {
         self.dead_letters.strays(max).await.map_err(ours("queue.stray_dead_letters"))
+    }
+
+    fn dead_letters_kept(&self) -> Option<Duration> {
+        self.settler.dead.retention
     }
 
     async fn move_all(&self, per_second: Option<NonZeroU32>) -> Result<Option<MoveTask>> {
