@@ -26,6 +26,7 @@ mod help;
 mod keys;
 #[path = "../support/canary.rs"]
 mod leaks;
+mod order_through_crashes;
 #[cfg(feature = "aws")]
 #[path = "../support/producers.rs"]
 mod producers;
