@@ -22,11 +22,15 @@ mod dry_run;
 #[path = "../support/emulator.rs"]
 mod emulator;
 mod fan_out;
+mod full_disk;
 mod help;
 mod keys;
 #[path = "../support/canary.rs"]
 mod leaks;
+mod memory;
 mod order_through_crashes;
+mod own_world;
+mod process;
 #[cfg(feature = "aws")]
 #[path = "../support/producers.rs"]
 mod producers;

@@ -45,6 +45,8 @@ pub struct Held {
     pub dead_letter_id: Option<String>,
     /// The delivery's state, as it travels with the message.
     pub state: Option<Bytes>,
+    /// Our attribute, if it cannot be read; it stands in the state's place too.
+    pub unread: Option<Bytes>,
     /// The job.
     pub body: Bytes,
     /// The producer's attributes.
@@ -202,6 +204,7 @@ pub fn held_for_tests(handle: &str, own_id: &str) -> Held {
         hops: 0,
         dead_letter_id: None,
         state: None,
+        unread: None,
         body: Bytes::new(),
         producer: Attributes::new(),
         group: None,

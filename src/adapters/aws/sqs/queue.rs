@@ -236,6 +236,10 @@ impl Queue for SqsQueue {
         self.dead_letters.strays(max).await.map_err(ours("queue.stray_dead_letters"))
     }
 
+    fn dead_letters_kept(&self) -> Option<Duration> {
+        self.settler.dead.retention
+    }
+
     async fn move_all(&self, per_second: Option<NonZeroU32>) -> Result<Option<MoveTask>> {
         if self.keeps_order() {
             // It would leave each letter in the group of one that it has in the dead-letter queue.
