@@ -25,6 +25,7 @@ export function stackProps(context: Context): SealpostProps {
   return {
     ...(tablePrefix !== undefined && { tablePrefix }),
     allowUnbound: word(context, "allowUnbound", ["true", "false"]) === "true",
+    fifo: word(context, "fifo", ["true", "false"]) === "true",
     compute: compute(context),
   };
 }

@@ -14,6 +14,8 @@ export interface SealpostProps extends StackProps {
   allowUnbound?: boolean;
   /** What runs. */
   compute?: ComputeOptions;
+  /** Whether the queues keep order. */
+  fifo?: boolean;
 }
 
 export class SealpostStack extends Stack {
@@ -23,10 +25,11 @@ export class SealpostStack extends Stack {
 
   constructor(scope: Construct, id: string, props: SealpostProps = {}) {
     super(scope, id, props);
-    const { tablePrefix = "sealpost-", allowUnbound = false, compute = {} } = props;
+    const { tablePrefix = "sealpost-", allowUnbound = false, fifo = false, compute = {} } = props;
     const asFunction = compute.worker === "lambda";
+    if (asFunction && fifo) throw new Error("order is kept by workers: choose another worker than lambda for FIFO queues");
     const visibility = asFunction ? { visibility: FUNCTION_VISIBILITY } : {};
-    this.store = new Store(this, "Store", { tablePrefix, allowUnbound, ...visibility });
+    this.store = new Store(this, "Store", { tablePrefix, allowUnbound, fifo, ...visibility });
     this.roles = new Roles(this, "Roles", { store: this.store, asFunction });
     this.alarms = new Alarms(this, "Alarms", this.store);
     new Compute(this, "Compute", {

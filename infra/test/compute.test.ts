@@ -128,6 +128,7 @@ test("neither way to run gives the worker more than its role, but to write its l
 test("what is misspelt on the command line is refused", () => {
   const with_ = (given: Json) => () => new Policies(stackProps((key) => given[key]));
   assert.throws(with_({ worker: "ec2" }), /worker is ec2: expected fargate or lambda/);
+  assert.throws(with_({ worker: "lambda", functionCode: "a/b", fifo: "true" }), /order is kept by workers/);
   assert.throws(with_({ worker: "fargate" }), /need `image`/);
   assert.throws(with_({ worker: "lambda" }), /needs `functionCode`/);
 });

@@ -34,6 +34,7 @@ mod lambda;
 #[path = "../support/canary.rs"]
 mod leaks;
 mod memory;
+mod order_through_crashes;
 mod own_world;
 mod process;
 #[cfg(feature = "aws")]

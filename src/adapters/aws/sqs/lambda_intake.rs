@@ -63,6 +63,10 @@ impl LambdaIntake {
 
     /// Every record as the message that a receive would have brought.
     fn held(&self, event: serde_json::Value) -> Result<Vec<Arc<Held>>> {
+        if self.settler.jobs.keeps_order {
+            let problem = "order is kept by workers: run `sealpost worker` on a FIFO queue";
+            return Err(Error::new(OPERATION, problem));
+        }
         let event: Event = serde_json::from_value(event)
             .map_err(|e| Error::new(OPERATION, format!("this is no event of SQS: {e}")))?;
         let Settler { jobs, in_flight, clock, .. } = &*self.settler;
