@@ -81,7 +81,7 @@ impl LambdaIntake {
             let now = clock.now();
             let message = record.message()?;
             // It has its id and its handle: nothing is dropped here.
-            let message = arrive::held(message, Origin::Jobs, now);
+            let message = arrive::held(message, Origin::Jobs, false, now);
             held.extend(message.map(|message| in_flight.take(message, jobs.lease, now)));
         }
         Ok(held)
