@@ -134,6 +134,10 @@ async fn a_message_that_is_no_job_is_dead_lettered_with_its_bytes_and_the_worker
     for entry in std::fs::read_dir(examples).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap();
+        // In the queue it is put back: a worker of that version knows it.
+        if name.contains("of-a-newer-version") {
+            continue;
+        }
         bad.push((name.split('.').next().unwrap().to_owned(), std::fs::read(&path).unwrap()));
     }
     for (number, (reason, body)) in bad.iter().enumerate() {

@@ -230,6 +230,11 @@ mod tests {
     /// A database as it was before versions had a history, with a row of that time.
     const BEFORE: &str = r#"
         DROP TABLE secret_versions;
+        DROP INDEX messages_group;
+        ALTER TABLE messages DROP COLUMN ordering_group;
+        ALTER TABLE messages DROP COLUMN position;
+        ALTER TABLE messages DROP COLUMN not_before;
+        ALTER TABLE dead_messages DROP COLUMN ordering_group;
         PRAGMA user_version = 3;
         INSERT INTO secrets VALUES ('c', 's', 2, '{"current":{"version":2,"sealed":"AQI=",
             "origins":["https://a.example:443"],"createdAt":"2026-11-02T00:00:00Z",

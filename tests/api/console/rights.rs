@@ -124,7 +124,7 @@ async fn a_customer_sees_its_own_and_nothing_of_others() {
     }
     // Endpoint and secret of the others, whose names are the same or are known.
     let kept = server.call("GET", "/v1/customers/acme/endpoints/orders", Value::Null).await.is(200);
-    assert_eq!(kept["url"], "https://acme.example/orders");
+    assert_eq!(kept["url"], "https://acme-own.example/orders");
     assert!(browser.get("/customer/dead-letters/orders").await.status == 404);
     assert!(browser.post("/customer/dead-letters/orders/replay", &[]).await.status == 404);
     assert!(browser.page("/customer/dead-letters/dl_2").await.contains("Send again"));
