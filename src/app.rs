@@ -22,7 +22,7 @@ use crate::adapters::system::{SystemChance, SystemClock};
 use crate::config::TablePrefix;
 use crate::config::{AwsConfig, Config};
 use crate::delivery::{
-    Challenges, EndpointBook, Limiters, LongTimeouts, Pipeline, Recorder, Roles, Tokens,
+    Challenges, EndpointBook, Keeping, Limiters, LongTimeouts, Pipeline, Recorder, Roles, Tokens,
 };
 #[cfg(feature = "aws")]
 use crate::domain::aws_role::RolePolicy;
@@ -177,6 +177,7 @@ impl App {
             Arc::clone(&chance),
         );
         let (dynamodb, prefix) = (&clients.dynamodb, aws.table_prefix.as_str());
+        let key = aws.kms_key_id.as_str();
         let parts = Parts {
             queue: Arc::new(queue.await?),
             endpoints: Arc::new(DynamoEndpoints::new(dynamodb, prefix)),
@@ -186,9 +187,9 @@ impl App {
             records: Arc::new(DynamoRecords::new(dynamodb, prefix)),
             replays: Arc::new(DynamoReplays::new(dynamodb, prefix)),
             control: Arc::new(DynamoControl::new(dynamodb, prefix)),
-            keys: Arc::new(KmsKeys::new(&clients.kms, aws.kms_key_id.as_str())),
+            keys: Arc::new(KmsKeys::new(&clients.kms, key).with_legacy(aws.legacy_keys())),
             master_keys: None,
-            rebind: Some(Arc::new(KmsRebind::new(&clients.kms, aws.kms_key_id.as_str()))),
+            rebind: Some(Arc::new(KmsRebind::new(&clients.kms, key, aws.legacy_keys()))),
             roles: Some(Arc::new(StsRoles::new(clients, Arc::clone(&clock)))),
             references: Some(Arc::new(AwsReferences::new(&clients.config))),
             clock,
@@ -345,6 +346,7 @@ impl App {
         let settings = &self.config.deliveries;
         Recorder::start(
             settings.record,
+            Keeping { keep: settings.keep_bodies, vault: self.vault.opener.clone() },
             settings.retention,
             Arc::clone(&self.records),
             Arc::clone(&self.clock),
@@ -358,6 +360,8 @@ impl App {
             queue: Arc::clone(&self.queue),
             deliveries: Arc::clone(&self.deliveries),
             replays: Arc::clone(&self.replays),
+            records: Arc::clone(&self.records),
+            retention: self.config.deliveries.retention,
             endpoints: Arc::clone(&self.endpoints),
             clock: Arc::clone(&self.clock),
             chance: Arc::clone(&self.chance),
@@ -401,6 +405,7 @@ impl App {
             long_timeouts: LongTimeouts::over(self.config.worker.drain),
             recorder: self.recorder(),
             records: Arc::clone(&self.records),
+            retention: self.config.deliveries.retention,
             tally: Arc::clone(&self.tally),
         })
     }

@@ -7,9 +7,16 @@ const [, , out] = process.argv;
 const app = new App(out ? { outdir: out } : {});
 const context = (name: string): unknown => app.node.tryGetContext(name);
 const prefix = context("tablePrefix");
+/** ARNs between commas. */
+const listed = (name: string): string[] => String(context(name) ?? "").split(",").filter(Boolean);
 new SealpostStack(app, "Sealpost", {
   ...(typeof prefix === "string" && { tablePrefix: prefix }),
-  allowUnbound: context("allowUnbound") === "true",
+  workerMay: {
+    legacyKeys: listed("legacyKeys"),
+    assumeRoles: listed("assumeRoles"),
+    readSecrets: listed("readSecrets"),
+    readParameters: listed("readParameters"),
+  },
 });
 Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
 app.synth();

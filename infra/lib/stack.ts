@@ -2,14 +2,14 @@
 import { CfnOutput, Stack, type StackProps } from "aws-cdk-lib";
 import { Construct } from "constructs";
 import { Alarms } from "./alarms.js";
-import { Roles } from "./roles.js";
+import { Roles, type WorkerMay } from "./roles.js";
 import { Store } from "./store.js";
 
 export interface SealpostProps extends StackProps {
   /** What the names of tables begin with. */
   tablePrefix?: string;
-  /** Whether values without an encryption context may be opened. */
-  allowUnbound?: boolean;
+  /** What the worker may do beyond its own tables, queues and key: nothing by default. */
+  workerMay?: WorkerMay;
 }
 
 export class SealpostStack extends Stack {
@@ -19,9 +19,9 @@ export class SealpostStack extends Stack {
 
   constructor(scope: Construct, id: string, props: SealpostProps = {}) {
     super(scope, id, props);
-    const { tablePrefix = "sealpost-", allowUnbound = false } = props;
-    this.store = new Store(this, "Store", { tablePrefix, allowUnbound });
-    this.roles = new Roles(this, "Roles", { store: this.store });
+    const { tablePrefix = "sealpost-", workerMay = {} } = props;
+    this.store = new Store(this, "Store", { tablePrefix });
+    this.roles = new Roles(this, "Roles", { store: this.store, workerMay });
     this.alarms = new Alarms(this, "Alarms", this.store);
     const { jobs, deadLetters, key } = this.store;
     // What goes into `[aws]` of the configuration.

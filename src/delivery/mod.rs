@@ -18,12 +18,14 @@ mod fan_out;
 mod fill;
 mod grants;
 mod health;
+mod keeper;
 mod limiters;
 mod long_timeouts;
 mod parameters;
 mod permit;
 pub mod preview;
 mod recorder;
+mod resend;
 mod resolve;
 mod settle;
 mod sign;
@@ -38,6 +40,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::dry_run::DryRun;
 use crate::domain::envelope::Pointers;
 use crate::domain::reason::Reason;
+use crate::domain::resend::ResendOrder;
 use crate::domain::timestamp::Timestamp;
 use crate::egress::client::Client;
 use crate::egress::guard::Guard;
@@ -54,6 +57,7 @@ use decode::{Decoded, Message};
 pub use endpoint_book::{Compiled, EndpointBook, compile, destinations};
 use grants::Learning;
 pub use grants::{Challenges, Egress, Roles, Tokens};
+pub use keeper::Keeping;
 pub use limiters::Limiters;
 pub use long_timeouts::LongTimeouts;
 use permit::Permit;
@@ -145,14 +149,18 @@ pub struct Pipeline {
     pub long_timeouts: LongTimeouts,
     /// Where attempts are recorded, if they are.
     pub recorder: Option<Recorder>,
-    /// What was recorded.
+    /// What was recorded, and the jobs that were kept.
     pub records: Arc<dyn Records>,
+    /// How long what is recorded is kept.
+    pub retention: Duration,
     /// Counts what happens.
     pub tally: Arc<Tally>,
 }
 
 /// How long a job waits after a fault of ours.
 const FAULT_DELAY: Duration = Duration::from_secs(5);
+/// How long, about, an order to send a delivery again waits after one.
+const RESEND_REST: Duration = Duration::from_secs(60);
 
 impl Pipeline {
     /// Takes one message through all stages. `stop` cuts a call short when the worker must end.
@@ -163,9 +171,13 @@ impl Pipeline {
             // The list shows one dead letter too many; the message goes its way.
             self.tally.fault(&error, id);
         }
-        let settled = match message.state.as_deref().and_then(DryRun::of) {
-            Some(dry_run) => self.answer_dry_run(message, &dry_run).await,
-            None => self.deliver_job(message, stop).await,
+        let state = message.state.as_deref();
+        let settled = if let Some(dry_run) = state.and_then(DryRun::of) {
+            self.answer_dry_run(message, &dry_run).await
+        } else if let Some(order) = state.and_then(ResendOrder::of) {
+            self.carry_out(message, &order).await
+        } else {
+            self.deliver_job(message, stop).await
         };
         if let Err(error) = settled {
             // The lease runs out and the message comes back.

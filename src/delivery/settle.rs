@@ -15,6 +15,7 @@ use crate::domain::envelope;
 use crate::domain::job::Undecodable;
 use crate::domain::operational_event::{Fact, OperationalEvent};
 use crate::domain::reason::Reason;
+use crate::domain::resend::ResendOrder;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::traces::Traces;
 use crate::ports::deliveries::AttemptRecord;
@@ -157,9 +158,13 @@ impl Pipeline {
     /// Puts a dead letter that the queue made by itself into the index, and then gives it the id by
     /// which it is found. Between the two it is a stray still, and found as one again.
     pub async fn index_stray(&self, message: &Received) -> Result<()> {
+        let state = message.state.as_deref();
         // A replay would make the call that a dry run promised not to make.
-        if message.state.as_deref().and_then(DryRun::of).is_some() {
+        if state.and_then(DryRun::of).is_some() {
             return self.queue.acknowledge(&message.handle).await;
+        }
+        if let Some(order) = state.and_then(ResendOrder::of) {
+            return self.give_up_order(message, &order).await;
         }
         let why = "received too many times without being settled; the queue gave it up";
         let mut letter = self.letter_of_message(message, Reason::CrashLoop, why);

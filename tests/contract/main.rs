@@ -11,11 +11,16 @@ mod deliveries;
 #[cfg(feature = "aws")]
 #[path = "../support/emulator.rs"]
 mod emulator;
+mod kept_bodies;
 #[path = "../support/letter.rs"]
 mod letter;
 mod mortal;
 mod queue;
+#[path = "../e2e/receiver.rs"]
+#[allow(dead_code, reason = "each suite uses its part")]
+mod receiver;
 mod records;
+mod recoveries;
 mod replace;
 mod replays;
 #[cfg(feature = "aws")]
