@@ -53,7 +53,7 @@ use crate::telemetry::Tally;
 use crate::vault::Opener;
 
 use attempt::Attempted;
-use decode::{Decoded, Message};
+use decode::{Circumstances, Decoded, Message};
 pub use endpoint_book::{Compiled, EndpointBook, compile, destinations};
 use grants::Learning;
 pub use grants::{Challenges, Egress, Roles, Tokens};
@@ -186,7 +186,7 @@ impl Pipeline {
     }
 
     async fn deliver_job(&self, message: &Received, stop: &CancellationToken) -> Result<(), Error> {
-        match decode::decode(message, self.max_receives, &self.envelopes) {
+        match decode::decode(message, &self.circumstances(self.max_receives, self.clock.now())) {
             Ok(Message::Parent(parent)) => self.fan_out(&parent, stop).await,
             Ok(Message::Delivery(decoded)) => {
                 // The permit is held until the message is settled.
@@ -198,6 +198,11 @@ impl Pipeline {
             }
             Err(undecodable) => self.settle_undecodable(message, undecodable).await,
         }
+    }
+
+    fn circumstances(&self, max_receives: u32, now: Timestamp) -> Circumstances<'_> {
+        let keeps_order = self.queue.keeps_order();
+        Circumstances { max_receives, envelopes: &self.envelopes, keeps_order, now }
     }
 
     async fn run(

@@ -76,8 +76,8 @@ impl Pipeline {
         let job = NewMessage {
             body: Bytes::copy_from_slice(job.expose()),
             state: Some(encode(&record.resent(now))?),
-            not_before: None,
             customer: Some(record.customer_id),
+            ..NewMessage::default()
         };
         self.queue.replace(&message.handle, job).await?;
         Ok(next)

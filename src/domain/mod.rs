@@ -33,6 +33,7 @@ pub mod kept_body;
 pub mod limiter;
 pub mod limits;
 pub mod operational_event;
+pub mod ordering;
 pub mod origin;
 pub mod outcome;
 pub mod parameter;

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::delivery::{DeliveryKey, DeliveryState};
+use crate::domain::delivery::{DeliveryKey, DeliveryState, truncate};
 use crate::domain::delivery_record::DeliveryRecord;
 use crate::domain::fan_out::Child;
 use crate::domain::timestamp::Timestamp;
@@ -24,10 +24,22 @@ struct State {
     resend: ResendOrder,
 }
 
+/// Longest name of who orders, and of a delivery, in bytes: whoever may send to the queue may order.
+const LONGEST_NAME: usize = 256;
+
 impl ResendOrder {
+    /// An order of `who`, as far as the name is kept.
+    pub fn new(delivery_id: String, who: &str) -> Self {
+        let mut who = who.to_owned();
+        truncate(&mut who, LONGEST_NAME);
+        Self { delivery_id, who }
+    }
+
     /// The order that a message's state is, if it is one.
     pub fn of(state: &[u8]) -> Option<Self> {
-        serde_json::from_slice(state).ok().map(|state: State| state.resend)
+        let State { resend } = serde_json::from_slice(state).ok()?;
+        let is_short = |name: &str| name.len() <= LONGEST_NAME;
+        Some(resend).filter(|order| is_short(&order.delivery_id) && is_short(&order.who))
     }
 
     /// The state of the message that orders it.
@@ -137,7 +149,10 @@ mod tests {
 
     #[test]
     fn an_order_is_told_from_a_delivery_and_from_a_dry_run_by_its_state() {
-        let order = ResendOrder { delivery_id: "dv_1".to_owned(), who: "ops-1".to_owned() };
+        let long = ResendOrder { delivery_id: "d".repeat(257), who: "ops-1".to_owned() };
+        assert_eq!(ResendOrder::of(&long.to_state().unwrap()), None);
+        let order = ResendOrder::new("dv_1".to_owned(), &"é".repeat(200));
+        assert_eq!(order.who.len(), 256);
         let state = order.to_state().unwrap();
         assert_eq!(ResendOrder::of(&state), Some(order));
         assert_eq!(DryRun::of(&state), None);

@@ -165,10 +165,10 @@ impl Replayer {
 
 /// The message that orders a worker to send a delivery again. SQS takes none without a body.
 fn order(record: &DeliveryRecord, who: &str) -> Result<NewMessage> {
-    let order = ResendOrder { delivery_id: record.id.clone(), who: who.to_owned() };
+    let order = ResendOrder::new(record.id.clone(), who);
     let state = order.to_state().map_err(unwritten)?;
     let (body, customer) = (record.id.clone().into(), Some(record.customer_id.clone()));
-    Ok(NewMessage { body, state: Some(state.into()), not_before: None, customer })
+    Ok(NewMessage { body, state: Some(state.into()), customer, ..NewMessage::default() })
 }
 
 fn unwritten(error: serde_json::Error) -> Error {

@@ -15,6 +15,7 @@ mod kept_bodies;
 #[path = "../support/letter.rs"]
 mod letter;
 mod mortal;
+mod ordering;
 mod queue;
 #[path = "../e2e/receiver.rs"]
 #[allow(dead_code, reason = "each suite uses its part")]
