@@ -29,6 +29,7 @@ mod resend;
 mod resolve;
 mod settle;
 mod sign;
+pub mod test_call;
 mod withhold;
 
 use std::sync::Arc;
@@ -37,17 +38,16 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::dry_run::DryRun;
+use crate::domain::asked::Asked;
 use crate::domain::envelope::Pointers;
 use crate::domain::reason::Reason;
-use crate::domain::resend::ResendOrder;
 use crate::domain::timestamp::Timestamp;
 use crate::egress::client::Client;
 use crate::egress::guard::Guard;
 use crate::ports::deliveries::AttemptRecord;
 use crate::ports::queue::Received;
 use crate::ports::{
-    Chance, Clock, Deliveries, Error, HealthStore, OperationalEvents, Queue, Records,
+    Chance, Clock, Deliveries, Error, HealthStore, OperationalEvents, Queue, Records, TestCalls,
 };
 use crate::telemetry::Tally;
 use crate::vault::Opener;
@@ -153,6 +153,8 @@ pub struct Pipeline {
     pub records: Arc<dyn Records>,
     /// How long what is recorded is kept.
     pub retention: Duration,
+    /// The answers to test calls.
+    pub test_calls: Arc<dyn TestCalls>,
     /// Counts what happens.
     pub tally: Arc<Tally>,
 }
@@ -171,13 +173,11 @@ impl Pipeline {
             // The list shows one dead letter too many; the message goes its way.
             self.tally.fault(&error, id);
         }
-        let state = message.state.as_deref();
-        let settled = if let Some(dry_run) = state.and_then(DryRun::of) {
-            self.answer_dry_run(message, &dry_run).await
-        } else if let Some(order) = state.and_then(ResendOrder::of) {
-            self.carry_out(message, &order).await
-        } else {
-            self.deliver_job(message, stop).await
+        let settled = match message.state.as_deref().and_then(Asked::of) {
+            Some(Asked::DryRun(dry_run)) => self.answer_dry_run(message, &dry_run).await,
+            Some(Asked::TestCall(call)) => self.answer_test_call(message, call, stop).await,
+            Some(Asked::Resend(order)) => self.carry_out(message, &order).await,
+            None => self.deliver_job(message, stop).await,
         };
         if let Err(error) = settled {
             // The lease runs out and the message comes back.

@@ -7,15 +7,14 @@ use bytes::Bytes;
 
 use super::decode::Decoded;
 use super::{FAULT_DELAY, Halt, Pipeline};
+use crate::domain::asked::Asked;
 use crate::domain::dead_letter::{DeadLetter, job_sha256};
 use crate::domain::decide::Disposition;
 use crate::domain::delivery::{DeliveryState, dead_letter_id_of_message};
-use crate::domain::dry_run::DryRun;
 use crate::domain::envelope;
 use crate::domain::job::Undecodable;
 use crate::domain::operational_event::{Fact, OperationalEvent};
 use crate::domain::reason::Reason;
-use crate::domain::resend::ResendOrder;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::traces::Traces;
 use crate::ports::deliveries::AttemptRecord;
@@ -158,13 +157,13 @@ impl Pipeline {
     /// Puts a dead letter that the queue made by itself into the index, and then gives it the id by
     /// which it is found. Between the two it is a stray still, and found as one again.
     pub async fn index_stray(&self, message: &Received) -> Result<()> {
-        let state = message.state.as_deref();
-        // A replay would make the call that a dry run promised not to make.
-        if state.and_then(DryRun::of).is_some() {
-            return self.queue.acknowledge(&message.handle).await;
-        }
-        if let Some(order) = state.and_then(ResendOrder::of) {
-            return self.give_up_order(message, &order).await;
+        match message.state.as_deref().and_then(Asked::of) {
+            // A replay would make the call that a dry run promised not to make, or a test long after.
+            Some(Asked::DryRun(_) | Asked::TestCall(_)) => {
+                return self.queue.acknowledge(&message.handle).await;
+            }
+            Some(Asked::Resend(order)) => return self.give_up_order(message, &order).await,
+            None => {}
         }
         let why = "received too many times without being settled; the queue gave it up";
         let mut letter = self.letter_of_message(message, Reason::CrashLoop, why);

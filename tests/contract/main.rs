@@ -29,4 +29,5 @@ mod replays;
 mod sqs;
 mod stores;
 mod tenant_keys;
+mod test_calls;
 mod vault;

@@ -25,6 +25,7 @@ mod replays;
 mod sealed;
 mod secrets;
 pub mod tables;
+mod test_calls;
 
 use std::collections::HashMap;
 
@@ -46,6 +47,7 @@ pub use health::DynamoHealth;
 pub use records::DynamoRecords;
 pub use replays::DynamoReplays;
 pub use secrets::DynamoSecrets;
+pub use test_calls::DynamoTestCalls;
 
 /// Most items that `BatchWriteItem` takes.
 const BATCH: usize = 25;
