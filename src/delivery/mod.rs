@@ -28,6 +28,7 @@ mod recorder;
 mod resend;
 mod resolve;
 mod settle;
+mod shared_rate;
 mod sign;
 pub mod test_call;
 mod withhold;
@@ -62,6 +63,7 @@ pub use limiters::Limiters;
 pub use long_timeouts::LongTimeouts;
 use permit::Permit;
 pub use recorder::Recorder;
+pub use shared_rate::SharedRates;
 use sign::Signed;
 
 /// Why a message goes no further.
