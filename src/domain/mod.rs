@@ -64,3 +64,4 @@ pub mod test_report;
 pub mod timestamp;
 pub mod tokens;
 pub mod traces;
+pub mod version;
