@@ -51,12 +51,13 @@ pub struct Which {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WithAttempts {
+    /// The delivery.
     #[serde(flatten)]
-    delivery: DeliveryRecord,
+    pub delivery: DeliveryRecord,
     /// Oldest first.
-    attempt_list: Vec<AttemptRow>,
+    pub attempt_list: Vec<AttemptRow>,
     /// Who had it sent again, and what came of it; oldest first.
-    resends: Vec<ResendLine>,
+    pub resends: Vec<ResendLine>,
 }
 
 /// How a delivery is sent again.

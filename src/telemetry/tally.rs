@@ -20,6 +20,7 @@ use crate::domain::test_call::TestRecord;
 use crate::domain::test_report::TestReport;
 use crate::domain::timestamp::Timestamp;
 use crate::ports::{Alarm, Error};
+use crate::telemetry::recent::Recent;
 
 /// What the worker of this process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +54,7 @@ pub struct Tally {
     fanned_out: AtomicU64,
     unmatched: AtomicU64,
     faults: AtomicU64,
+    recent: Recent,
     /// [`WorkerState`]: 0 is stopped, 1 receiving, 2 failing.
     worker: AtomicU8,
 }
@@ -110,8 +112,14 @@ impl Tally {
         }
     }
 
+    /// What happened lately.
+    pub fn recent(&self) -> &Recent {
+        &self.recent
+    }
+
     /// An attempt was made, and this follows.
     pub fn attempted(&self, key: &DeliveryKey, attempt: &Attempt, disposition: Disposition) {
+        self.recent.attempted(key, attempt, disposition);
         let DeliveryKey { customer_id, endpoint_id, job_id, .. } = key;
         let (number, outcome, ms) = (attempt.number, &attempt.outcome, attempt.duration_ms);
         match disposition {
@@ -131,6 +139,7 @@ impl Tally {
     /// A job was given up.
     pub fn dead_lettered(&self, letter: &DeadLetter) {
         self.dead_lettered.fetch_add(1, Ordering::Relaxed);
+        self.recent.given_up(letter.dead_at);
         let text = |id: Option<&str>| id.unwrap_or("-").to_owned();
         let customer_id = text(letter.customer_id.as_ref().map(|id| id.as_str()));
         let endpoint_id = text(letter.endpoint_id.as_ref().map(|id| id.as_str()));
