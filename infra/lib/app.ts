@@ -17,6 +17,7 @@ new SealpostStack(app, "Sealpost", {
     readSecrets: listed("readSecrets"),
     readParameters: listed("readParameters"),
   },
+  fifo: context("fifo") === "true",
 });
 Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
 app.synth();

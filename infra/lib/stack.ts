@@ -10,6 +10,8 @@ export interface SealpostProps extends StackProps {
   tablePrefix?: string;
   /** What the worker may do beyond its own tables, queues and key: nothing by default. */
   workerMay?: WorkerMay;
+  /** Whether the queues keep order. */
+  fifo?: boolean;
 }
 
 export class SealpostStack extends Stack {
@@ -19,8 +21,8 @@ export class SealpostStack extends Stack {
 
   constructor(scope: Construct, id: string, props: SealpostProps = {}) {
     super(scope, id, props);
-    const { tablePrefix = "sealpost-", workerMay = {} } = props;
-    this.store = new Store(this, "Store", { tablePrefix });
+    const { tablePrefix = "sealpost-", fifo = false, workerMay = {} } = props;
+    this.store = new Store(this, "Store", { tablePrefix, fifo });
     this.roles = new Roles(this, "Roles", { store: this.store, workerMay });
     this.alarms = new Alarms(this, "Alarms", this.store);
     const { jobs, deadLetters, key } = this.store;
