@@ -79,7 +79,9 @@ impl Pipeline {
             customer: Some(record.customer_id),
             ..NewMessage::default()
         };
-        self.queue.replace(&message.handle, job).await?;
+        // Not by `replace`: a queue that keeps order leaves a message's bytes where they are.
+        self.queue.send(vec![job]).await?;
+        self.queue.acknowledge(&message.handle).await?;
         Ok(next)
     }
 
