@@ -64,6 +64,7 @@ impl Pipeline {
                 return Err(halt);
             }
         };
+        self.tally.called(&attempt);
         let policy = &signed.resolved.known.retry;
         let (now, chance) = (self.clock.now(), self.chance.fraction());
         self.tell(&signed.resolved.known, permit.ended(&attempt, now, self.chance.fraction()));

@@ -17,6 +17,7 @@ use crate::domain::fan_out::{Child, MAX_FAN_OUT, child_id};
 use crate::domain::ids::{CustomerId, EndpointId};
 use crate::domain::reason::Reason;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::wait::Wait;
 use crate::ports::queue::NewMessage;
 use crate::ports::{Error, Result};
 
@@ -47,6 +48,7 @@ impl Pipeline {
         match self.send_children(parent, stop).await {
             Ok(Fate::Done) => self.queue.acknowledge(handle).await,
             Ok(Fate::Waits(until)) => {
+                self.tally.counters.parked.of(Wait::NotBefore).one();
                 self.put_back(parent.message, &parent.state.clone().parked(), until).await
             }
             Ok(Fate::Stopped) => self.queue.release(handle, std::time::Duration::ZERO).await,

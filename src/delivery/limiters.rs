@@ -20,6 +20,7 @@ use crate::domain::limiter::{Ended, Leave, Limiter, Refusal, Used};
 use crate::domain::limits::Limits;
 use crate::domain::share;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::wait::Wait;
 use crate::ports::Clock;
 
 /// Most endpoints, and most customers, whose limits are kept.
@@ -111,7 +112,7 @@ impl Share {
         // Whoever is over his share does not wait in hand: it is the hands that are short.
         gate.admit(&Ask { turn: Turn::Over, ..*ask }, share).map_err(|later| match later {
             Later::Soon => Refusal::Soon,
-            Later::At(until) => Refusal::Until(until, "customer's share of the worker"),
+            Later::At(until) => Refusal::Until(until, Wait::CustomerShare),
         })?;
         gate.enter(ask.now);
         if holds == 0 {

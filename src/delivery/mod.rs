@@ -39,6 +39,7 @@ use crate::domain::dry_run::DryRun;
 use crate::domain::envelope::Pointers;
 use crate::domain::reason::Reason;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::wait::Wait;
 use crate::egress::client::Client;
 use crate::egress::guard::Guard;
 use crate::ports::deliveries::AttemptRecord;
@@ -66,9 +67,9 @@ enum Halt {
     /// The job is given up.
     DeadLetter(Reason, String),
     /// The job waits until then without an attempt.
-    Park(Timestamp, &'static str),
+    Park(Timestamp, Wait),
     /// The same, because a limit is reached; the next such wait is longer.
-    Limited(Timestamp, &'static str),
+    Limited(Timestamp, Wait),
     /// The attempt was made by a claimer that died before it did what follows.
     Finish(AttemptRecord),
     /// A leftover of a delivery that has gone on: to be removed.

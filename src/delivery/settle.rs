@@ -61,7 +61,8 @@ impl Pipeline {
 
     async fn follow(&self, decoded: &Decoded<'_>, record: AttemptRecord) -> Result<()> {
         let AttemptRecord { attempt, disposition } = record;
-        self.tally.attempted(&decoded.key, &attempt, disposition);
+        let age = self.clock.now().since(decoded.state.accepted_at);
+        self.tally.attempted(&decoded.key, &attempt, disposition, age);
         let why = format!("attempt {}: {}", attempt.number, attempt.outcome);
         let state = decoded.state.clone().after(attempt);
         match disposition {

@@ -10,6 +10,7 @@ use crate::domain::limits::{Limits, Rate};
 use crate::domain::outcome::{AttemptOutcome, Phase};
 use crate::domain::parking::Line;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::wait::Wait;
 
 /// An endpoint that has answered nothing for so long, and for four times what it usually takes, is
 /// given no more than [`FEW`] calls at once.
@@ -73,7 +74,7 @@ pub enum Refusal {
     /// Wait beside the gate, between [`Limiter::wait`] and [`Limiter::stop_waiting`].
     Soon,
     /// Come back then, because this limit is reached.
-    Until(Timestamp, &'static str),
+    Until(Timestamp, Wait),
 }
 
 /// What became of a leave.
@@ -128,19 +129,19 @@ impl Limiter {
         let is_probe = match pass {
             Pass::Free => false,
             Pass::Probe => true,
-            Pass::Wait(until) => return Err(Refusal::Until(until, "endpoint left alone")),
+            Pass::Wait(until) => return Err(Refusal::Until(until, Wait::EndpointLeftAlone)),
         };
         let places = self.places(limits, ask.now);
         if !is_probe {
             self.gate.admit(ask, places).map_err(|later| match later {
                 Later::Soon => Refusal::Soon,
-                Later::At(until) => Refusal::Until(until, "concurrency limit"),
+                Later::At(until) => Refusal::Until(until, Wait::ConcurrencyLimit),
             })?;
         }
         let at = match &limits.rate {
             Some(rate) => {
                 let token = self.token(rate, ask);
-                token.map_err(|until| Refusal::Until(until, "rate limit"))?
+                token.map_err(|until| Refusal::Until(until, Wait::RateLimit))?
             }
             None => ask.now,
         };

@@ -54,3 +54,4 @@ pub mod target;
 pub mod tenant_key;
 pub mod timestamp;
 pub mod traces;
+pub mod wait;

@@ -1,6 +1,11 @@
 //! What is told of what happens: one place that writes the log line and counts.
 
+pub mod counters;
 pub mod logging;
+pub mod metrics;
+pub mod pulse;
+pub mod requests;
 mod tally;
 
+pub use counters::Counters;
 pub use tally::{Counts, Tally, WorkerState};

@@ -1,0 +1,355 @@
+//! The labels: enums, so that every series is known before the first is counted.
+
+use crate::domain::breaker::Change;
+use crate::domain::endpoint::Health;
+use crate::domain::outcome::{AttemptOutcome, Phase};
+use crate::domain::reason::Reason;
+use crate::domain::wait::Wait;
+use crate::ports::Alarm;
+
+/// A label with all its values.
+pub trait Label: Copy + 'static {
+    /// Every value, each at its [`Label::index`].
+    const ALL: &'static [Self];
+
+    /// The place among all.
+    fn index(self) -> usize;
+
+    /// What is written.
+    fn value(self) -> &'static str;
+}
+
+macro_rules! labels {
+    ($($(#[$doc:meta])* $label:ident { $($(#[$each:meta])* $name:ident = $value:literal,)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $label { $($(#[$each])* $name,)* }
+
+        impl Label for $label {
+            const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            fn index(self) -> usize {
+                self as usize
+            }
+
+            fn value(self) -> &'static str {
+                match self { $(Self::$name => $value,)* }
+            }
+        }
+    )*};
+}
+
+labels! {
+    /// How a delivery ended.
+    Ended {
+        /// The endpoint accepted it.
+        Delivered = "delivered",
+        /// It was given up.
+        DeadLettered = "dead_lettered",
+    }
+
+    /// Whether a call did what it was made for.
+    Success {
+        /// It did.
+        Ok = "ok",
+        /// It did not.
+        Failed = "failed",
+    }
+
+    /// What became of a job that names no endpoint.
+    FannedOut {
+        /// It went to those that want it.
+        Sent = "sent",
+        /// Nobody wants it.
+        Unmatched = "unmatched",
+    }
+
+    /// What of ours failed: the first word of an error's operation.
+    Dependency {
+        /// The queue.
+        Queue = "queue",
+        /// The endpoints' store.
+        Endpoints = "endpoints",
+        /// The secrets' store.
+        Secrets = "secrets",
+        /// The store of what was learnt of endpoints.
+        Health = "health",
+        /// Fences and the index of dead letters.
+        Deliveries = "deliveries",
+        /// What is recorded of deliveries.
+        Records = "records",
+        /// The records of replays.
+        Replays = "replays",
+        /// API keys and what the API has taken.
+        Control = "control",
+        /// The key service, or the key file.
+        Keys = "keys",
+        /// What references lead to.
+        References = "references",
+        /// AWS roles.
+        AwsRoles = "aws_roles",
+        /// The name servers.
+        Resolver = "resolver",
+        /// The way out: the proxy, TLS, or a stop before anything was written.
+        Egress = "egress",
+        /// Something else: a bug, or the disk.
+        Other = "other",
+    }
+
+    /// Where a breaker went.
+    BreakerState {
+        /// The endpoint is left alone.
+        Open = "open",
+        /// It is probed.
+        HalfOpen = "half_open",
+        /// It works again.
+        Closed = "closed",
+    }
+
+    /// What was learnt of an endpoint.
+    Learnt {
+        /// It works.
+        Active = "active",
+        /// It asked for a pause.
+        Paused = "paused",
+        /// Its token server refuses.
+        Deauthorized = "deauthorized",
+        /// It is disabled.
+        Disabled = "disabled",
+    }
+
+    /// What a token server said.
+    TokenResult {
+        /// A token.
+        Granted = "granted",
+        /// No.
+        Refused = "refused",
+        /// Nothing of use.
+        Unavailable = "unavailable",
+        /// It was not asked: the fault is ours, or the request cannot be made.
+        Failed = "failed",
+    }
+
+    /// What the key service was asked for.
+    KeyOperation {
+        /// To open what was wrapped.
+        Unwrap = "unwrap",
+        /// To wrap a value.
+        Wrap = "wrap",
+        /// For a data key.
+        Generate = "generate",
+    }
+
+    /// What it came to.
+    KeyResult {
+        /// It was done.
+        Ok = "ok",
+        /// It can never be done: what was wrapped was altered, or belongs elsewhere.
+        Refused = "refused",
+        /// The key service failed, or we may not use it.
+        Failed = "failed",
+    }
+
+    /// The class of a response's status.
+    StatusClass {
+        /// It was done.
+        Success = "2xx",
+        /// It is elsewhere, or as it was.
+        Redirect = "3xx",
+        /// The caller is at fault.
+        ClientError = "4xx",
+        /// We are.
+        ServerError = "5xx",
+        /// None of these.
+        Other = "other",
+    }
+
+    /// What became of a job that was handed to the API.
+    Taken {
+        /// It is in the queue.
+        Accepted = "accepted",
+        /// It was there already.
+        Duplicate = "duplicate",
+        /// It was refused.
+        Rejected = "rejected",
+    }
+
+    /// What became of a dead letter that a replay came to.
+    Replayed {
+        /// It was sent again.
+        Sent = "sent",
+        /// It was sent or removed before.
+        Gone = "gone",
+        /// Another replay has it.
+        Held = "held",
+        /// It is no job for another endpoint.
+        Unfit = "unfit",
+        /// Its job was not found.
+        NotFound = "not_found",
+    }
+}
+
+impl Dependency {
+    /// What failed in this operation, as in `queue.receive`.
+    pub fn of(operation: &str) -> Self {
+        let word = operation.split('.').next().unwrap_or_default();
+        let exact = Self::ALL.iter().copied().find(|dependency| dependency.value() == word);
+        exact.unwrap_or(if word == "tls" { Self::Egress } else { Self::Other })
+    }
+}
+
+impl BreakerState {
+    /// Where a change leads.
+    pub fn after(change: Change) -> Self {
+        match change {
+            Change::Opened { .. } => Self::Open,
+            Change::HalfOpened => Self::HalfOpen,
+            Change::Closed => Self::Closed,
+        }
+    }
+}
+
+impl Learnt {
+    /// What this is.
+    pub fn of(health: &Health) -> Self {
+        match health {
+            Health::Active => Self::Active,
+            Health::Paused { .. } => Self::Paused,
+            Health::Deauthorized { .. } => Self::Deauthorized,
+            Health::Disabled { .. } => Self::Disabled,
+        }
+    }
+}
+
+impl StatusClass {
+    /// The class of a status.
+    pub fn of(status: u16) -> Self {
+        match status {
+            200..=299 => Self::Success,
+            300..=399 => Self::Redirect,
+            400..=499 => Self::ClientError,
+            500..=599 => Self::ServerError,
+            0..=199 | 600.. => Self::Other,
+        }
+    }
+}
+
+/// What a call gave: the class of its status, or how far it had come without one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// A status line came back.
+    Answered(StatusClass),
+    /// None did.
+    Failed(Phase),
+}
+
+impl Outcome {
+    /// The label of an outcome.
+    pub fn of(outcome: &AttemptOutcome) -> Self {
+        match outcome {
+            AttemptOutcome::Answered { status, .. } => Self::Answered(StatusClass::of(*status)),
+            AttemptOutcome::Failed { phase } => Self::Failed(*phase),
+        }
+    }
+}
+
+impl Label for Outcome {
+    const ALL: &'static [Self] = &{
+        let mut all = [Self::Answered(StatusClass::Other); StatusClass::ALL.len() + Phase::ALL.len()];
+        let (mut index, classes) = (0, StatusClass::ALL.len());
+        while index < all.len() {
+            all[index] = if index < classes {
+                Self::Answered(StatusClass::ALL[index])
+            } else {
+                Self::Failed(Phase::ALL[index - classes])
+            };
+            index += 1;
+        }
+        all
+    };
+
+    fn index(self) -> usize {
+        match self {
+            Self::Answered(class) => class.index(),
+            Self::Failed(phase) => StatusClass::ALL.len() + phase as usize,
+        }
+    }
+
+    fn value(self) -> &'static str {
+        match self {
+            Self::Answered(class) => class.value(),
+            Self::Failed(phase) => phase.name(),
+        }
+    }
+}
+
+impl Label for Reason {
+    const ALL: &'static [Self] = Reason::ALL;
+
+    fn index(self) -> usize {
+        self as usize
+    }
+
+    fn value(self) -> &'static str {
+        self.code()
+    }
+}
+
+impl Label for Wait {
+    const ALL: &'static [Self] = Wait::ALL;
+
+    fn index(self) -> usize {
+        self as usize
+    }
+
+    fn value(self) -> &'static str {
+        self.code()
+    }
+}
+
+impl Label for Alarm {
+    const ALL: &'static [Self] = &Alarm::ALL;
+
+    fn index(self) -> usize {
+        self as usize
+    }
+
+    fn value(self) -> &'static str {
+        self.name()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check<L: Label + PartialEq + std::fmt::Debug>() {
+        let values: std::collections::BTreeSet<&str> = L::ALL.iter().map(|l| l.value()).collect();
+        assert_eq!(values.len(), L::ALL.len(), "two of {values:?} are the same");
+        for (index, label) in L::ALL.iter().enumerate() {
+            assert_eq!(label.index(), index, "{label:?}");
+        }
+    }
+
+    #[test]
+    fn every_label_has_a_place_and_a_value_of_its_own() {
+        check::<Ended>();
+        check::<Success>();
+        check::<Dependency>();
+        check::<StatusClass>();
+        check::<Outcome>();
+        check::<Reason>();
+        check::<Wait>();
+        check::<Alarm>();
+        check::<KeyOperation>();
+        check::<Replayed>();
+    }
+
+    #[test]
+    fn a_fault_is_counted_for_what_failed() {
+        assert_eq!(Dependency::of("queue.receive"), Dependency::Queue);
+        assert_eq!(Dependency::of("aws_roles.credentials"), Dependency::AwsRoles);
+        assert_eq!(Dependency::of("tls.roots"), Dependency::Egress);
+        assert_eq!(Dependency::of("delivery.state"), Dependency::Other);
+    }
+}
