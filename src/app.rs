@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 #[cfg(feature = "aws")]
 use crate::adapters::aws::{
-    AwsReferences, Clients, KmsKeys, KmsRebind, StsRoles,
+    AwsReferences, CallCounts, Clients, KmsKeys, KmsRebind, StsRoles,
     dynamodb::{
         DynamoControl, DynamoDeliveries, DynamoEndpoints, DynamoHealth, DynamoRecords,
         DynamoReplays, DynamoSecrets, tables,
     },
     sqs::SqsQueue,
 };
+use crate::adapters::counted_events::CountedEvents;
+use crate::adapters::counted_keys::CountedKeys;
 use crate::adapters::embedded::{
     DataDir, Database, KeyFile, SqliteControl, SqliteDeliveries, SqliteEndpoints, SqliteHealth,
     SqliteQueue, SqliteRecords, SqliteReplays, SqliteSecrets,
@@ -26,6 +28,7 @@ use crate::delivery::{
 };
 #[cfg(feature = "aws")]
 use crate::domain::aws_role::RolePolicy;
+use crate::domain::timestamp::Timestamp;
 use crate::egress::client::Client;
 use crate::egress::guard::Guard;
 use crate::egress::proxy::Proxy;
@@ -92,6 +95,11 @@ pub struct App {
     pub events: Arc<dyn OperationalEvents>,
     /// Counts what happens.
     pub tally: Arc<Tally>,
+    /// When the process began to work.
+    pub started_at: Timestamp,
+    /// What AWS was asked, counted; `None` in the embedded form.
+    #[cfg(feature = "aws")]
+    pub aws_calls: Option<Arc<CallCounts>>,
 }
 
 /// Whether this process works on a data directory's queue, or only writes beside the one that does.
@@ -120,6 +128,8 @@ struct Parts {
     references: Option<Arc<dyn References>>,
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
+    #[cfg(feature = "aws")]
+    aws_calls: Option<Arc<CallCounts>>,
 }
 
 impl App {
@@ -190,9 +200,10 @@ impl App {
             master_keys: None,
             rebind: Some(Arc::new(KmsRebind::new(&clients.kms, aws.kms_key_id.as_str()))),
             roles: Some(Arc::new(StsRoles::new(clients, Arc::clone(&clock)))),
-            references: Some(Arc::new(AwsReferences::new(&clients.config))),
+            references: Some(Arc::new(AwsReferences::new(clients))),
             clock,
             chance,
+            aws_calls: Some(Arc::clone(&clients.calls)),
         };
         Ok(Self::assemble(parts, config))
     }
@@ -247,6 +258,8 @@ impl App {
             references: Self::references(&config).await?,
             clock,
             chance,
+            #[cfg(feature = "aws")]
+            aws_calls: None,
         };
         Ok(Self::assemble(parts, config))
     }
@@ -272,7 +285,7 @@ impl App {
         if config.secrets.references.is_empty() {
             return Ok(None);
         }
-        Ok(Some(Arc::new(AwsReferences::new(&Clients::load().await?.config))))
+        Ok(Some(Arc::new(AwsReferences::new(&Clients::load().await?))))
     }
 
     #[cfg(not(feature = "aws"))]
@@ -301,11 +314,18 @@ impl App {
             references,
             clock,
             chance,
+            #[cfg(feature = "aws")]
+            aws_calls,
         } = parts;
         let events: Arc<dyn OperationalEvents> = match &config.events.customer {
             Some(operator) => Arc::new(QueuedEvents::start(operator.clone(), Arc::clone(&queue))),
             None => Arc::new(LogOnly),
         };
+        let tally: Arc<Tally> = Arc::default();
+        let events: Arc<dyn OperationalEvents> =
+            Arc::new(CountedEvents::new(events, Arc::clone(&tally)));
+        let keys: Arc<dyn Keys> =
+            Arc::new(CountedKeys::new(keys, Arc::clone(&tally), Arc::clone(&clock)));
         let vault = Vault::new(
             Arc::clone(&secrets),
             Arc::clone(&keys),
@@ -317,7 +337,7 @@ impl App {
         let rules = config.secrets.references.clone();
         let vault = vault.with_references(ReferencePolicy { rules, source: references });
         let vault = vault.with_events(Arc::clone(&events));
-        let (guard, tally) = (Arc::new(config.egress.guard()), Arc::default());
+        let (guard, started_at) = (Arc::new(config.egress.guard()), clock.now());
         Self {
             config,
             queue,
@@ -338,6 +358,9 @@ impl App {
             chance,
             events,
             tally,
+            started_at,
+            #[cfg(feature = "aws")]
+            aws_calls,
         }
     }
 
@@ -361,6 +384,7 @@ impl App {
             endpoints: Arc::clone(&self.endpoints),
             clock: Arc::clone(&self.clock),
             chance: Arc::clone(&self.chance),
+            tally: Arc::clone(&self.tally),
         }
     }
 

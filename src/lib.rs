@@ -16,6 +16,7 @@ pub mod delivery;
 pub mod domain;
 pub mod egress;
 pub mod keygen;
+pub mod monitor;
 pub mod ports;
 pub mod redrive;
 pub mod registration;

@@ -13,8 +13,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("auth", &["auth", "domain"]),
     ("transform", &["transform", "domain"]),
     ("ports", &["ports", "domain"]),
-    ("cache", &["cache"]),
-    ("vault", &["vault", "cache", "ports", "domain"]),
+    ("cache", &["cache", "telemetry"]),
+    ("vault", &["vault", "cache", "telemetry", "ports", "domain"]),
     ("egress", &["egress", "ports", "domain"]),
     ("telemetry", &["telemetry", "ports", "domain"]),
     (
@@ -31,7 +31,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "domain",
         ],
     ),
-    ("replay", &["replay", "ports", "domain"]),
+    ("replay", &["replay", "telemetry", "ports", "domain"]),
     ("worker", &["worker", "delivery", "telemetry", "ports", "domain"]),
     (
         "api",
@@ -41,6 +41,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "app",
             "redrive",
             "replay",
+            "monitor",
             "registration",
             "telemetry",
             "vault",
@@ -49,7 +50,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "domain",
         ],
     ),
-    ("adapters", &["adapters", "vault", "ports", "domain"]),
+    ("monitor", &["monitor", "app", "cache", "delivery", "telemetry", "ports", "domain"]),
+    ("adapters", &["adapters", "vault", "telemetry", "ports", "domain"]),
 ];
 
 fn sources(of: &Path, found: &mut Vec<PathBuf>) {

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "aws")]
 pub mod aws;
+pub mod counted_events;
+pub mod counted_keys;
 pub mod embedded;
 pub mod queued_events;
 pub mod system;

@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use anyhow::bail;
 use clap::Args;
+use tokio::net::TcpListener;
 use tracing::info;
 
 use super::Global;
 use crate::api;
 use crate::app::{App, Role};
 use crate::config::Config;
+use crate::monitor::{self, Monitor};
 use crate::replay;
 use crate::telemetry::logging;
-use crate::worker::{self, Ended, Limits, lifecycle, sweeper};
+use crate::worker::{self, Ended, Limits, Stop, lifecycle, sweeper};
 
 /// How long a stop waits for operational events to be sent.
 const FLUSH: std::time::Duration = std::time::Duration::from_secs(5);
@@ -46,8 +48,13 @@ pub async fn work(global: &Global, config: Config) -> anyhow::Result<ExitCode> {
         Some(address) => Some(api::bind(address).await?),
         None => None,
     };
+    let metrics = match config.metrics.listen {
+        Some(address) => Some(monitor::bind(address).await?),
+        None => None,
+    };
     let app = Arc::new(App::open(&global.data, config, Role::Worker).await?);
     let pipeline = Arc::new(app.pipeline()?);
+    let monitor = Monitor::new(Arc::clone(&app), Some(Arc::clone(&pipeline)));
     sweeper::forget_old_fences(&pipeline).await?;
     let limits =
         Limits { concurrency: app.config.worker.concurrency, drain: app.config.worker.drain };
@@ -62,11 +69,13 @@ pub async fn work(global: &Global, config: Config) -> anyhow::Result<ExitCode> {
         .then(|| tokio::spawn(replay::keep_running(app.replayer(), stop.soft.clone())));
     let served = async {
         if let Some(listener) = listener {
-            let router = api::Api::new(Arc::clone(&app), true).router();
+            let router = api::Api::new(Arc::clone(&monitor)).router();
             api::serve(listener, router, limits.drain, stop.clone()).await;
         }
     };
-    let (ended, ()) = tokio::join!(worker::run(pipeline, limits, stop.clone()), served);
+    let watched = watch(metrics, &monitor, limits.drain, &stop);
+    let (ended, (), ()) =
+        tokio::join!(worker::run(pipeline, limits, stop.clone()), served, watched);
     app.events.flush(FLUSH).await;
     if let Some(replays) = replays {
         // The page in hand; what is cut short is met again.
@@ -84,4 +93,16 @@ pub async fn work(global: &Global, config: Config) -> anyhow::Result<ExitCode> {
         events_dropped = app.events.dropped()
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// Serves metrics and health, if they are listened for, until told to stop.
+pub async fn watch(
+    listener: Option<TcpListener>,
+    monitor: &Arc<Monitor>,
+    drain: Duration,
+    stop: &Stop,
+) {
+    if let Some(listener) = listener {
+        api::serve(listener, monitor::router(Arc::clone(monitor)), drain, stop.clone()).await;
+    }
 }

@@ -11,6 +11,7 @@ mod egress;
 mod envelopes;
 mod events;
 mod log;
+mod metrics;
 mod secrets;
 mod worker;
 
@@ -28,6 +29,7 @@ pub use egress::EgressConfig;
 pub use envelopes::EnvelopesConfig;
 pub use events::EventsConfig;
 pub use log::LogConfig;
+pub use metrics::MetricsConfig;
 pub use secrets::SecretsConfig;
 pub use worker::WorkerConfig;
 
@@ -58,6 +60,8 @@ pub struct Config {
     pub secrets: SecretsConfig,
     /// The HTTP API.
     pub api: ApiConfig,
+    /// Metrics and health.
+    pub metrics: MetricsConfig,
     /// Log lines.
     pub log: LogConfig,
 }

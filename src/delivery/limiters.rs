@@ -95,6 +95,16 @@ impl Limiters {
         };
         self.endpoints.get_with(key, made).await
     }
+
+    /// How many breakers are open, and how many half open.
+    pub fn breakers(&self) -> (u64, u64) {
+        self.endpoints.iter().fold((0, 0), |(open, half_open), (_, meter)| {
+            let limiter = meter.calls.limiter();
+            let breaker = limiter.breaker();
+            let (is_open, is_half_open) = (breaker.is_open(), breaker.is_half_open());
+            (open + u64::from(is_open), half_open + u64::from(is_half_open))
+        })
+    }
 }
 
 impl Share {

@@ -151,6 +151,11 @@ impl Limiter {
         Ok(Leave { at, is_probe, has_token: limits.rate.is_some(), has_room, change })
     }
 
+    /// The endpoint's breaker.
+    pub fn breaker(&self) -> &Breaker {
+        &self.breaker
+    }
+
     /// One more waits beside the gate.
     pub fn wait(&mut self) {
         self.gate.wait();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::metrics::label::{
     BreakerState, Dependency, Ended, FannedOut, KeyOperation, KeyResult, Learnt, Outcome, Replayed,
-    Success, Taken, TokenResult,
+    Success, Taken, TokenResult, Told,
 };
 use super::metrics::{Counter, Histogram, Label, PerLabel};
 use crate::domain::reason::Reason;
@@ -35,6 +35,7 @@ pub struct Counters {
     pub token_requests: PerLabel<TokenResult>,
     pub faults: PerLabel<Dependency>,
     pub alarms: PerLabel<Alarm>,
+    pub events: PerLabel<Told>,
     pub keys: KeyCalls,
     pub jobs_taken: PerLabel<Taken>,
     pub replays_running: Gauge,
@@ -61,6 +62,7 @@ impl Default for Counters {
             token_requests: PerLabel::default(),
             faults: PerLabel::default(),
             alarms: PerLabel::default(),
+            events: PerLabel::default(),
             keys: KeyCalls::default(),
             jobs_taken: PerLabel::default(),
             replays_running: Gauge::default(),

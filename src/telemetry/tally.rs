@@ -7,9 +7,7 @@ use std::time::Duration;
 use tracing::{debug, info, warn};
 
 use super::counters::Counters;
-use super::metrics::label::{
-    BreakerState, Dependency, Ended, FannedOut, Learnt, Outcome, Success,
-};
+use super::metrics::label::{BreakerState, Dependency, Ended, FannedOut, Learnt, Outcome, Success};
 use super::pulse::Pulse;
 use super::requests::Requests;
 
@@ -236,12 +234,17 @@ impl Tally {
         debug!(event = "leftover", %customer_id, %endpoint_id, %job_id);
     }
 
-    /// Something failed on our side while `what` was in hand.
-    pub fn fault(&self, error: &Error, what: &str) {
-        self.counters.faults.of(Dependency::of(error.operation)).one();
-        if let Some(alarm) = error.alarm {
+    /// Counts a fault that was logged where it was met.
+    pub fn count_fault(&self, dependency: Dependency, alarm: Option<Alarm>) {
+        self.counters.faults.of(dependency).one();
+        if let Some(alarm) = alarm {
             self.counters.alarms.of(alarm).one();
         }
+    }
+
+    /// Something failed on our side while `what` was in hand.
+    pub fn fault(&self, error: &Error, what: &str) {
+        self.count_fault(Dependency::of(error.operation), error.alarm);
         let alarm = error.alarm.map(Alarm::name);
         warn!(event = "fault", operation = error.operation, alarm, what, "{error}");
     }

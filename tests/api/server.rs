@@ -16,6 +16,7 @@ use sealpost::app::{App, Role};
 use sealpost::config::Config;
 use sealpost::domain::access::{ApiKey, Grant, Scope};
 use sealpost::domain::timestamp::Timestamp;
+use sealpost::monitor::Monitor;
 use sealpost::ports::Clock;
 use sealpost::worker::Stop;
 use serde_json::Value;
@@ -110,7 +111,7 @@ impl Server {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let stop = Stop::default();
-        let router = Api::new(Arc::clone(&app), false).router();
+        let router = Api::new(Monitor::new(Arc::clone(&app), None)).router();
         tokio::spawn(serve(listener, router, Duration::from_secs(5), stop.clone()));
         let client = Client::builder(TokioExecutor::new()).build_http();
         let mut server =

@@ -5,12 +5,14 @@
 //! (`AWS_REGION`, `AWS_PROFILE`, `AWS_ENDPOINT_URL`, `AWS_MAX_ATTEMPTS` and the others of the "AWS
 //! SDKs and Tools Reference Guide"). Only the timeouts are ours: the SDK waits for ever by default.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 
+use super::call_counts::{CallCounts, CountCalls};
 use crate::ports::{Error, Result};
 
 /// Longest time for one HTTP call. The services answer in milliseconds.
@@ -29,6 +31,8 @@ pub struct Clients {
     pub sqs: aws_sdk_sqs::Client,
     /// Roles.
     pub sts: aws_sdk_sts::Client,
+    /// What they were asked, counted.
+    pub calls: Arc<CallCounts>,
     /// What they were made of, for those that are made elsewhere.
     pub config: SdkConfig,
     /// The worker's own credentials; `None` if the configuration has none.
@@ -54,11 +58,18 @@ impl Clients {
 
     /// Clients over a configuration of one's own.
     pub fn new(config: &SdkConfig) -> Self {
+        let calls = Arc::new(CallCounts::default());
+        let counted = || CountCalls(Arc::clone(&calls));
+        let dynamodb = aws_sdk_dynamodb::config::Builder::from(config).interceptor(counted());
+        let kms = aws_sdk_kms::config::Builder::from(config).interceptor(counted());
+        let sqs = aws_sdk_sqs::config::Builder::from(config).interceptor(counted());
+        let sts = aws_sdk_sts::config::Builder::from(config).interceptor(counted());
         Self {
-            dynamodb: aws_sdk_dynamodb::Client::new(config),
-            kms: aws_sdk_kms::Client::new(config),
-            sqs: aws_sdk_sqs::Client::new(config),
-            sts: aws_sdk_sts::Client::new(config),
+            dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
+            kms: aws_sdk_kms::Client::from_conf(kms.build()),
+            sqs: aws_sdk_sqs::Client::from_conf(sqs.build()),
+            sts: aws_sdk_sts::Client::from_conf(sts.build()),
+            calls,
             config: config.clone(),
             credentials: config.credentials_provider(),
         }

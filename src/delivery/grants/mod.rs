@@ -252,7 +252,12 @@ impl Pipeline {
     }
 
     fn egress(&self) -> Egress<'_> {
-        Egress { client: &self.client, clock: &*self.clock, chance: &*self.chance }
+        Egress {
+            client: &self.client,
+            clock: &*self.clock,
+            chance: &*self.chance,
+            tally: &self.tally,
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::domain::breaker::Change;
 use crate::domain::endpoint::Health;
+use crate::domain::operational_event::Fact;
 use crate::domain::outcome::{AttemptOutcome, Phase};
 use crate::domain::reason::Reason;
 use crate::domain::wait::Wait;
@@ -150,6 +151,16 @@ labels! {
         Failed = "failed",
     }
 
+    /// What a cache had.
+    Lookup {
+        /// A value that is used as it is.
+        Fresh = "fresh",
+        /// A value that is used, and read anew in the background.
+        Stale = "stale",
+        /// None that may be used.
+        Missing = "missing",
+    }
+
     /// The class of a response's status.
     StatusClass {
         /// It was done.
@@ -174,6 +185,20 @@ labels! {
         Rejected = "rejected",
     }
 
+    /// What the operator was told of: the types of operational events.
+    Told {
+        /// An endpoint was disabled.
+        EndpointDisabled = "endpoint.disabled",
+        /// It works again.
+        EndpointEnabled = "endpoint.enabled",
+        /// Its token server refuses.
+        EndpointDeauthorized = "endpoint.deauthorized",
+        /// A delivery was given up.
+        DeliveryExhausted = "delivery.exhausted",
+        /// A client certificate ends.
+        CertificateEnding = "certificate.ending",
+    }
+
     /// What became of a dead letter that a replay came to.
     Replayed {
         /// It was sent again.
@@ -195,6 +220,19 @@ impl Dependency {
         let word = operation.split('.').next().unwrap_or_default();
         let exact = Self::ALL.iter().copied().find(|dependency| dependency.value() == word);
         exact.unwrap_or(if word == "tls" { Self::Egress } else { Self::Other })
+    }
+}
+
+impl Told {
+    /// The type of what happened.
+    pub fn of(fact: &Fact) -> Self {
+        match fact {
+            Fact::EndpointDisabled { .. } => Self::EndpointDisabled,
+            Fact::EndpointEnabled { .. } => Self::EndpointEnabled,
+            Fact::EndpointDeauthorized { .. } => Self::EndpointDeauthorized,
+            Fact::DeliveryExhausted { .. } => Self::DeliveryExhausted,
+            Fact::CertificateEnding { .. } => Self::CertificateEnding,
+        }
     }
 }
 
@@ -255,7 +293,8 @@ impl Outcome {
 
 impl Label for Outcome {
     const ALL: &'static [Self] = &{
-        let mut all = [Self::Answered(StatusClass::Other); StatusClass::ALL.len() + Phase::ALL.len()];
+        let mut all =
+            [Self::Answered(StatusClass::Other); StatusClass::ALL.len() + Phase::ALL.len()];
         let (mut index, classes) = (0, StatusClass::ALL.len());
         while index < all.len() {
             all[index] = if index < classes {
@@ -343,6 +382,12 @@ mod tests {
         check::<Alarm>();
         check::<KeyOperation>();
         check::<Replayed>();
+    }
+
+    #[test]
+    fn operational_events_are_counted_by_their_types() {
+        let types: Vec<&str> = Told::ALL.iter().map(|told| told.value()).collect();
+        assert_eq!(types, Fact::TYPES);
     }
 
     #[test]

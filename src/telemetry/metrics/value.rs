@@ -65,9 +65,8 @@ pub struct Histogram {
 
 impl Histogram {
     /// For calls to endpoints: milliseconds to the longest timeout.
-    pub const CALL: &[f64] = &[
-        0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0,
-    ];
+    pub const CALL: &[f64] =
+        &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0];
     /// For deliveries: milliseconds to the days of a late retry.
     pub const DELIVERY: &[f64] = &[
         0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 21_600.0,
