@@ -18,6 +18,7 @@ use crate::adapters::embedded::{
     DataDir, Database, KeyFile, SqliteControl, SqliteDeliveries, SqliteEndpoints, SqliteHealth,
     SqliteQueue, SqliteRecords, SqliteReplays, SqliteSecrets,
 };
+use crate::adapters::otlp::Collector;
 use crate::adapters::queued_events::QueuedEvents;
 use crate::adapters::system::{SystemChance, SystemClock};
 #[cfg(feature = "aws")]
@@ -32,14 +33,14 @@ use crate::domain::timestamp::Timestamp;
 use crate::egress::client::Client;
 use crate::egress::guard::Guard;
 use crate::egress::proxy::Proxy;
-use crate::egress::resolver::SystemResolver;
+use crate::egress::resolver::{Resolver, SystemResolver};
 use crate::ports::operational_events::LogOnly;
 use crate::ports::{
     AwsRoles, Chance, Clock, Control, Deliveries, Endpoints, HealthStore, Keys, MasterKeys,
     OperationalEvents, Queue, Rebind, Records, References, Replays, Result, Secrets,
 };
 use crate::replay::Replayer;
-use crate::telemetry::Tally;
+use crate::telemetry::{Tally, Tracer};
 use crate::vault::{ReferencePolicy, Vault};
 
 #[cfg(feature = "aws")]
@@ -375,6 +376,21 @@ impl App {
         )
     }
 
+    /// Who makes traces, if there is a collector for them.
+    fn tracer(&self, resolver: Arc<dyn Resolver>) -> Result<Option<Tracer>> {
+        let settings = &self.config.traces;
+        let Some(endpoint) = &settings.endpoint else { return Ok(None) };
+        let roots = self.config.egress.extra_roots.as_deref();
+        let collector = Collector::new(endpoint.url(), self.chance.token(), resolver, roots)?;
+        Ok(Some(Tracer::start(
+            settings.sample,
+            Arc::new(collector),
+            Arc::clone(&self.clock),
+            Arc::clone(&self.chance),
+            Arc::clone(&self.tally),
+        )))
+    }
+
     /// What plans, keeps and works on replays.
     pub fn replayer(&self) -> Replayer {
         Replayer {
@@ -398,7 +414,9 @@ impl App {
         let guard = Arc::clone(&self.guard);
         let credentials = egress.proxy_authorization_file.as_deref();
         let proxy = Proxy::configured(egress.proxy.as_ref(), credentials)?;
-        let client = Client::through(proxy, guard, resolver, egress.extra_roots.as_deref())?;
+        let roots = egress.extra_roots.as_deref();
+        let tracer = self.tracer(Arc::clone(&resolver) as _)?;
+        let client = Client::through(proxy, guard, resolver, roots)?.timed(tracer.is_some());
         Ok(Pipeline {
             queue: Arc::clone(&self.queue),
             endpoints: EndpointBook::new(
@@ -425,6 +443,8 @@ impl App {
             long_timeouts: LongTimeouts::over(self.config.worker.drain),
             recorder: self.recorder(),
             records: Arc::clone(&self.records),
+            tracer,
+            traceparent: self.config.traces.traceparent,
             tally: Arc::clone(&self.tally),
         })
     }

@@ -51,7 +51,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("monitor", &["monitor", "app", "cache", "delivery", "telemetry", "ports", "domain"]),
-    ("adapters", &["adapters", "vault", "telemetry", "ports", "domain"]),
+    ("adapters", &["adapters", "egress", "vault", "telemetry", "ports", "domain"]),
 ];
 
 fn sources(of: &Path, found: &mut Vec<PathBuf>) {

@@ -20,6 +20,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::wait::Wait;
 use crate::ports::queue::NewMessage;
 use crate::ports::{Error, Result};
+use crate::telemetry::tracer::attribute;
 
 /// Most children sent at once, in messages and in bytes: what is in memory at one time.
 const BATCH: usize = 100;
@@ -103,6 +104,8 @@ impl Pipeline {
             self.queue.send(children?).await?;
         }
         self.tally.fanned_out(&parent.key, endpoints.len());
+        let count = i64::try_from(endpoints.len()).unwrap_or(i64::MAX);
+        parent.trace.note(|| vec![attribute("sealpost.endpoints", count)]);
         Ok(Fate::Done)
     }
 

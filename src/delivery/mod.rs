@@ -27,6 +27,7 @@ mod recorder;
 mod resolve;
 mod settle;
 mod sign;
+mod spans;
 mod withhold;
 
 use std::sync::Arc;
@@ -47,7 +48,7 @@ use crate::ports::queue::Received;
 use crate::ports::{
     Chance, Clock, Deliveries, Error, HealthStore, OperationalEvents, Queue, Records,
 };
-use crate::telemetry::Tally;
+use crate::telemetry::{Tally, Tracer};
 use crate::vault::Opener;
 
 use attempt::Attempted;
@@ -60,6 +61,7 @@ pub use long_timeouts::LongTimeouts;
 use permit::Permit;
 pub use recorder::Recorder;
 use sign::Signed;
+pub use spans::Traceparent;
 
 /// Why a message goes no further.
 #[derive(Debug)]
@@ -148,6 +150,10 @@ pub struct Pipeline {
     pub recorder: Option<Recorder>,
     /// What was recorded.
     pub records: Arc<dyn Records>,
+    /// Makes traces, if anybody looks at them.
+    pub tracer: Option<Tracer>,
+    /// When a call carries `traceparent`.
+    pub traceparent: Traceparent,
     /// Counts what happens.
     pub tally: Arc<Tally>,
 }
@@ -175,7 +181,12 @@ impl Pipeline {
     }
 
     async fn deliver_job(&self, message: &Received, stop: &CancellationToken) -> Result<(), Error> {
-        match decode::decode(message, self.max_receives, &self.envelopes) {
+        let begun = self.tracer.as_ref().map(|_| Instant::now());
+        let mut decoded = decode::decode(message, self.max_receives, &self.envelopes);
+        if let Ok(decoded) = &mut decoded {
+            self.trace(decoded, begun);
+        }
+        match decoded {
             Ok(Message::Parent(parent)) => self.fan_out(&parent, stop).await,
             Ok(Message::Delivery(decoded)) => {
                 // The permit is held until the message is settled.
@@ -183,6 +194,8 @@ impl Pipeline {
                     Ok(Attempted { record, permit }) => (Ok(record), Some(permit)),
                     Err(halt) => (Err(halt), None),
                 };
+                spans::note_result(&decoded.trace, &result);
+                let _stage = decoded.trace.stage("settle");
                 self.settle(&decoded, result).await
             }
             Err(undecodable) => self.settle_undecodable(message, undecodable).await,
@@ -203,7 +216,10 @@ impl Pipeline {
             }
             prepared => prepared?,
         };
-        let claimed = self.claim(signed, permit).await?;
+        let claimed = {
+            let _stage = decoded.trace.stage("claim");
+            self.claim(signed, permit).await?
+        };
         self.attempt(claimed, stop).await
     }
 
@@ -214,11 +230,23 @@ impl Pipeline {
         since: Option<Instant>,
         stop: &CancellationToken,
     ) -> Result<(Signed<'d>, Permit), Halt> {
-        let resolved = self.resolve(decoded, self.clock.now(), since).await?;
+        let trace = &decoded.trace;
+        let resolved = {
+            let _stage = trace.stage("resolve");
+            self.resolve(decoded, self.clock.now(), since).await?
+        };
         let admitted = admit::admit(resolved, self.clock.now(), self.chance.fraction())?;
-        let permit = self.permit(&admitted, stop).await?;
-        self.claim_probe(&admitted).await?;
-        let built = build::build(admitted, &self.guard)?;
+        let permit = {
+            let _stage = trace.stage("permit");
+            let permit = self.permit(&admitted, stop).await?;
+            self.claim_probe(&admitted).await?;
+            permit
+        };
+        let built = {
+            let _stage = trace.stage("build");
+            build::build(admitted, &self.guard, self.traceparent)?
+        };
+        let _stage = trace.stage("sign");
         let grants = self.grants(&built.resolved, Learning::Yes).await?;
         Ok((sign::sign(built, grants, &*self.chance, self.clock.now())?, permit))
     }

@@ -72,7 +72,7 @@ impl Pipeline {
         let signed = async {
             let admitted =
                 admit::admit(self.resolve(&decoded, now, Some(Instant::now())).await?, now, 0.0)?;
-            let built = build::build(admitted, &self.guard)?;
+            let built = build::build(admitted, &self.guard, self.traceparent)?;
             // What a look at a request shows is no reason to stop the deliveries, or to begin them.
             let grants = self.grants(&built.resolved, Learning::No).await?;
             sign::sign(built, grants, &*self.chance, now)

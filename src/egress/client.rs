@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::failure::{classify, stopped, timed_out};
 use super::guard::Guard;
 use super::pools::{Pools, Way};
+pub use super::progress::Timeline;
 use super::progress::{PROGRESS, Progress};
 use super::proxy::Proxy;
 use super::resolver::Resolver;
@@ -31,6 +32,8 @@ pub struct Reply {
     pub result: std::result::Result<Answer, Failure>,
     /// The address that was dialled.
     pub address: Option<SocketAddr>,
+    /// When it came where, where that is kept.
+    pub timeline: Option<Timeline>,
 }
 
 /// A response.
@@ -72,6 +75,7 @@ const EXCERPT: Keep = Keep { bytes: MAX_EXCERPT, time: Duration::from_secs(2) };
 /// The client.
 pub struct Client {
     pools: Pools,
+    is_timed: bool,
 }
 
 impl Client {
@@ -95,7 +99,14 @@ impl Client {
         extra_roots: Option<&std::path::Path>,
     ) -> Result<Self> {
         let (trust, proxy) = (Trust::system(extra_roots)?, proxy.map(Arc::new));
-        Ok(Self { pools: Pools::new(Way { guard, resolver, trust, proxy })? })
+        let pools = Pools::new(Way { guard, resolver, trust, proxy })?;
+        Ok(Self { pools, is_timed: false })
+    }
+
+    /// The same, which tells of each call when it came where if `is_timed`.
+    #[must_use]
+    pub fn timed(self, is_timed: bool) -> Self {
+        Self { is_timed, ..self }
     }
 
     /// Makes the call; returns by `deadline`, or soon after `stop`.
@@ -127,16 +138,18 @@ impl Client {
         let pool = self.pools.of(request.identity.as_deref(), connection).await?;
         let mut request = to_http(request)?;
         let capture = capture_connection(&mut request);
-        let progress =
-            Arc::new(Progress::new(connection.connect_timeout, deadline, self.pools.proxy()));
+        let progress = Progress::new(connection.connect_timeout, deadline, self.pools.proxy());
+        let progress = Arc::new(progress.timed(self.is_timed));
         let call = PROGRESS.scope(Arc::clone(&progress), pool.request(request));
         let answered = tokio::select! {
             biased;
             answered = timeout_at(deadline, call) => Some(answered),
             () = stop.cancelled() => None,
         };
+        let answered_at = progress.is_timed().then(Instant::now);
         let info = connection_info(&capture);
         let address = info.as_ref().map(|i| i.address).or(progress.read().1);
+        let written = info.as_ref().and_then(ConnectionInfo::written_at);
         let result = match answered {
             Some(Ok(Ok(response))) => Ok(read(response, keep, &capture, deadline).await),
             Some(Ok(Err(error))) => Err(classify(&error, info.as_ref(), &progress)?),
@@ -146,7 +159,10 @@ impl Client {
         if let Some(info) = info {
             info.end_call();
         }
-        Ok(Reply { result, address })
+        let answered = answered_at.filter(|_| result.is_ok());
+        let timeline = progress.timeline();
+        let timeline = timeline.map(|timeline| Timeline { written, answered, ..timeline });
+        Ok(Reply { result, address, timeline })
     }
 }
 

@@ -99,6 +99,7 @@ impl Monitor {
         text.per_label(&family::ALARMS, &counters.alarms);
         text.per_label(&family::EVENTS, &counters.events);
         text.count(&family::EVENTS_DROPPED, self.app.events.dropped());
+        text.per_label(&family::SPANS, &counters.spans);
     }
 
     fn keys(&self, text: &mut Exposition) {

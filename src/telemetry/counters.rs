@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::metrics::label::{
     BreakerState, Dependency, Ended, FannedOut, KeyOperation, KeyResult, Learnt, Outcome, Replayed,
-    Success, Taken, TokenResult, Told,
+    SpanResult, Success, Taken, TokenResult, Told,
 };
 use super::metrics::{Counter, Histogram, Label, PerLabel};
 use crate::domain::reason::Reason;
@@ -38,6 +38,7 @@ pub struct Counters {
     pub events: PerLabel<Told>,
     pub keys: KeyCalls,
     pub jobs_taken: PerLabel<Taken>,
+    pub spans: PerLabel<SpanResult>,
     pub replays_running: Gauge,
     pub replayed: PerLabel<Replayed>,
 }
@@ -65,6 +66,7 @@ impl Default for Counters {
             events: PerLabel::default(),
             keys: KeyCalls::default(),
             jobs_taken: PerLabel::default(),
+            spans: PerLabel::default(),
             replays_running: Gauge::default(),
             replayed: PerLabel::default(),
         }

@@ -6,6 +6,8 @@ pub mod metrics;
 pub mod pulse;
 pub mod requests;
 mod tally;
+pub mod tracer;
 
 pub use counters::Counters;
 pub use tally::{Counts, Tally, WorkerState};
+pub use tracer::Tracer;

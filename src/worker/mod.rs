@@ -118,6 +118,10 @@ pub async fn run(pipeline: Arc<Pipeline>, limits: Limits, stop: Stop) -> Ended {
         // What is not written in this time is not recorded.
         let _ = tokio::time::timeout(RECORDS_END, recorder.flush()).await;
     }
+    if let Some(tracer) = &pipeline.tracer {
+        // Nor are the spans exported.
+        let _ = tokio::time::timeout(RECORDS_END, tracer.flush()).await;
+    }
     ended
 }
 

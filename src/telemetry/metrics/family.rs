@@ -113,6 +113,9 @@ families! {
     EVENTS_DROPPED = Counter "sealpost_operational_events_dropped_total" []
         "Operational events that could not be sent";
 
+    SPANS = Counter "sealpost_spans_total" ["result"]
+        "Spans of traced deliveries that the collector took, and that were lost";
+
     CACHE_LOOKUPS = Counter "sealpost_cache_lookups_total" ["cache", "result"]
         "Lookups in a cache: fresh, stale (used, and read anew in the background) or missing";
     CACHE_ENTRIES = Gauge "sealpost_cache_entries" ["cache"]

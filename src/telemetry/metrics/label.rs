@@ -199,6 +199,14 @@ labels! {
         CertificateEnding = "certificate.ending",
     }
 
+    /// What became of a span.
+    SpanResult {
+        /// The collector took it.
+        Exported = "exported",
+        /// It is lost.
+        Dropped = "dropped",
+    }
+
     /// What became of a dead letter that a replay came to.
     Replayed {
         /// It was sent again.
