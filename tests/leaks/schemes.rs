@@ -116,7 +116,10 @@ async fn records(bench: &Bench, customers: Vec<CustomerId>) -> String {
 async fn deliver_all(scheme: &str, formless: bool) {
     log::keep();
     let web = echo().await;
+    let collector = Web::start(|_| ("200 OK".to_owned(), String::new())).await;
     let mut config = loopback();
+    config.traces.endpoint = Some(collector.origin.parse().unwrap());
+    config.traces.sample = 1.0;
     config.deliveries.record = Recording::All;
     let bench = Bench::open(config).await;
     let file = own(&format!("auth/{scheme}/cases.json"));
@@ -164,6 +167,10 @@ async fn deliver_all(scheme: &str, formless: bool) {
     }
     let metrics = Monitor::new(Arc::clone(&bench.app), None).metrics().await;
     assert_silent("the metrics", metrics.as_bytes(), &secrets);
+    bench.pipeline.tracer.as_ref().unwrap().flush().await;
+    let spans = collector.all().concat();
+    assert!(spans.contains(r#""name":"deliver""#), "{scheme}: deliveries are traced");
+    assert_silent("the spans", spans.as_bytes(), &secrets);
     let log = log::kept();
     assert!(scheme == "none" || !log.is_empty());
     assert_silent("the log", &log, &secrets);

@@ -38,7 +38,7 @@ async fn what_became_of_every_job_is_counted() {
     watched.enqueue(json!({"customerId": "c", "type": "unwanted", "data": 1})).await;
     watched
         .enqueue(json!({"customerId": "c", "endpointId": "good", "data": 1,
-        "notBefore": "2030-01-01T00:00:00Z"}))
+        "notBefore": "2027-01-15T09:00:00Z"}))
         .await;
     watched.clock.advance(Duration::from_secs(2));
     watched.deliver_due().await;
