@@ -14,6 +14,7 @@ use super::problem::{Answer, Code, Problem};
 use crate::domain::access::Action;
 use crate::domain::envelope;
 use crate::domain::job::Job;
+use crate::domain::ordering;
 use crate::domain::submission::{Begun, Submission};
 use crate::ports::queue::NewMessage;
 use crate::telemetry::metrics::label::Taken;
@@ -94,6 +95,7 @@ fn candidate(api: &Shared, caller: &Caller, bytes: Bytes) -> Answer<Candidate> {
     check_object(&bytes)?;
     let job = envelope::read(&bytes, &api.app.config.envelopes)?;
     caller.check(Action::Send, Some(&job.customer_id), job.endpoint_id.as_ref())?;
+    ordering::check(&job, api.app.queue.keeps_order())?;
     let submission = Submission::of(&job, &bytes);
     Ok(Candidate { job, bytes, submission, begun: Begun::New })
 }
@@ -118,11 +120,9 @@ async fn send_all(api: &Shared, new: &[&Candidate]) -> Answer<Vec<String>> {
     if new.is_empty() {
         return Ok(Vec::new());
     }
-    let messages = new.iter().map(|candidate| NewMessage {
-        body: candidate.bytes.clone(),
-        customer: Some(candidate.job.customer_id.clone()),
-        ..NewMessage::default()
-    });
+    let message =
+        |candidate: &&Candidate| NewMessage::of_job(&candidate.job, candidate.bytes.clone());
+    let messages = new.iter().map(message);
     let submissions = new.iter().map(|candidate| candidate.submission.clone());
     match api.app.queue.send(messages.collect()).await {
         Ok(ids) => {

@@ -29,10 +29,7 @@ pub async fn run(global: &Global, _: &Api) -> anyhow::Result<ExitCode> {
     let stop = lifecycle::listen()?;
     let (address, drain) = (config.api.address(), config.worker.drain);
     let listener = api::bind(address).await?;
-    let metrics = match config.metrics.listen {
-        Some(address) => Some(monitor::bind(address).await?),
-        None => None,
-    };
+    let metrics = monitor::bind(config.metrics.listen).await?;
     let app = Arc::new(App::open(&global.data, config, Role::Command).await?);
     let from = match &app.config.aws {
         Some(aws) => aws.queue_url.to_string(),

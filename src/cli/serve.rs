@@ -48,10 +48,7 @@ pub async fn work(global: &Global, config: Config) -> anyhow::Result<ExitCode> {
         Some(address) => Some(api::bind(address).await?),
         None => None,
     };
-    let metrics = match config.metrics.listen {
-        Some(address) => Some(monitor::bind(address).await?),
-        None => None,
-    };
+    let metrics = monitor::bind(config.metrics.listen).await?;
     let app = Arc::new(App::open(&global.data, config, Role::Worker).await?);
     let pipeline = Arc::new(app.pipeline()?);
     let monitor = Monitor::new(Arc::clone(&app), Some(Arc::clone(&pipeline)));

@@ -52,7 +52,7 @@ use crate::telemetry::{Tally, Tracer};
 use crate::vault::Opener;
 
 use attempt::Attempted;
-use decode::{Decoded, Message};
+use decode::{Circumstances, Decoded, Message};
 pub use endpoint_book::{Compiled, EndpointBook, compile, destinations};
 use grants::Learning;
 pub use grants::{Challenges, Egress, Roles, Tokens};
@@ -182,7 +182,8 @@ impl Pipeline {
 
     async fn deliver_job(&self, message: &Received, stop: &CancellationToken) -> Result<(), Error> {
         let begun = self.tracer.as_ref().map(|_| Instant::now());
-        let mut decoded = decode::decode(message, self.max_receives, &self.envelopes);
+        let circumstances = self.circumstances(self.max_receives, self.clock.now());
+        let mut decoded = decode::decode(message, &circumstances);
         if let Ok(decoded) = &mut decoded {
             self.trace(decoded, begun);
         }
@@ -200,6 +201,11 @@ impl Pipeline {
             }
             Err(undecodable) => self.settle_undecodable(message, undecodable).await,
         }
+    }
+
+    fn circumstances(&self, max_receives: u32, now: Timestamp) -> Circumstances<'_> {
+        let keeps_order = self.queue.keeps_order();
+        Circumstances { max_receives, envelopes: &self.envelopes, keeps_order, now }
     }
 
     async fn run(

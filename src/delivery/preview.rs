@@ -51,8 +51,9 @@ impl Pipeline {
             receive_count: 1,
             hops: 0,
             moved_back: None,
+            group: None,
         };
-        let decoded = decode(&message, 1, &self.envelopes).map_err(|undecodable| {
+        let decoded = decode(&message, &self.circumstances(1, now)).map_err(|undecodable| {
             PreviewError::DeadLetter {
                 reason: undecodable.reason,
                 message: FieldError::to_string(&undecodable.error),

@@ -97,6 +97,7 @@ fn exhausted_condition(reason: Reason) -> Option<&'static str> {
         | Reason::EndpointGone
         | Reason::Ambiguous
         | Reason::FanOutTooLarge
+        | Reason::OrderNotKept
         | Reason::CrashLoop => None,
     }
 }
@@ -114,7 +115,8 @@ fn error_code(letter: &DeadLetter) -> &'static str {
         Reason::InvalidJob
         | Reason::OversizedJob
         | Reason::InvalidEndpoint
-        | Reason::InvalidRequest => "INVALID_PARAMETER",
+        | Reason::InvalidRequest
+        | Reason::OrderNotKept => "INVALID_PARAMETER",
         Reason::UnknownEndpoint | Reason::UnknownSecret | Reason::EndpointDisabled => "NO_RESOURCE",
         Reason::SecretNotDecrypted
         | Reason::UnboundSecret

@@ -14,14 +14,15 @@ use tracing::info;
 use super::Monitor;
 use crate::telemetry::metrics::text::CONTENT_TYPE;
 
-/// Listens.
+/// Listens, if there is an address.
 ///
 /// # Errors
 /// If the address cannot be used.
-pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+pub async fn bind(address: Option<SocketAddr>) -> std::io::Result<Option<TcpListener>> {
+    let Some(address) = address else { return Ok(None) };
     let listener = TcpListener::bind(address).await?;
     info!(event = "metrics_listening", address = %listener.local_addr()?);
-    Ok(listener)
+    Ok(Some(listener))
 }
 
 /// What is served.

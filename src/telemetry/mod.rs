@@ -5,6 +5,7 @@ pub mod logging;
 pub mod metrics;
 pub mod pulse;
 pub mod requests;
+mod span_export;
 mod tally;
 pub mod tracer;
 

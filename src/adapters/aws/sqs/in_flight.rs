@@ -74,6 +74,7 @@ impl Held {
             sent_at: self.sent_at,
             receive_count: self.receive_count,
             hops: self.hops,
+            group: None,
             moved_back: match self.origin {
                 Origin::Jobs => self.dead_letter_id.clone(),
                 Origin::DeadLetters => None,
