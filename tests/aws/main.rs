@@ -10,6 +10,8 @@ mod aws;
 mod canary;
 #[path = "../support/emulator.rs"]
 mod emulator;
+#[path = "../support/exposition.rs"]
+mod exposition;
 #[path = "../support/producers.rs"]
 mod producers;
 #[path = "../e2e/receiver.rs"]
@@ -24,6 +26,7 @@ mod fences;
 mod infra;
 mod keys;
 mod leaks;
+mod metrics;
 mod outage;
 mod program;
 mod references;
