@@ -32,6 +32,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("replay", &["replay", "telemetry", "ports", "domain"]),
+    ("test_calls", &["test_calls", "ports", "domain"]),
     ("worker", &["worker", "delivery", "telemetry", "ports", "domain"]),
     (
         "api",
@@ -44,6 +45,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "monitor",
             "registration",
             "telemetry",
+            "test_calls",
             "vault",
             "worker",
             "ports",

@@ -28,6 +28,7 @@ mod resolve;
 mod settle;
 mod sign;
 mod spans;
+pub mod test_call;
 mod withhold;
 
 use std::sync::Arc;
@@ -36,7 +37,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::dry_run::DryRun;
+use crate::domain::asked::Asked;
 use crate::domain::envelope::Pointers;
 use crate::domain::reason::Reason;
 use crate::domain::timestamp::Timestamp;
@@ -46,7 +47,7 @@ use crate::egress::guard::Guard;
 use crate::ports::deliveries::AttemptRecord;
 use crate::ports::queue::Received;
 use crate::ports::{
-    Chance, Clock, Deliveries, Error, HealthStore, OperationalEvents, Queue, Records,
+    Chance, Clock, Deliveries, Error, HealthStore, OperationalEvents, Queue, Records, TestCalls,
 };
 use crate::telemetry::{Tally, Tracer};
 use crate::vault::Opener;
@@ -154,6 +155,8 @@ pub struct Pipeline {
     pub tracer: Option<Tracer>,
     /// When a call carries `traceparent`.
     pub traceparent: Traceparent,
+    /// The answers to test calls.
+    pub test_calls: Arc<dyn TestCalls>,
     /// Counts what happens.
     pub tally: Arc<Tally>,
 }
@@ -170,8 +173,9 @@ impl Pipeline {
             // The list shows one dead letter too many; the message goes its way.
             self.tally.fault(&error, id);
         }
-        let settled = match message.state.as_deref().and_then(DryRun::of) {
-            Some(dry_run) => self.answer_dry_run(message, &dry_run).await,
+        let settled = match message.state.as_deref().and_then(Asked::of) {
+            Some(Asked::DryRun(dry_run)) => self.answer_dry_run(message, &dry_run).await,
+            Some(Asked::TestCall(call)) => self.answer_test_call(message, call, stop).await,
             None => self.deliver_job(message, stop).await,
         };
         if let Err(error) = settled {

@@ -83,7 +83,10 @@ async fn operations_of_aws_are_counted_by_their_results_and_a_key_that_fails_sho
     let samples = read(&monitor.metrics().await);
     assert_eq!(samples.of(&calls("kms", "GenerateDataKey", "key_unusable")), 1.0);
     assert_eq!(samples.of(&calls("dynamodb", "GetItem", "throttled")), 1.0);
-    assert_eq!(samples.of(r#"sealpost_key_calls_total{operation="generate",result="failed"}"#), 1.0);
+    assert_eq!(
+        samples.of(r#"sealpost_key_calls_total{operation="generate",result="failed"}"#),
+        1.0
+    );
     let ready = monitor.ready().await;
     assert!(!ready.is_ready() && format!("{ready:?}").contains(r#"keys: "failing""#), "{ready:?}");
 }
