@@ -26,6 +26,7 @@ pub mod preview;
 mod recorder;
 mod resolve;
 mod settle;
+mod shared_rate;
 mod sign;
 mod spans;
 pub mod test_call;
@@ -61,6 +62,7 @@ pub use limiters::Limiters;
 pub use long_timeouts::LongTimeouts;
 use permit::Permit;
 pub use recorder::Recorder;
+pub use shared_rate::SharedRates;
 use sign::Signed;
 pub use spans::Traceparent;
 

@@ -29,6 +29,7 @@ mod leaks;
 mod metrics;
 mod outage;
 mod program;
+mod rates;
 mod references;
 mod rewrap;
 mod roles;

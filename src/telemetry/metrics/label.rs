@@ -75,6 +75,8 @@ labels! {
         Deliveries = "deliveries",
         /// What is recorded of deliveries.
         Records = "records",
+        /// The accounts of rates that workers share.
+        Rates = "rates",
         /// The records of replays.
         Replays = "replays",
         /// API keys and what the API has taken.
