@@ -18,6 +18,7 @@ pub mod egress;
 pub mod keygen;
 pub mod monitor;
 pub mod ports;
+pub mod process;
 pub mod redrive;
 pub mod registration;
 pub mod replay;

@@ -104,7 +104,7 @@ pub fn note_result(trace: &Trace, result: &Result<AttemptRecord, Halt>) {
             trace.note(|| vec![attribute("sealpost.wait", why.code())]);
             ("park", None)
         }
-        Err(Halt::Leftover) => ("leftover", None),
+        Err(Halt::Leftover | Halt::Lost) => ("leftover", None),
         Err(Halt::Ours(error)) => ("fault", Some(error.operation.to_owned())),
     };
     trace.note(|| vec![attribute("sealpost.disposition", disposition)]);

@@ -63,4 +63,5 @@ pub mod timestamp;
 pub mod tokens;
 pub mod trace_context;
 pub mod traces;
+pub mod version;
 pub mod wait;

@@ -12,6 +12,8 @@ mod canary;
 mod emulator;
 #[path = "../support/exposition.rs"]
 mod exposition;
+#[path = "../support/fault_proxy.rs"]
+mod fault_proxy;
 #[path = "../support/producers.rs"]
 mod producers;
 #[path = "../e2e/receiver.rs"]
@@ -22,6 +24,7 @@ mod sqs;
 
 mod access;
 mod dead_letters;
+mod faults;
 mod fences;
 mod infra;
 mod keys;

@@ -13,6 +13,8 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 
 use super::call_counts::{CallCounts, CountCalls};
+use super::skew::SkewWatch;
+use crate::adapters::system::SystemClock;
 use crate::ports::{Error, Result};
 
 /// Longest time for one HTTP call. The services answer in milliseconds.
@@ -59,16 +61,19 @@ impl Clients {
     /// Clients over a configuration of one's own.
     pub fn new(config: &SdkConfig) -> Self {
         let calls = Arc::new(CallCounts::default());
-        let counted = || CountCalls(Arc::clone(&calls));
-        let dynamodb = aws_sdk_dynamodb::config::Builder::from(config).interceptor(counted());
-        let kms = aws_sdk_kms::config::Builder::from(config).interceptor(counted());
-        let sqs = aws_sdk_sqs::config::Builder::from(config).interceptor(counted());
-        let sts = aws_sdk_sts::config::Builder::from(config).interceptor(counted());
+        let watch = SkewWatch::new(Arc::new(SystemClock));
+        macro_rules! watched {
+            ($sdk:ident) => {{
+                let builder = $sdk::config::Builder::from(config).interceptor(watch.clone());
+                let builder = builder.interceptor(CountCalls(Arc::clone(&calls)));
+                $sdk::Client::from_conf(builder.build())
+            }};
+        }
         Self {
-            dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
-            kms: aws_sdk_kms::Client::from_conf(kms.build()),
-            sqs: aws_sdk_sqs::Client::from_conf(sqs.build()),
-            sts: aws_sdk_sts::Client::from_conf(sts.build()),
+            dynamodb: watched!(aws_sdk_dynamodb),
+            kms: watched!(aws_sdk_kms),
+            sqs: watched!(aws_sdk_sqs),
+            sts: watched!(aws_sdk_sts),
             calls,
             config: config.clone(),
             credentials: config.credentials_provider(),

@@ -12,6 +12,7 @@ mod kms;
 mod kms_rebind;
 mod references;
 mod roles;
+mod skew;
 pub mod sqs;
 
 pub use call_counts::CallCounts;
