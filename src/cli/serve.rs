@@ -43,9 +43,10 @@ pub const REPLAYS_END: Duration = Duration::from_secs(5);
 
 /// What is ready to work.
 struct Started {
-    app: Arc<App>,
+    monitor: Arc<Monitor>,
     pipeline: Arc<Pipeline>,
     listener: Option<TcpListener>,
+    metrics: Option<TcpListener>,
     limits: Limits,
 }
 
@@ -69,7 +70,7 @@ async fn start(global: &Global, config: Config) -> anyhow::Result<Started> {
         None => global.data.display().to_string(),
     };
     info!(event = "serving", from, pending = depth.pending, dead_letters = depth.dead);
-    Ok(Started { app, pipeline, listener, limits })
+    Ok(Started { monitor, pipeline, listener, metrics, limits })
 }
 
 /// Works, on whichever form the configuration chooses, until told to stop.
@@ -82,10 +83,11 @@ pub async fn work(global: &Global, config: Config) -> anyhow::Result<ExitCode> {
         () = stop.soft.cancelled() => None,
         started = start(global, config) => Some(started?),
     };
-    let Some(Started { app, pipeline, listener, limits }) = started else {
+    let Some(Started { monitor, pipeline, listener, metrics, limits }) = started else {
         info!(event = "stopped", clean = true, "told to stop before it had begun");
         return Ok(ExitCode::SUCCESS);
     };
+    let app = &monitor.app;
     // Replays that nobody else works on. On AWS a worker has no right to their records.
     let replays = (!app.config.is_aws())
         .then(|| tokio::spawn(replay::keep_running(app.replayer(), stop.soft.clone())));
