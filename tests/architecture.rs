@@ -54,6 +54,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("monitor", &["monitor", "app", "cache", "delivery", "telemetry", "ports", "domain"]),
     ("adapters", &["adapters", "egress", "vault", "telemetry", "ports", "domain"]),
+    (
+        "console",
+        &["console", "access", "api", "auth", "config", "keygen", "telemetry", "ports", "domain"],
+    ),
 ];
 
 fn sources(of: &Path, found: &mut Vec<PathBuf>) {

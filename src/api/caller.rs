@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, header};
 use moka::future::Cache;
 
 use super::problem::{Answer, Code, Problem};
-use crate::access::{id_of, is_text_of};
+use crate::access::{SESSION_ID, id_of, is_text_of};
 use crate::app::App;
 use crate::domain::access::{Action, ApiKey};
 use crate::domain::bucket::Bucket;
@@ -54,6 +54,10 @@ impl Caller {
     pub fn check_scope(&self, action: Action) -> Answer<()> {
         permitted(self.0.grant.permits(action))
     }
+}
+
+fn not_good() -> Problem {
+    Problem::new(Code::Unauthenticated, "the key is unknown, revoked or expired")
 }
 
 fn permitted(allowed: bool) -> Answer<()> {
@@ -103,16 +107,43 @@ impl Keyring {
             scheme.eq_ignore_ascii_case("bearer").then(|| text.trim())
         });
         let text = text.ok_or_else(|| refused("send the key as `Authorization: Bearer sp_…`"))?;
-        let not_good = || refused("the key is unknown, revoked or expired");
-        let id = id_of(text).ok_or_else(not_good)?;
+        self.recognise_text(app, text).await
+    }
+
+    /// Who has this text of a key or a token.
+    ///
+    /// # Errors
+    /// If that cannot be told, or the key is not good.
+    pub async fn recognise_text(&self, app: &App, text: &str) -> Answer<Caller> {
+        let id = id_of(text).filter(|id| !id.starts_with(SESSION_ID)).ok_or_else(not_good)?;
+        Ok(Caller(self.good(app, &id, Some(text)).await?))
+    }
+
+    /// Whose session of the console this text is, with the session: the caller is the key or the token
+    /// that it was begun with.
+    ///
+    /// # Errors
+    /// If that cannot be told, or one of the two is not good any more.
+    pub async fn resume(&self, app: &App, text: &str) -> Answer<(Caller, Arc<ApiKey>)> {
+        let id = id_of(text).filter(|id| id.starts_with(SESSION_ID)).ok_or_else(not_good)?;
+        let session = self.good(app, &id, Some(text)).await?;
+        let holder = session.minted_by.as_deref().ok_or_else(not_good)?;
+        Ok((Caller(self.good(app, holder, None).await?), session))
+    }
+
+    /// What has this id, if it is good, and all that it ends with is; with a text, if that is its own.
+    async fn good(&self, app: &App, id: &str, text: Option<&str>) -> Answer<Arc<ApiKey>> {
         let now = app.clock.now();
-        let key = self.key(app, &id).await?.filter(|key| is_text_of(key, text));
-        let key = key.filter(|key| key.is_good(now)).ok_or_else(not_good)?;
-        if let Some(parent) = &key.minted_by {
-            let parent = self.key(app, parent).await?;
-            parent.filter(|parent| parent.is_good(now)).ok_or_else(not_good)?;
+        let found = self.key(app, id).await?.filter(|key| text.is_none_or(|t| is_text_of(key, t)));
+        let found = found.filter(|key| key.is_good(now)).ok_or_else(not_good)?;
+        // A session of a token of a key: no chain is longer.
+        let (mut above, mut steps) = (found.minted_by.clone(), 0);
+        while let Some(id) = above {
+            let parent = self.key(app, &id).await?.filter(|key| key.is_good(now) && steps < 3);
+            above = parent.ok_or_else(not_good)?.minted_by.clone();
+            steps += 1;
         }
-        Ok(Caller(key))
+        Ok(found)
     }
 
     async fn key(&self, app: &App, id: &str) -> Answer<Option<Arc<ApiKey>>> {

@@ -49,10 +49,11 @@ pub struct Which {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WithAttempts {
+    /// The delivery.
     #[serde(flatten)]
-    delivery: DeliveryRecord,
+    pub delivery: DeliveryRecord,
     /// Oldest first.
-    attempt_list: Vec<AttemptRow>,
+    pub attempt_list: Vec<AttemptRow>,
 }
 
 /// List a customer's deliveries, newest first

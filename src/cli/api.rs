@@ -10,6 +10,7 @@ use super::Global;
 use crate::api;
 use crate::app::{App, Role};
 use crate::cli::serve::{REPLAYS_END, watch};
+use crate::console;
 use crate::monitor::{self, Monitor};
 use crate::replay;
 use crate::telemetry::logging;
@@ -39,7 +40,7 @@ pub async fn run(global: &Global, _: &Api) -> anyhow::Result<ExitCode> {
     // Replays that were begun over the API go on here: a worker on AWS has no right to their records.
     let replays = tokio::spawn(replay::keep_running(app.replayer(), stop.soft.clone()));
     let monitor = Monitor::new(app, None);
-    let router = api::Api::new(Arc::clone(&monitor)).router();
+    let router = console::site(Arc::new(api::Api::new(Arc::clone(&monitor))), stop.soft.clone());
     tokio::join!(
         api::serve(listener, router, drain, stop.clone()),
         watch(metrics, &monitor, drain, &stop)

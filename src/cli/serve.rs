@@ -13,6 +13,7 @@ use super::Global;
 use crate::api;
 use crate::app::{App, Role};
 use crate::config::Config;
+use crate::console;
 use crate::delivery::Pipeline;
 use crate::monitor::{self, Monitor};
 use crate::process;
@@ -93,7 +94,8 @@ pub async fn work(global: &Global, config: Config) -> anyhow::Result<ExitCode> {
         .then(|| tokio::spawn(replay::keep_running(app.replayer(), stop.soft.clone())));
     let served = async {
         if let Some(listener) = listener {
-            let router = api::Api::new(Arc::clone(&monitor)).router();
+            let api = Arc::new(api::Api::new(Arc::clone(&monitor)));
+            let router = console::site(api, stop.soft.clone());
             api::serve(listener, router, limits.drain, stop.clone()).await;
         }
     };

@@ -55,6 +55,11 @@ impl Monitor {
         Arc::new(Self { app, worker, lifetime, reading: Mutex::default() })
     }
 
+    /// Whether a worker runs in this process.
+    pub fn has_worker(&self) -> bool {
+        self.worker.is_some()
+    }
+
     /// What is to be seen of the outside: no older than a while.
     async fn reading(&self) -> Reading {
         let mut kept = self.reading.lock().await;

@@ -4,6 +4,7 @@ pub mod counters;
 pub mod logging;
 pub mod metrics;
 pub mod pulse;
+pub mod recent;
 pub mod requests;
 mod span_export;
 mod tally;

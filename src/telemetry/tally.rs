@@ -24,6 +24,7 @@ use crate::domain::test_report::TestReport;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::wait::Wait;
 use crate::ports::{Alarm, Error};
+use crate::telemetry::recent::Recent;
 
 /// What the worker of this process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +59,7 @@ pub struct Tally {
     pub receiving: Pulse,
     /// The loop that renews leases.
     pub leases: Pulse,
+    recent: Recent,
     /// [`WorkerState`]: 0 is stopped, 1 receiving, 2 failing.
     worker: AtomicU8,
 }
@@ -115,6 +117,11 @@ impl Tally {
         }
     }
 
+    /// What happened lately.
+    pub fn recent(&self) -> &Recent {
+        &self.recent
+    }
+
     /// The call of an attempt has ended.
     pub fn called(&self, attempt: &Attempt) {
         self.counters.attempts.of(Outcome::of(&attempt.outcome)).one();
@@ -132,6 +139,7 @@ impl Tally {
         disposition: Disposition,
         age: Duration,
     ) {
+        self.recent.attempted(key, attempt, disposition);
         let DeliveryKey { customer_id, endpoint_id, job_id, .. } = key;
         let (number, outcome, ms) = (attempt.number, &attempt.outcome, attempt.duration_ms);
         match disposition {
@@ -153,6 +161,7 @@ impl Tally {
     pub fn dead_lettered(&self, letter: &DeadLetter) {
         self.counters.deliveries.of(Ended::DeadLettered).one();
         self.counters.dead_letters.of(letter.reason).one();
+        self.recent.given_up(letter.dead_at);
         let text = |id: Option<&str>| id.unwrap_or("-").to_owned();
         let customer_id = text(letter.customer_id.as_ref().map(|id| id.as_str()));
         let endpoint_id = text(letter.endpoint_id.as_ref().map(|id| id.as_str()));
