@@ -5,13 +5,16 @@ use bytes::Bytes;
 
 use super::attributes;
 use super::envelope::{Envelope, State};
+use super::fifo;
 use super::in_flight::{Held, Origin, Progress};
 use crate::domain::delivery::DeliveryState;
 use crate::domain::timestamp::Timestamp;
 use crate::ports::queue::Handle;
 
 /// A message as it was received. `None` if it has no handle or id, which SQS always gives.
-pub fn held(message: Message, origin: Origin, now: Timestamp) -> Option<Held> {
+///
+/// `keeps_order` says whether it is a FIFO queue's.
+pub fn held(message: Message, origin: Origin, keeps_order: bool, now: Timestamp) -> Option<Held> {
     let system = message.attributes.unwrap_or_default();
     let number = |name| system.get(&name).and_then(|text| text.parse::<i64>().ok());
     let own_id = message.message_id?;
@@ -22,6 +25,11 @@ pub fn held(message: Message, origin: Origin, now: Timestamp) -> Option<Held> {
         None => (Envelope::default(), None),
         Some(Ok(envelope)) => (envelope, None),
         Some(Err(bytes)) => (Envelope::default(), Some(bytes)),
+    };
+    let own_group = system.get(&System::MessageGroupId).cloned();
+    let group = match origin {
+        Origin::Jobs => own_group,
+        Origin::DeadLetters => envelope.group.or(own_group),
     };
     let own_sent_at = number(System::SentTimestamp).map_or(now, Timestamp::from_millis);
     let mut held = Held {
@@ -40,7 +48,8 @@ pub fn held(message: Message, origin: Origin, now: Timestamp) -> Option<Held> {
         unread,
         body: message.body.unwrap_or_default().into(),
         producer: opened.producer,
-        group: system.get(&System::MessageGroupId).cloned(),
+        ordered: fifo::ordered(group.as_deref().filter(|_| keeps_order)),
+        group,
         trace: system.get(&System::AwsTraceHeader).cloned(),
         progress: Progress::default(),
     };
@@ -85,7 +94,7 @@ mod tests {
     fn a_retry_is_known_by_its_producers_message() {
         let earlier = "2026-11-23T10:00:00Z";
         let ours = format!(r#"{{"messageId":"first","sentAt":"{earlier}","hops":2}}"#);
-        let held = held(message(&ours), Origin::Jobs, NOW).unwrap();
+        let held = held(message(&ours), Origin::Jobs, false, NOW).unwrap();
         let received = held.received();
         assert_eq!((held.own_id.as_str(), received.message_id.as_str()), ("own", "first"));
         assert_eq!(received.sent_at, earlier.parse().unwrap());
@@ -98,7 +107,7 @@ mod tests {
             r#"{"jobId":"j","round":2,"attempt":7,"hops":1,"acceptedAt":"2026-11-23T10:00:00Z"}"#;
         let ours =
             format!(r#"{{"messageId":"first","deadLetterId":"dl_1","state":{{"json":{state}}}}}"#);
-        let on = |origin| held(message(&ours), origin, NOW).unwrap();
+        let on = |origin| held(message(&ours), origin, false, NOW).unwrap();
         let back = on(Origin::Jobs);
         let state: DeliveryState = serde_json::from_slice(&back.state.clone().unwrap()).unwrap();
         assert_eq!((state.round, state.attempt, state.accepted_at), (3, 0, NOW));
@@ -112,7 +121,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_handed_on_as_the_state() {
-        let held = held(message("nonsense"), Origin::Jobs, NOW).unwrap();
+        let held = held(message("nonsense"), Origin::Jobs, false, NOW).unwrap();
         assert_eq!(held.state.as_deref(), Some(&b"nonsense"[..]));
         assert_eq!(held.message_id, "own");
     }

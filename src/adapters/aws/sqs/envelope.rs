@@ -38,6 +38,9 @@ pub struct Envelope {
     /// The dead letter's id; on the queue of jobs, it was moved back by AWS's own redrive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dead_letter_id: Option<String>,
+    /// The message group of a dead letter in the FIFO queue that it came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// The delivery's state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<State>,
