@@ -92,16 +92,16 @@ pub async fn work(global: &Global, config: Config) -> anyhow::Result<ExitCode> {
     // Replays that nobody else works on. On AWS a worker has no right to their records.
     let replays = (!app.config.is_aws())
         .then(|| tokio::spawn(replay::keep_running(app.replayer(), stop.soft.clone())));
-    let served = async {
+    let served = Box::pin(async {
         if let Some(listener) = listener {
             let api = Arc::new(api::Api::new(Arc::clone(&monitor)));
             let router = console::site(api, stop.soft.clone());
             api::serve(listener, router, limits.drain, stop.clone()).await;
         }
-    };
+    });
     let watched = watch(metrics, &monitor, limits.drain, &stop);
     let (ended, (), ()) =
-        tokio::join!(worker::run(pipeline, limits, stop.clone()), served, watched);
+        tokio::join!(Box::pin(worker::run(pipeline, limits, stop.clone())), served, watched);
     app.events.flush(FLUSH).await;
     if let Some(replays) = replays {
         // The page in hand; what is cut short is met again.
