@@ -52,5 +52,6 @@ pub mod shown_request;
 pub mod submission;
 pub mod target;
 pub mod tenant_key;
+pub mod timeline;
 pub mod timestamp;
 pub mod traces;
