@@ -192,8 +192,10 @@ pub async fn delete(
     headers: HeaderMap,
 ) -> Answer<StatusCode> {
     caller.check(Action::Change, Some(&customer), Some(&id))?;
-    Expected::of(&headers)?.check(current(&api, &customer, &id).await?)?;
-    if !api.app.endpoints.delete(&customer, &id).await? {
+    let now = async { current(&api, &customer, &id).await };
+    let expected = Expected::of(&headers)?.for_store(now).await?;
+    if !api.app.endpoints.delete(&customer, &id, expected).await? {
+        Expected::of(&headers)?.check(current(&api, &customer, &id).await?)?;
         return Err(Problem::not_found(format!("endpoint {id} of customer {customer}")));
     }
     Ok(StatusCode::NO_CONTENT)

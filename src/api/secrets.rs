@@ -237,8 +237,10 @@ pub async fn delete(
     headers: HeaderMap,
 ) -> Answer<StatusCode> {
     caller.check(Action::Change, Some(&customer), None)?;
-    Expected::of(&headers)?.check(current(&api, &customer, &id).await?)?;
-    if !api.app.secrets.delete(&customer, &id).await? {
+    let now = async { current(&api, &customer, &id).await };
+    let expected = Expected::of(&headers)?.for_store(now).await?;
+    if !api.app.secrets.delete(&customer, &id, expected).await? {
+        Expected::of(&headers)?.check(current(&api, &customer, &id).await?)?;
         return Err(missing(&customer, &id));
     }
     Ok(StatusCode::NO_CONTENT)

@@ -117,7 +117,7 @@ pub async fn run(global: &Global, verb: &Endpoint) -> anyhow::Result<ExitCode> {
         Endpoint::List { customer } => list(global, &app.endpoints.list(customer.as_ref()).await?)?,
         Endpoint::Enable { customer, endpoint } => enable(global, &app, customer, endpoint).await?,
         Endpoint::Delete { customer, endpoint } => {
-            if !app.endpoints.delete(customer, endpoint).await? {
+            if !app.endpoints.delete(customer, endpoint, None).await? {
                 bail!("customer {customer} has no endpoint {endpoint}");
             }
             if global.json {

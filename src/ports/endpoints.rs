@@ -53,6 +53,12 @@ pub trait Endpoints: ReadEndpoints {
         now: Timestamp,
     ) -> Result<PutResult>;
 
-    /// Removes an endpoint; `false` if there was none.
-    async fn delete(&self, customer: &CustomerId, endpoint: &EndpointId) -> Result<bool>;
+    /// Removes an endpoint, if the version `expected` is the current one, or whichever is; `false`,
+    /// and nothing removed, if it is not, or there was none.
+    async fn delete(
+        &self,
+        customer: &CustomerId,
+        endpoint: &EndpointId,
+        expected: Option<u64>,
+    ) -> Result<bool>;
 }

@@ -62,6 +62,12 @@ pub trait Secrets: ReadSecrets {
         versions: &[u64],
     ) -> Result<usize>;
 
-    /// Removes a secret with all its versions, history included; `false` if there was none.
-    async fn delete(&self, customer: &CustomerId, secret: &SecretId) -> Result<bool>;
+    /// Removes a secret with all its versions, history included, if the version `expected` is the
+    /// current one, or whichever is; `false`, and nothing removed, if it is not, or there was none.
+    async fn delete(
+        &self,
+        customer: &CustomerId,
+        secret: &SecretId,
+        expected: Option<u64>,
+    ) -> Result<bool>;
 }

@@ -134,7 +134,7 @@ async fn a_deleted_secret_is_unknown_and_its_version_numbers_are_not_given_again
     let bench = bench();
     bench.put("a", "one", None).await;
     let (customer, secret) = ("a".parse().unwrap(), "s".parse().unwrap());
-    assert!(bench.vault.secrets.delete(&customer, &secret).await.unwrap());
+    assert!(bench.vault.secrets.delete(&customer, &secret, None).await.unwrap());
     bench.vault.open.forget(&(customer, secret)).await;
     assert!(matches!(*bench.open("a").await.err().unwrap(), VaultError::Unknown { .. }));
     assert_eq!(bench.put("a", "two", None).await, PutResult::Put(2));

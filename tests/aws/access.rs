@@ -181,7 +181,7 @@ async fn whoever_administers_needs_no_right_to_open_and_reads_no_value_back() {
             api.secrets.list(None).await.unwrap().iter().filter(|s| s.1 == secret).count(),
             1
         );
-        assert!(api.secrets.delete(&customer, &secret).await.unwrap());
+        assert!(api.secrets.delete(&customer, &secret, None).await.unwrap());
     }
     let api = app(&aws, &clock, Sealing::TenantKey).await;
     api.vault.rotate_tenant_key(&customer()).await.unwrap();

@@ -66,7 +66,7 @@ async fn after_a_delete_the_next_version_has_none_before_it() {
         secrets.change(&customer, &secret, change).await.unwrap()
     };
     put(1).await;
-    assert!(secrets.delete(&customer, &secret).await.unwrap());
+    assert!(secrets.delete(&customer, &secret, None).await.unwrap());
     assert_eq!(put(2).await, PutResult::Put(2));
     let stored = secrets.get(&customer, &secret).await.unwrap().unwrap();
     assert_eq!(stored.in_use(NOW).map(|v| v.version).collect::<Vec<_>>(), [2]);

@@ -76,7 +76,7 @@ async fn what_somebody_else_has_changed_is_not_replaced(backend: Backend) {
     assert_eq!(now[1], theirs);
     assert!(!replace(&backend, &anew(&now[0], 9), &seen).await);
     let (customer, secret) = ids();
-    backend.app.secrets.delete(&customer, &secret).await.unwrap();
+    backend.app.secrets.delete(&customer, &secret, None).await.unwrap();
     assert!(!replace(&backend, &now[0], &theirs).await, "a deleted secret stays deleted");
     assert!(backend.app.secrets.get(&customer, &secret).await.unwrap().is_none());
 }

@@ -19,6 +19,7 @@ over_both! {
     of_two_administrators_who_put_the_same_secret_version_one_is_refused,
     versions_that_leave_use_are_kept_until_they_are_forgotten,
     a_change_is_made_only_over_the_record_that_was_seen,
+    what_somebody_else_has_just_written_is_not_removed,
 }
 
 fn endpoint(url: &str) -> Endpoint {
@@ -36,8 +37,8 @@ async fn an_endpoint_is_written_only_over_the_version_that_was_read(backend: Bac
     assert_eq!(put(&backend, Some(1)).await, PutResult::Put(2));
     assert_eq!(put(&backend, None).await, PutResult::Put(3));
     let (customer, id) = ("c".parse().unwrap(), "e".parse().unwrap());
-    assert!(backend.app.endpoints.delete(&customer, &id).await.unwrap());
-    assert!(!backend.app.endpoints.delete(&customer, &id).await.unwrap());
+    assert!(backend.app.endpoints.delete(&customer, &id, None).await.unwrap());
+    assert!(!backend.app.endpoints.delete(&customer, &id, None).await.unwrap());
     assert!(backend.app.endpoints.get(&customer, &id).await.unwrap().is_none());
     assert_eq!(put(&backend, Some(0)).await, PutResult::Put(4), "a version is never given twice");
 }
@@ -185,7 +186,7 @@ async fn versions_that_leave_use_are_kept_until_they_are_forgotten(backend: Back
     assert_eq!(secrets.forget(&customer, &id, &[1, 2, 77]).await.unwrap(), 2);
     assert_eq!(past(&backend).await, [10, 9, 8, 7, 6, 5, 4, 3]);
     assert_eq!(secrets.list(Some(&customer)).await.unwrap().len(), 1, "history is not listed");
-    assert!(secrets.delete(&customer, &id).await.unwrap());
+    assert!(secrets.delete(&customer, &id, None).await.unwrap());
     assert!(past(&backend).await.is_empty());
     assert_eq!(record(&backend).await, SecretRecord { last_version: 11, secret: None });
 }
@@ -201,9 +202,29 @@ async fn a_change_is_made_only_over_the_record_that_was_seen(backend: Backend) {
     assert_eq!(change(&backend, late).await, PutResult::Conflict(1));
     assert_eq!(past(&backend).await, [2, 1], "a refused change leaves no history");
     let late = record(&backend).await.make_current(version(3), None);
-    assert!(backend.app.secrets.delete(&customer, &id).await.unwrap());
+    assert!(backend.app.secrets.delete(&customer, &id, None).await.unwrap());
     assert_eq!(change(&backend, late.clone()).await, PutResult::Conflict(0));
     let late = SecretRecord::default().make_current(version(1), None);
     assert_eq!(change(&backend, late).await, PutResult::Conflict(0), "a number is not given twice");
     assert_eq!(put_version(&backend, 3, None).await, PutResult::Put(3));
+}
+
+async fn what_somebody_else_has_just_written_is_not_removed(backend: Backend) {
+    let customer = "c".parse().unwrap();
+    let (endpoint, secret) = ("e".parse().unwrap(), "s".parse().unwrap());
+    let (endpoints, secrets) = (&backend.app.endpoints, &backend.app.secrets);
+    for expected in [0, 1] {
+        put(&backend, None).await;
+        put_version(&backend, expected + 1, None).await;
+        assert!(!endpoints.delete(&customer, &endpoint, Some(expected)).await.unwrap());
+        assert!(!secrets.delete(&customer, &secret, Some(expected)).await.unwrap());
+    }
+    assert!(endpoints.get(&customer, &endpoint).await.unwrap().is_some());
+    assert!(secrets.get(&customer, &secret).await.unwrap().is_some());
+    assert_eq!(past(&backend).await, [1], "not even its history");
+    assert!(endpoints.delete(&customer, &endpoint, Some(2)).await.unwrap());
+    assert!(secrets.delete(&customer, &secret, Some(2)).await.unwrap());
+    assert!(endpoints.get(&customer, &endpoint).await.unwrap().is_none());
+    assert!(secrets.get(&customer, &secret).await.unwrap().is_none());
+    assert!(past(&backend).await.is_empty());
 }

@@ -223,8 +223,8 @@ async fn a_value_of_one_byte_more_than_the_limit_is_refused_with_the_limit(backe
 async fn a_deleted_secret_s_version_is_not_given_again(backend: Backend) {
     put(&backend, b"one".to_vec()).await;
     let (customer, secret) = ids("acme", "signing");
-    assert!(backend.app.secrets.delete(&customer, &secret).await.unwrap());
-    assert!(!backend.app.secrets.delete(&customer, &secret).await.unwrap());
+    assert!(backend.app.secrets.delete(&customer, &secret, None).await.unwrap());
+    assert!(!backend.app.secrets.delete(&customer, &secret, None).await.unwrap());
     assert!(backend.app.secrets.get(&customer, &secret).await.unwrap().is_none());
     assert!(backend.app.secrets.list(None).await.unwrap().is_empty());
     put(&backend, b"two".to_vec()).await;

@@ -98,12 +98,18 @@ impl Endpoints for SqliteEndpoints {
         self.0.write("endpoints.put", write).await
     }
 
-    async fn delete(&self, customer: &CustomerId, endpoint: &EndpointId) -> Result<bool> {
+    async fn delete(
+        &self,
+        customer: &CustomerId,
+        endpoint: &EndpointId,
+        expected: Option<u64>,
+    ) -> Result<bool> {
         let (customer, endpoint) = (customer.clone(), endpoint.clone());
         let write = move |c: &Connection| {
             let sql = "UPDATE endpoints SET config = NULL
-                       WHERE customer_id = ? AND endpoint_id = ? AND config IS NOT NULL";
-            c.prepare_cached(sql)?.execute([customer.as_str(), endpoint.as_str()])
+                       WHERE customer_id = ?1 AND endpoint_id = ?2 AND config IS NOT NULL
+                       AND version = coalesce(?3, version)";
+            c.prepare_cached(sql)?.execute(params![customer.as_str(), endpoint.as_str(), expected])
         };
         Ok(self.0.write("endpoints.delete", write).await? > 0)
     }

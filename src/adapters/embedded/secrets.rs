@@ -199,15 +199,24 @@ impl Secrets for SqliteSecrets {
         self.0.write("secrets.forget", write).await
     }
 
-    async fn delete(&self, customer: &CustomerId, secret: &SecretId) -> Result<bool> {
+    async fn delete(
+        &self,
+        customer: &CustomerId,
+        secret: &SecretId,
+        expected: Option<u64>,
+    ) -> Result<bool> {
         let (customer, secret) = (customer.clone(), secret.clone());
         let write = move |c: &Connection| {
             let key = [customer.as_str(), secret.as_str()];
-            let past = "DELETE FROM secret_versions WHERE customer_id = ? AND secret_id = ?";
-            c.prepare_cached(past)?.execute(key)?;
             let sql = "UPDATE secrets SET record = NULL
-                       WHERE customer_id = ? AND secret_id = ? AND record IS NOT NULL";
-            c.prepare_cached(sql)?.execute(key)
+                       WHERE customer_id = ?1 AND secret_id = ?2 AND record IS NOT NULL
+                       AND (?3 IS NULL OR json_extract(record, '$.current.version') = ?3)";
+            let deleted = c.prepare_cached(sql)?.execute(params![key[0], key[1], expected])?;
+            if deleted > 0 || expected.is_none() {
+                let past = "DELETE FROM secret_versions WHERE customer_id = ? AND secret_id = ?";
+                c.prepare_cached(past)?.execute(key)?;
+            }
+            Ok(deleted)
         };
         Ok(self.0.write("secrets.delete", write).await? > 0)
     }

@@ -197,7 +197,7 @@ pub async fn run(global: &Global, verb: Secret) -> anyhow::Result<ExitCode> {
         }
         Secret::Rewrap(verb) => return rewrap::run(global, verb).await,
         Secret::Delete { of: Name { customer, secret } } => {
-            if !global.open().await?.secrets.delete(&customer, &secret).await? {
+            if !global.open().await?.secrets.delete(&customer, &secret, None).await? {
                 bail!("customer {customer} has no secret {secret}");
             }
             if global.json {

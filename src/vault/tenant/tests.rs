@@ -141,7 +141,7 @@ async fn a_shredding_that_was_cut_short_is_brought_to_its_end_by_the_next() {
 /// Stores a tenant key's row as it is.
 async fn put_key(bench: &Bench, customer: &str, sealed: Vec<u8>, version: u64) {
     let (customer, key) = (id(customer), SecretId::tenant_key());
-    bench.vault.secrets.delete(&customer, &key).await.unwrap();
+    bench.vault.secrets.delete(&customer, &key, None).await.unwrap();
     let record = bench.vault.secrets.record(&customer, &key).await.unwrap();
     let created_at = bench.vault.clock.now();
     let version = SealedVersion { version, sealed, origins: [].into(), created_at, facts: None };

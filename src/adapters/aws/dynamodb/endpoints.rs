@@ -127,14 +127,24 @@ impl Endpoints for DynamoEndpoints {
         }
     }
 
-    async fn delete(&self, customer: &CustomerId, endpoint: &EndpointId) -> Result<bool> {
-        let sent = (self.0.client.update_item().table_name(&self.0.name))
+    async fn delete(
+        &self,
+        customer: &CustomerId,
+        endpoint: &EndpointId,
+        expected: Option<u64>,
+    ) -> Result<bool> {
+        let update = (self.0.client.update_item().table_name(&self.0.name))
             .set_key(endpoint_key(customer, endpoint))
-            .update_expression("REMOVE #config")
-            .condition_expression("attribute_exists(#config)")
-            .set_expression_attribute_names(names(&["config"]))
-            .send()
-            .await;
-        was_made("endpoints.delete", sent)
+            .update_expression("REMOVE #config");
+        let update = match expected {
+            None => update
+                .condition_expression("attribute_exists(#config)")
+                .set_expression_attribute_names(names(&["config"])),
+            Some(version) => update
+                .condition_expression("attribute_exists(#config) AND #version = :version")
+                .set_expression_attribute_names(names(&["config", "version"]))
+                .set_expression_attribute_values(values([(":version", n(version))])),
+        };
+        was_made("endpoints.delete", update.send().await)
     }
 }

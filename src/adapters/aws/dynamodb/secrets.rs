@@ -77,13 +77,19 @@ fn condition(seen: Seen) -> String {
         if seen.last_version == 0 { "attribute_not_exists(#version)" } else { "#version = :last" };
     let current = match seen.current {
         None => "attribute_not_exists(#current) AND attribute_not_exists(#encryptedValue)",
-        Some(0) => {
-            "(#current.#version = :current OR \
-             (attribute_not_exists(#current) AND attribute_exists(#encryptedValue)))"
-        }
-        Some(_) => "#current.#version = :current",
+        Some(version) => current_is(version),
     };
     format!("{last} AND {current}")
+}
+
+/// Whether this version, which `:current` has, is the current one.
+fn current_is(version: u64) -> &'static str {
+    if version == 0 {
+        "(#current.#version = :current OR \
+         (attribute_not_exists(#current) AND attribute_exists(#encryptedValue)))"
+    } else {
+        "#current.#version = :current"
+    }
 }
 
 impl DynamoSecrets {
@@ -293,18 +299,33 @@ impl Secrets for DynamoSecrets {
         Ok(removed)
     }
 
-    async fn delete(&self, customer: &CustomerId, id: &SecretId) -> Result<bool> {
+    async fn delete(
+        &self,
+        customer: &CustomerId,
+        id: &SecretId,
+        expected: Option<u64>,
+    ) -> Result<bool> {
         let removed = ["current", "previous", "previousUntil", "encryptedValue", "createdAt"];
-        let sent = (self.0.client.update_item().table_name(&self.0.name))
+        let update = (self.0.client.update_item().table_name(&self.0.name))
             .set_key(at(customer, id))
             .update_expression(
                 "REMOVE #current, #previous, #previousUntil, #encryptedValue, #createdAt",
-            )
-            .condition_expression("attribute_exists(#current) OR attribute_exists(#encryptedValue)")
-            .set_expression_attribute_names(names(&removed))
-            .send()
-            .await;
-        let mut deleted = was_made("secrets.delete", sent)?;
+            );
+        let update = match expected {
+            None => update
+                .condition_expression(
+                    "attribute_exists(#current) OR attribute_exists(#encryptedValue)",
+                )
+                .set_expression_attribute_names(names(&removed)),
+            Some(version) => update
+                .condition_expression(current_is(version))
+                .set_expression_attribute_names(names(&[&removed[..], &["version"]].concat()))
+                .set_expression_attribute_values(values([(":current", n(version))])),
+        };
+        let mut deleted = was_made("secrets.delete", update.send().await)?;
+        if !deleted && expected.is_some() {
+            return Ok(false);
+        }
         // The secret first: from now on no write adds to its history. What a deletion that was cut
         // short left behind goes with the next.
         for item in self.past("secrets.delete", customer, id).await? {
