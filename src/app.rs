@@ -169,10 +169,10 @@ impl App {
         clock: Arc<dyn Clock>,
     ) -> Result<Self> {
         let chance: Arc<dyn Chance> = Arc::new(SystemChance);
-        let queue = SqsQueue::open(
+        let queue = SqsQueue::open_to(
             clients.sqs.clone(),
-            aws.queue_url.as_str(),
-            aws.dead_letter_queue_url.as_str(),
+            [aws.queue_url.as_str(), aws.dead_letter_queue_url.as_str()],
+            aws.senders.clone(),
             Arc::clone(&clock),
             Arc::clone(&chance),
         );
@@ -398,6 +398,7 @@ impl App {
             fencing: self.config.worker.fence,
             max_receives: self.config.worker.max_receives,
             envelopes: self.config.envelopes.clone(),
+            senders: self.config.aws.as_ref().and_then(|aws| aws.senders.clone()),
             long_timeouts: LongTimeouts::over(self.config.worker.drain),
             recorder: self.recorder(),
             records: Arc::clone(&self.records),

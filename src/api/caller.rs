@@ -7,8 +7,10 @@ use std::time::Duration;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
+use ipnet::IpNet;
 use moka::future::Cache;
 
+use super::failures::{Failures, Peer, address_of};
 use super::problem::{Answer, Code, Problem};
 use crate::access::{id_of, is_text_of};
 use crate::app::App;
@@ -74,26 +76,54 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// The keys that were seen lately, and how fast each is used.
+/// How long a key that was good is remembered as one, whoever fails from the same address.
+const PROVEN: Duration = Duration::from_secs(3600);
+
+/// The keys that were seen lately, how fast each is used, and who fails to show one.
 pub struct Keyring {
     known: Cache<String, Arc<ApiKey>>,
+    /// Ids that no key has: whoever sends one again and again is answered without a reading.
+    unknown: Cache<String, ()>,
+    /// Ids of keys that were good.
+    proven: Cache<String, ()>,
+    failures: Failures,
+    trusted_proxies: Vec<IpNet>,
     rate: Rate,
     buckets: Mutex<HashMap<String, Bucket>>,
 }
 
 impl Keyring {
-    /// A ring that looks a key up anew after `lifetime`, and lets each make `per_second` requests.
-    pub fn new(lifetime: Duration, per_second: u32) -> Self {
+    /// A ring that looks a key up anew after `lifetime`, and lets each make `per_second` requests; of
+    /// `trusted_proxies` it is believed who called them.
+    pub fn new(
+        lifetime: Duration,
+        per_second: u32,
+        failures: Failures,
+        trusted_proxies: Vec<IpNet>,
+    ) -> Self {
         let known = Cache::builder().max_capacity(MOST_KEYS).time_to_live(lifetime).build();
-        let rate = Rate::new(per_second, Duration::from_secs(1), None);
-        Self { known, rate, buckets: Mutex::default() }
+        let ids = || Cache::builder().max_capacity(MOST_KEYS);
+        Self {
+            known,
+            unknown: ids().time_to_live(lifetime).build(),
+            proven: ids().time_to_idle(PROVEN).build(),
+            failures,
+            trusted_proxies,
+            rate: Rate::new(per_second, Duration::from_secs(1), None),
+            buckets: Mutex::default(),
+        }
     }
 
-    /// Who sends a request with these headers.
+    /// Who sends a request with these headers over a connection from there.
     ///
     /// # Errors
-    /// If that cannot be told, or the key is not good.
-    pub async fn recognise(&self, app: &App, headers: &HeaderMap) -> Answer<Caller> {
+    /// If that cannot be told, the key is not good, or too many from there were not.
+    pub async fn recognise(
+        &self,
+        app: &App,
+        headers: &HeaderMap,
+        peer: Option<Peer>,
+    ) -> Answer<Caller> {
         let refused = |detail: &str| Problem::new(Code::Unauthenticated, detail);
         let Some(value) = headers.get(header::AUTHORIZATION) else {
             return Err(refused("send the key as `Authorization: Bearer sp_…`"));
@@ -105,22 +135,64 @@ impl Keyring {
         let text = text.ok_or_else(|| refused("send the key as `Authorization: Bearer sp_…`"))?;
         let not_good = || refused("the key is unknown, revoked or expired");
         let id = id_of(text).ok_or_else(not_good)?;
-        let now = app.clock.now();
-        let key = self.key(app, &id).await?.filter(|key| is_text_of(key, text));
-        let key = key.filter(|key| key.is_good(now)).ok_or_else(not_good)?;
+        let (now, address) = (app.clock.now(), address_of(peer, headers, &self.trusted_proxies));
+        // Whoever was recognised lately is not kept out by others who fail from the same address.
+        let is_proven = self.proven.get(&id).await.is_some();
+        if !is_proven {
+            self.failures.count(address, now)?;
+        }
+        match self.good_key(app, &id, text, now).await {
+            Ok(Some(key)) => {
+                if !is_proven {
+                    self.failures.forgive(address);
+                    self.proven.insert(id, ()).await;
+                }
+                Ok(Caller(key))
+            }
+            Ok(None) => {
+                if is_proven {
+                    self.failures.count(address, now)?;
+                }
+                Err(not_good())
+            }
+            Err(ours) => {
+                if !is_proven {
+                    self.failures.forgive(address);
+                }
+                Err(ours)
+            }
+        }
+    }
+
+    /// The key of that id, if the text is its own, and it and the one it was made with are good.
+    async fn good_key(
+        &self,
+        app: &App,
+        id: &str,
+        text: &str,
+        now: Timestamp,
+    ) -> Answer<Option<Arc<ApiKey>>> {
+        let key = self.key(app, id).await?.filter(|key| is_text_of(key, text) && key.is_good(now));
+        let Some(key) = key else { return Ok(None) };
         if let Some(parent) = &key.minted_by {
             let parent = self.key(app, parent).await?;
-            parent.filter(|parent| parent.is_good(now)).ok_or_else(not_good)?;
+            return Ok(parent.filter(|parent| parent.is_good(now)).map(|_| key));
         }
-        Ok(Caller(key))
+        Ok(Some(key))
     }
 
     async fn key(&self, app: &App, id: &str) -> Answer<Option<Arc<ApiKey>>> {
         if let Some(key) = self.known.get(id).await {
             return Ok(Some(key));
         }
-        let Some(key) = app.control.get_key(id).await?.map(Arc::new) else { return Ok(None) };
-        // Only what exists is kept: made-up ids push nothing out.
+        if self.unknown.get(id).await.is_some() {
+            return Ok(None);
+        }
+        let Some(key) = app.control.get_key(id).await?.map(Arc::new) else {
+            self.unknown.insert(id.to_owned(), ()).await;
+            return Ok(None);
+        };
+        // Only what exists is kept here: made-up ids push nothing out.
         self.known.insert(id.to_owned(), Arc::clone(&key)).await;
         Ok(Some(key))
     }

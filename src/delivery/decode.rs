@@ -7,6 +7,7 @@ use crate::domain::field::FieldError;
 use crate::domain::ids::JobId;
 use crate::domain::job::{Job, Undecodable};
 use crate::domain::reason::Reason;
+use crate::domain::senders::Senders;
 use crate::ports::queue::Received;
 
 /// What a message is.
@@ -39,6 +40,21 @@ pub struct Parent<'m> {
     pub state: DeliveryState,
     /// What tells this round of it from every other.
     pub key: FanOutKey,
+}
+
+impl Message<'_> {
+    /// The same, if its sender may send jobs of the customer.
+    pub fn let_in(self, senders: Option<&Senders>) -> Result<Self, Undecodable> {
+        let (message, job) = match &self {
+            Self::Delivery(decoded) => (decoded.message, &decoded.job),
+            Self::Parent(parent) => (parent.message, &parent.job),
+        };
+        let checked = senders.map_or(Ok(()), |s| s.check(&message.sent_by, &job.customer_id));
+        let reason = Reason::SenderNotAllowed;
+        checked
+            .map(|()| self)
+            .map_err(|why| Undecodable { reason, error: FieldError::new("customerId", why) })
+    }
 }
 
 /// Decodes a message.

@@ -7,6 +7,7 @@ use super::grants::Learning;
 use super::{Halt, Pipeline, admit, build, sign};
 use crate::domain::field::FieldError;
 use crate::domain::request::OutboundRequest;
+use crate::domain::senders::Sender;
 use crate::domain::timestamp::Timestamp;
 use crate::ports::queue::{Handle, Received};
 
@@ -50,6 +51,7 @@ impl Pipeline {
             receive_count: 1,
             hops: 0,
             moved_back: None,
+            sent_by: Sender::Ours,
         };
         let decoded = decode(&message, 1, &self.envelopes).map_err(|undecodable| {
             PreviewError::DeadLetter {

@@ -47,6 +47,7 @@ pub mod retry_policy;
 pub mod retry_preset;
 pub mod secret;
 pub mod secret_record;
+pub mod senders;
 pub mod share;
 pub mod shown_request;
 pub mod submission;

@@ -18,6 +18,7 @@ mod dead_letters;
 mod life;
 mod loss;
 mod retries;
+mod senders;
 mod trouble;
 mod worker;
 

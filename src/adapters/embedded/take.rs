@@ -7,6 +7,7 @@ use bytes::Bytes;
 use rusqlite::{Connection, params};
 
 use super::leases::Leases;
+use crate::domain::senders::Sender;
 use crate::domain::timestamp::Timestamp;
 use crate::ports::Result;
 use crate::ports::queue::Received;
@@ -86,6 +87,7 @@ pub fn due(
                 // Delays and releases make no copy here.
                 hops: 0,
                 moved_back: None,
+                sent_by: Sender::Unknown,
                 state: row.get::<_, Option<Vec<u8>>>(3)?.map(Bytes::from),
                 body: Bytes::from(row.get::<_, Vec<u8>>(4)?),
             })

@@ -109,10 +109,11 @@ impl<'s> Search<'s> {
         if self.seen >= MOST || Instant::now() >= self.until {
             return Ok(Vec::new());
         }
-        let Settler { dead, clock, .. } = self.settler;
+        let Settler { dead, clock, senders, .. } = self.settler;
         let messages = dead.receive(&dead.client, FULL, WAIT, LEASE).await?;
         self.seen += messages.len();
-        let held = |message| arrive::held(message, Origin::DeadLetters, clock.now());
+        let (now, senders) = (clock.now(), senders.as_ref());
+        let held = |message| arrive::held(message, Origin::DeadLetters, now, senders);
         Ok(messages.into_iter().filter_map(held).collect())
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::attributes::Attributes;
+use crate::domain::senders::Sender;
 use crate::domain::timestamp::Timestamp;
 use crate::ports::queue::{Handle, Received};
 
@@ -42,6 +43,12 @@ pub struct Held {
     pub hops: u32,
     /// The id that it has as a dead letter, or had if AWS's own redrive moved it back.
     pub dead_letter_id: Option<String>,
+    /// The id that it had as a dead letter, if it was moved back in any way.
+    pub moved_back: Option<String>,
+    /// Who sent it.
+    pub sent_by: Sender,
+    /// The `SenderId` of the producer, to be carried on.
+    pub sender: Option<String>,
     /// The delivery's state.
     pub state: Option<Bytes>,
     /// The job.
@@ -74,10 +81,8 @@ impl Held {
             sent_at: self.sent_at,
             receive_count: self.receive_count,
             hops: self.hops,
-            moved_back: match self.origin {
-                Origin::Jobs => self.dead_letter_id.clone(),
-                Origin::DeadLetters => None,
-            },
+            moved_back: self.moved_back.clone(),
+            sent_by: self.sent_by.clone(),
         }
     }
 
@@ -189,6 +194,9 @@ mod tests {
             receive_count: 1,
             hops: 0,
             dead_letter_id: None,
+            moved_back: None,
+            sent_by: Sender::Unknown,
+            sender: None,
             state: None,
             body: Bytes::new(),
             producer: Attributes::new(),

@@ -22,6 +22,7 @@ use super::settle::{Settler, text_of};
 use crate::adapters::aws::Failure;
 use crate::adapters::aws::client::timeouts;
 use crate::domain::dead_letter::DeadLetter;
+use crate::domain::senders::Senders;
 use crate::ports::queue::{
     Depth, Handle, MoveProgress, MoveTask, NewMessage, Received, Redrive, Sought,
 };
@@ -51,13 +52,30 @@ impl SqsQueue {
         clock: Arc<dyn Clock>,
         chance: Arc<dyn Chance>,
     ) -> Result<Self> {
+        let urls = [queue_url, dead_letter_queue_url];
+        Self::open_to(client, urls, None, clock, chance).await
+    }
+
+    /// The same, which believes `senders` alone what only ours may say of a message. First the URL of
+    /// the jobs, then that of the dead letters.
+    ///
+    /// # Errors
+    /// If one of them does not exist or cannot be reached.
+    pub async fn open_to(
+        client: Client,
+        [queue_url, dead_letter_queue_url]: [&str; 2],
+        senders: Option<Senders>,
+        clock: Arc<dyn Clock>,
+        chance: Arc<dyn Chance>,
+    ) -> Result<Self> {
         let in_flight = Arc::new(InFlight::default());
         let open = |url| BatchedQueue::open(&client, url, &in_flight, &chance);
         let (jobs, dead) = tokio::try_join!(open(queue_url), open(dead_letter_queue_url))
             .map_err(ours("queue.open"))?;
         check_redrive_policy(&jobs, dead_letter_queue_url);
         check_retention(&dead);
-        let settler = Arc::new(Settler { jobs, dead, in_flight: Arc::clone(&in_flight), clock });
+        let settler = Settler { jobs, dead, in_flight: Arc::clone(&in_flight), clock, senders };
+        let settler = Arc::new(settler);
         // The same connections and credentials, with more patience.
         let patient = client.config().to_builder().timeout_config(timeouts(LONG_POLL)).build();
         Ok(Self {

@@ -206,10 +206,10 @@ impl Polling {
     }
 
     async fn ask(&self, ask: usize, wait: Duration) -> Result<Vec<Arc<Held>>, Failure> {
-        let Settler { jobs, in_flight, clock, .. } = &*self.settler;
+        let Settler { jobs, in_flight, clock, senders, .. } = &*self.settler;
         let messages = jobs.receive(&self.client, ask, wait, jobs.lease).await?;
-        let now = clock.now();
-        let held = messages.into_iter().filter_map(|m| arrive::held(m, Origin::Jobs, now));
+        let (now, senders) = (clock.now(), senders.as_ref());
+        let held = messages.into_iter().filter_map(|m| arrive::held(m, Origin::Jobs, now, senders));
         Ok(held.map(|held| in_flight.take(held, jobs.lease, now)).collect())
     }
 

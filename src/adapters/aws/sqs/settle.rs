@@ -16,6 +16,7 @@ use super::envelope::{Envelope, State};
 use super::in_flight::{Held, InFlight, Origin};
 use crate::adapters::aws::Failure;
 use crate::domain::dead_letter::DeadLetter;
+use crate::domain::senders::Senders;
 use crate::domain::timestamp::Timestamp;
 use crate::ports::Clock;
 use crate::ports::queue::{Handle, NewMessage, Redrive};
@@ -34,6 +35,8 @@ pub struct Settler {
     pub in_flight: Arc<InFlight>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Who may send for whom, if that is held to.
+    pub senders: Option<Senders>,
 }
 
 type Result<T> = std::result::Result<T, Failure>;
@@ -132,6 +135,8 @@ impl Settler {
         let envelope = Envelope {
             state: held.state.as_ref().map(State::of),
             hops: held.hops.saturating_add(1),
+            // Nobody has seen it yet.
+            moved_back: held.moved_back.clone(),
             ..continuing(held, Some(held.sent_at))
         };
         let follower = self.compose(held, &held.body, envelope, delay);
@@ -183,7 +188,9 @@ impl Settler {
     pub async fn move_back(&self, held: &Held, redrive: Redrive) -> Result<()> {
         // Its age begins anew: with the time at which the queue accepts it.
         let state = redrive.state.as_ref().map(State::of);
-        let envelope = Envelope { state, ..continuing(held, None) };
+        // Whoever moves it may die before its index record is gone: the worker takes that out then.
+        let moved_back = Some(redrive.dead_letter_id);
+        let envelope = Envelope { state, moved_back, ..continuing(held, None) };
         let at_once = Delay { seconds: 0, not_before: None };
         self.follow(held, self.compose(held, &held.body, envelope, at_once)?).await
     }
@@ -218,7 +225,8 @@ impl Settler {
 
 /// What every follower of a message carries on.
 fn continuing(held: &Held, sent_at: Option<Timestamp>) -> Envelope {
-    Envelope { message_id: Some(held.message_id.clone()), sent_at, ..Envelope::default() }
+    let (message_id, sender) = (Some(held.message_id.clone()), held.sender.clone());
+    Envelope { message_id, sent_at, sender, ..Envelope::default() }
 }
 
 fn outgoing(held: &Held, body: &Bytes, closed: Closed, delay: i32) -> Result<Outgoing> {
