@@ -16,6 +16,9 @@ struct Sink {
 
 #[async_trait]
 impl Queue for Sink {
+    fn keeps_order(&self) -> bool {
+        false
+    }
     async fn send(&self, messages: Vec<NewMessage>) -> Result<Vec<String>> {
         if self.is_broken.load(Ordering::SeqCst) {
             return Err(Error::new("queue.send", "out of order"));

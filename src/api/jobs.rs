@@ -17,6 +17,7 @@ use crate::domain::envelope;
 use crate::domain::field::FieldError;
 use crate::domain::ids::{InvalidId, JobId};
 use crate::domain::job::Job;
+use crate::domain::ordering;
 use crate::domain::submission::{Begun, Submission};
 use crate::ports;
 use crate::ports::queue::NewMessage;
@@ -121,6 +122,7 @@ fn candidate(
         }
         (Some(_) | None, _) => {}
     }
+    ordering::check(&job, api.app.queue.keeps_order())?;
     let submission = Submission::of(&job, &bytes);
     Ok(Candidate { job, state, bytes, submission, begun: Begun::New })
 }
@@ -172,8 +174,7 @@ impl Candidate {
     fn message(&self) -> Answer<NewMessage> {
         let state = self.state.as_ref().map(serde_json::to_vec).transpose();
         let state = state.map_err(|error| ports::Error::new("api.job", error))?.map(Bytes::from);
-        let (body, customer) = (self.bytes.clone(), Some(self.job.customer_id.clone()));
-        Ok(NewMessage { body, state, customer, ..NewMessage::default() })
+        Ok(NewMessage { state, ..NewMessage::of_job(&self.job, self.bytes.clone()) })
     }
 
     /// What became of it; `sent` gives the ids of what was new, in order.

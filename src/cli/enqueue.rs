@@ -1,16 +1,19 @@
 //! `sealpost enqueue`: one job, or one a line.
 
 use std::io::{IsTerminal, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::{Global, input, output};
 use crate::domain::envelope::{self, Pointers};
+use crate::domain::ids::OrderingGroup;
+use crate::domain::job::{Job, Undecodable};
+use crate::domain::ordering;
 use crate::ports::queue::NewMessage;
 
 /// Jobs sent at once: one commit for all.
@@ -24,11 +27,18 @@ const BATCH: usize = 500;
 pub struct Enqueue {
     /// A file, or - for standard input
     file: PathBuf,
+    /// Deliver those that name no `orderingGroup` in order, as jobs of this one
+    #[arg(long, value_name = "GROUP")]
+    ordering_group: Option<OrderingGroup>,
 }
 
 pub async fn run(global: &Global, verb: &Enqueue) -> anyhow::Result<ExitCode> {
-    let jobs = read_jobs(&verb.file, &global.load_config()?.envelopes)?;
+    let jobs = read_jobs(verb, &global.load_config()?.envelopes)?;
     let app = global.open().await?;
+    for Parsed { place, job, .. } in &jobs {
+        ordering::check(job, app.queue.keeps_order()).map_err(refused).context(place.clone())?;
+    }
+    let jobs: Vec<NewMessage> = jobs.into_iter().map(|parsed| parsed.message).collect();
     let bar = if std::io::stderr().is_terminal() {
         ProgressBar::new(jobs.len() as u64)
             .with_style(ProgressStyle::with_template("{bar:40} {pos}/{len} jobs, {eta} left")?)
@@ -57,9 +67,16 @@ pub async fn run(global: &Global, verb: &Enqueue) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// A job, with what the complaint about it begins with, and its message.
+struct Parsed {
+    place: String,
+    job: Job,
+    message: NewMessage,
+}
+
 /// The jobs of a file. A file that is one JSON value, over however many lines, is one job.
-fn read_jobs(path: &Path, envelopes: &Pointers) -> anyhow::Result<Vec<NewMessage>> {
-    let mut bytes = Vec::new();
+fn read_jobs(verb: &Enqueue, envelopes: &Pointers) -> anyhow::Result<Vec<Parsed>> {
+    let (path, mut bytes) = (&verb.file, Vec::new());
     input::open(path)?.read_to_end(&mut bytes).with_context(|| path.display().to_string())?;
     if bytes.trim_ascii().is_empty() {
         bail!("{}: no job", path.display());
@@ -73,27 +90,22 @@ fn read_jobs(path: &Path, envelopes: &Pointers) -> anyhow::Result<Vec<NewMessage
     let first_is_whole = lines
         .first()
         .is_some_and(|(_, line)| serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok());
+    let read = |place: String, body: &[u8]| {
+        let mut job = envelope::read(body, envelopes).map_err(refused).context(place.clone())?;
+        job.ordering_group = job.ordering_group.or_else(|| verb.ordering_group.clone());
+        let message = NewMessage::of_job(&job, body.to_vec().into());
+        Ok(Parsed { place, job, message })
+    };
     if lines.len() == 1 || !first_is_whole {
-        let job = bytes.trim_ascii();
-        return Ok(vec![message(job, envelopes).with_context(|| path.display().to_string())?]);
+        return Ok(vec![read(path.display().to_string(), bytes.trim_ascii())?]);
     }
     lines
         .into_iter()
-        .map(|(number, line)| {
-            message(line, envelopes).with_context(|| format!("{} line {number}", path.display()))
-        })
+        .map(|(number, line)| read(format!("{} line {number}", path.display()), line))
         .collect()
 }
 
-/// The message of a job that can be understood.
-fn message(body: &[u8], envelopes: &Pointers) -> anyhow::Result<NewMessage> {
-    match envelope::read(body, envelopes) {
-        Ok(job) => {
-            let (body, customer) = (body.to_vec().into(), Some(job.customer_id));
-            Ok(NewMessage { body, customer, ..NewMessage::default() })
-        }
-        Err(refused) => {
-            bail!("{}: {} ({})", refused.reason, refused.error, refused.reason.advice())
-        }
-    }
+/// The complaint about a job, with what to do about it.
+fn refused(why: Undecodable) -> anyhow::Error {
+    anyhow!("{}: {} ({})", why.reason, why.error, why.reason.advice())
 }

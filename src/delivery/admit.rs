@@ -19,7 +19,7 @@ impl Resolved<'_> {
         let (state, job) = (&self.decoded.state, &self.decoded.job);
         Standing {
             attempt: state.attempt + 1,
-            accepted_at: state.accepted_at,
+            accepted_at: state.age_begins(),
             expires_at: job.expires_at,
         }
     }

@@ -39,6 +39,8 @@ impl Pipeline {
             || message.hops > 0
             || message.moved_back.is_some()
             || message.receive_count > 1
+            // A call that a lost worker still makes would come beside the next one's.
+            || message.group.is_some()
             // Another receipt of its parent makes a copy.
             || state.child.is_some();
         let careful = !signed.resolved.known.retry.retry_ambiguous;

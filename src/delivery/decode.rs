@@ -6,8 +6,10 @@ use crate::domain::fan_out::FanOutKey;
 use crate::domain::field::FieldError;
 use crate::domain::ids::JobId;
 use crate::domain::job::{Job, Undecodable};
+use crate::domain::ordering;
 use crate::domain::reason::Reason;
 use crate::domain::senders::Senders;
+use crate::domain::timestamp::Timestamp;
 use crate::ports::queue::Received;
 
 /// What a message is.
@@ -57,20 +59,32 @@ impl Message<'_> {
     }
 }
 
+/// What is known where a message is decoded.
+pub struct Circumstances<'c> {
+    /// Receipts after which a message is given up.
+    pub max_receives: u32,
+    /// Where messages of others name customer and endpoint.
+    pub envelopes: &'c Pointers,
+    /// Whether the queue that it came through keeps order.
+    pub keeps_order: bool,
+    /// The time.
+    pub now: Timestamp,
+}
+
 /// Decodes a message.
 pub fn decode<'m>(
     message: &'m Received,
-    max_receives: u32,
-    envelopes: &Pointers,
+    circumstances: &Circumstances<'_>,
 ) -> Result<Message<'m>, Undecodable> {
     let refuse =
         |reason, problem: String| Undecodable { reason, error: FieldError::new("", problem) };
-    if message.receive_count > max_receives {
+    if message.receive_count > circumstances.max_receives {
         let problem = format!("received {} times without being settled", message.receive_count - 1);
         return Err(refuse(Reason::CrashLoop, problem));
     }
-    let job = envelope::read(&message.body, envelopes)?;
-    let state: DeliveryState = match &message.state {
+    let job = envelope::read(&message.body, circumstances.envelopes)?;
+    ordering::check(&job, circumstances.keeps_order)?;
+    let mut state: DeliveryState = match &message.state {
         Some(state) => serde_json::from_slice(state).map_err(|e| {
             refuse(Reason::InvalidJob, format!("its delivery state is unreadable: {e}"))
         })?,
@@ -81,6 +95,9 @@ pub fn decode<'m>(
             DeliveryState::first(id, message.sent_at)
         }
     };
+    if message.group.is_some() {
+        state.turn_at.get_or_insert(circumstances.now);
+    }
     let (customer_id, job_id, round) = (job.customer_id.clone(), state.job_id.clone(), state.round);
     let (endpoint_id, message_id) = match &state.child {
         Some(child) => (Some(child.endpoint_id.clone()), child.parent_message_id.clone()),

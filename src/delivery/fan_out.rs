@@ -15,6 +15,7 @@ use crate::domain::dead_letter::DeadLetter;
 use crate::domain::delivery::DeliveryState;
 use crate::domain::fan_out::{Child, MAX_FAN_OUT, child_id};
 use crate::domain::ids::{CustomerId, EndpointId};
+use crate::domain::ordering::child_deduplication_id;
 use crate::domain::reason::Reason;
 use crate::domain::timestamp::Timestamp;
 use crate::ports::queue::NewMessage;
@@ -152,18 +153,22 @@ impl Pipeline {
 }
 
 /// The child of a parent for one endpoint: the same bytes, with a state that names the endpoint. It is
-/// of the parent's age and of its round: a replay of the parent is a new round for every endpoint.
+/// of the parent's age and of its round: a replay of the parent is a new round for every endpoint. Its
+/// group has those of its parent's group that go to the same endpoint.
 fn child(parent: &Parent<'_>, endpoint: &EndpointId) -> Result<NewMessage> {
+    let (message, round) = (&parent.key.message_id, parent.state.round);
     let id = child_id(&parent.key.job_id, endpoint).map_err(|e| Error::new("fan_out.child", e))?;
     let state = DeliveryState {
-        round: parent.state.round,
-        child: Some(Child {
-            endpoint_id: endpoint.clone(),
-            parent_message_id: parent.key.message_id.clone(),
-        }),
+        round,
+        child: Some(Child { endpoint_id: endpoint.clone(), parent_message_id: message.clone() }),
         ..DeliveryState::first(id, parent.state.accepted_at)
     };
-    let body = parent.message.body.clone();
-    let customer = Some(parent.job.customer_id.clone());
-    Ok(NewMessage { body, state: Some(encode(&state)?), not_before: None, customer })
+    Ok(NewMessage {
+        body: parent.message.body.clone(),
+        customer: Some(parent.job.customer_id.clone()),
+        group: parent.message.group.as_ref().map(|group| group.of_child(endpoint)),
+        deduplication_id: Some(child_deduplication_id(message, state.job_id.as_str(), round)),
+        state: Some(encode(&state)?),
+        not_before: None,
+    })
 }

@@ -51,7 +51,7 @@ use crate::telemetry::Tally;
 use crate::vault::Opener;
 
 use attempt::Attempted;
-use decode::{Decoded, Message};
+use decode::{Circumstances, Decoded, Message};
 pub use endpoint_book::{Compiled, EndpointBook, compile, destinations};
 use grants::Learning;
 pub use grants::{Challenges, Egress, Roles, Tokens};
@@ -177,7 +177,8 @@ impl Pipeline {
     }
 
     async fn deliver_job(&self, message: &Received, stop: &CancellationToken) -> Result<(), Error> {
-        let decoded = decode::decode(message, self.max_receives, &self.envelopes);
+        let circumstances = self.circumstances(self.max_receives, self.clock.now());
+        let decoded = decode::decode(message, &circumstances);
         match decoded.and_then(|decoded| decoded.let_in(self.senders.as_ref())) {
             Ok(Message::Parent(parent)) => self.fan_out(&parent, stop).await,
             Ok(Message::Delivery(decoded)) => {
@@ -190,6 +191,11 @@ impl Pipeline {
             }
             Err(undecodable) => self.settle_undecodable(message, undecodable).await,
         }
+    }
+
+    fn circumstances(&self, max_receives: u32, now: Timestamp) -> Circumstances<'_> {
+        let keeps_order = self.queue.keeps_order();
+        Circumstances { max_receives, envelopes: &self.envelopes, keeps_order, now }
     }
 
     async fn run(

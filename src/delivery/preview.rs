@@ -52,8 +52,9 @@ impl Pipeline {
             hops: 0,
             moved_back: None,
             sent_by: Sender::Ours,
+            group: None,
         };
-        let decoded = decode(&message, 1, &self.envelopes).map_err(|undecodable| {
+        let decoded = decode(&message, &self.circumstances(1, now)).map_err(|undecodable| {
             PreviewError::DeadLetter {
                 reason: undecodable.reason,
                 message: FieldError::to_string(&undecodable.error),

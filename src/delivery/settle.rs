@@ -99,7 +99,7 @@ impl Pipeline {
             body: message.body.clone(),
             state: Some(encode(state)?),
             not_before: Some(until),
-            customer: None,
+            ..NewMessage::default()
         };
         self.queue.replace(&message.handle, next).await
     }

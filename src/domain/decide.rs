@@ -37,7 +37,7 @@ pub enum Consequence {
 pub struct Standing {
     /// Number of the attempt that gave the outcome, from 1.
     pub attempt: u32,
-    /// When the round began.
+    /// When the round began, or the job's turn in its group came.
     pub accepted_at: Timestamp,
     /// The job's own limit.
     pub expires_at: Option<Timestamp>,

@@ -33,6 +33,9 @@ pub struct DeliveryState {
     pub waits: u32,
     /// When the queue accepted the job, or the replay began the round.
     pub accepted_at: Timestamp,
+    /// When its turn in its group came, where others were before it: its age counts from then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn_at: Option<Timestamp>,
     /// What makes it the child of a job that fanned out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub child: Option<Child>,
@@ -52,9 +55,15 @@ impl DeliveryState {
             faults: 0,
             waits: 0,
             accepted_at,
+            turn_at: None,
             child: None,
             history: Vec::new(),
         }
+    }
+
+    /// When the longest age that a policy allows begins to count.
+    pub fn age_begins(&self) -> Timestamp {
+        self.turn_at.unwrap_or(self.accepted_at)
     }
 
     /// The state after one more attempt.
@@ -98,6 +107,7 @@ impl DeliveryState {
             faults: 0,
             waits: 0,
             accepted_at: now,
+            turn_at: None,
             history: Vec::new(),
             ..self
         }

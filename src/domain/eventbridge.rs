@@ -98,6 +98,7 @@ fn exhausted_condition(reason: Reason) -> Option<&'static str> {
         | Reason::Ambiguous
         | Reason::SenderNotAllowed
         | Reason::FanOutTooLarge
+        | Reason::OrderNotKept
         | Reason::CrashLoop => None,
     }
 }
@@ -115,7 +116,8 @@ fn error_code(letter: &DeadLetter) -> &'static str {
         Reason::InvalidJob
         | Reason::OversizedJob
         | Reason::InvalidEndpoint
-        | Reason::InvalidRequest => "INVALID_PARAMETER",
+        | Reason::InvalidRequest
+        | Reason::OrderNotKept => "INVALID_PARAMETER",
         Reason::UnknownEndpoint | Reason::UnknownSecret | Reason::EndpointDisabled => "NO_RESOURCE",
         Reason::SecretNotDecrypted
         | Reason::UnboundSecret

@@ -110,6 +110,10 @@ identifier!(
     /// The idempotency key of a job: the same on every attempt and in every round.
     JobId, "job id", check_job_id, "^[!-~]{1,256}$"
 );
+identifier!(
+    /// The jobs of a customer that name the same one are delivered in the order of their enqueueing.
+    OrderingGroup, "ordering group", check_job_id, "^[!-~]{1,256}$"
+);
 
 /// What the ids begin with that no customer's secret has.
 const RESERVED: &str = "sealpost:";

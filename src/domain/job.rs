@@ -13,7 +13,8 @@ use crate::domain::endpoint::duplicate_header;
 use crate::domain::envelope::Envelope;
 use crate::domain::field::FieldError;
 use crate::domain::header;
-use crate::domain::ids::{CustomerId, EndpointId, JobId};
+use crate::domain::ids::{CustomerId, EndpointId, JobId, OrderingGroup};
+use crate::domain::ordering::MessageGroup;
 use crate::domain::reason::Reason;
 use crate::domain::timestamp::Timestamp;
 
@@ -32,6 +33,8 @@ pub struct Job {
     pub customer_id: CustomerId,
     /// Which endpoint is called; without one, every endpoint that wants the event's type.
     pub endpoint_id: Option<EndpointId>,
+    /// What it is delivered in order with.
+    pub ordering_group: Option<OrderingGroup>,
     /// The event's type, for filters and records.
     pub event_type: Option<String>,
     /// What is delivered.
@@ -83,6 +86,8 @@ struct Document<'a> {
     customer_id: CustomerId,
     /// Which endpoint is called. Without one, all of the customer that want the event's type.
     endpoint_id: Option<EndpointId>,
+    /// Jobs of the same group are delivered one after another, in the order of their enqueueing.
+    ordering_group: Option<OrderingGroup>,
     /// The event's type.
     #[serde(rename = "type")]
     event_type: Option<String>,
@@ -172,6 +177,12 @@ impl Job {
         decode_or(bytes, |_| None)
     }
 
+    /// What a queue keeps it in order with, if it asks for that.
+    pub fn message_group(&self) -> Option<MessageGroup> {
+        let group = self.ordering_group.as_ref()?;
+        Some(MessageGroup::of(&self.customer_id, self.endpoint_id.as_ref(), group))
+    }
+
     /// A job that came in an envelope, with nothing but what every one of them has.
     pub fn of_envelope(
         envelope: Envelope,
@@ -184,6 +195,7 @@ impl Job {
             id: Some(id),
             customer_id,
             endpoint_id: None,
+            ordering_group: None,
             event_type: None,
             payload,
             headers: BTreeMap::new(),
@@ -231,6 +243,7 @@ impl Document<'_> {
             id: document.id,
             customer_id: document.customer_id,
             endpoint_id: document.endpoint_id,
+            ordering_group: document.ordering_group,
             event_type: document.event_type,
             query: document.query,
             path_parameters: document.path_parameters,

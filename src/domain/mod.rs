@@ -32,6 +32,7 @@ pub mod job;
 pub mod limiter;
 pub mod limits;
 pub mod operational_event;
+pub mod ordering;
 pub mod origin;
 pub mod outcome;
 pub mod parameter;

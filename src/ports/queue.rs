@@ -9,6 +9,8 @@ use bytes::Bytes;
 use super::Result;
 use crate::domain::dead_letter::DeadLetter;
 use crate::domain::ids::CustomerId;
+use crate::domain::job::Job;
+use crate::domain::ordering::{MessageGroup, deduplication_id};
 use crate::domain::senders::Sender;
 use crate::domain::timestamp::Timestamp;
 
@@ -24,6 +26,26 @@ pub struct NewMessage {
     /// Whose it is, where the sender knows. A queue that can be fair keeps one customer's flood from
     /// holding up the others; what replaces a message stays with whom it was.
     pub customer: Option<CustomerId>,
+    /// What it is kept in order with: only a queue that [keeps order] takes it. What replaces a message
+    /// stays in its group, at its head.
+    ///
+    /// [keeps order]: Queue::keeps_order
+    pub group: Option<MessageGroup>,
+    /// By which a queue that drops what is sent twice knows it; without one it is new every time.
+    pub deduplication_id: Option<String>,
+}
+
+impl NewMessage {
+    /// The message of a new job, whose bytes are `body`.
+    pub fn of_job(job: &Job, body: Bytes) -> Self {
+        Self {
+            body,
+            customer: Some(job.customer_id.clone()),
+            group: job.message_group(),
+            deduplication_id: deduplication_id(job),
+            ..Self::default()
+        }
+    }
 }
 
 /// A message that was received, and is leased to the receiver.
@@ -50,6 +72,9 @@ pub struct Received {
     pub moved_back: Option<String>,
     /// Who sent it: the producer, also of what was sent on since.
     pub sent_by: Sender,
+    /// What it is kept in order with. It is the head of its group, or the receiver's lease on it has
+    /// run out.
+    pub group: Option<MessageGroup>,
 }
 
 /// Stands for one receipt of one message. After the lease has run out and the message was received
@@ -105,7 +130,7 @@ pub struct Depth {
     pub dead: u64,
 }
 
-/// A queue with at-least-once delivery and no order.
+/// A queue with at-least-once delivery, and no order but that of its groups.
 ///
 /// * What `send`, `replace`, `dead_letter` and `redrive` have returned is durable.
 /// * A message is received by one receiver at a time, while the lease lasts; then by another, with
@@ -113,6 +138,9 @@ pub struct Depth {
 /// * `acknowledge`, `replace` and `dead_letter` settle a message; doing so twice is no error and
 ///   changes nothing. With a stale handle they return `Ok`; whether the message stays is open, but
 ///   `replace` never makes a second copy of a message that was already settled.
+/// * Of a group only the head is received: the earliest that is not settled. `replace` and `release`
+///   leave it at the head, so that it holds its group until it is acknowledged or dead-lettered; a
+///   dead letter that is moved back is the last of its group. Groups do not wait for each other.
 /// * An `Err` means that it is unknown whether it was done; the caller may do it again.
 /// * A body that leaves no room for the state beside it, where the queue has a limit for both: the
 ///   state's history is shortened first; a dead letter then goes without state, which the index
@@ -121,7 +149,11 @@ pub struct Depth {
 ///   moves it to the dead letters by itself.
 #[async_trait]
 pub trait Queue: Send + Sync {
-    /// Sends messages, in order; returns their ids.
+    /// Whether it takes messages with a group, and keeps them in order.
+    fn keeps_order(&self) -> bool;
+
+    /// Sends messages, in order; returns their ids. After an `Err` the messages of a group that are in
+    /// the queue are the first of those that were given.
     async fn send(&self, messages: Vec<NewMessage>) -> Result<Vec<String>>;
 
     /// Receives up to `max` messages, waiting up to `wait` for the first. The lease lasts for

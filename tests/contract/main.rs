@@ -14,6 +14,7 @@ mod emulator;
 #[path = "../support/letter.rs"]
 mod letter;
 mod mortal;
+mod ordering;
 mod queue;
 mod records;
 mod replace;

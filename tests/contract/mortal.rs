@@ -81,6 +81,9 @@ impl Replays for MortalReplays {
 
 #[async_trait]
 impl Queue for MortalQueue {
+    fn keeps_order(&self) -> bool {
+        self.0.keeps_order()
+    }
     async fn redrive(&self, letters: Vec<Redrive>) -> Result<Sought> {
         self.1.step(self.0.redrive(letters)).await
     }

@@ -9,22 +9,22 @@ use std::time::Duration;
 
 use sealpost::domain::timestamp::Timestamp;
 use sealpost::ports::Queue;
-use sealpost::ports::queue::{Depth, NewMessage, Received, Redrive};
+use sealpost::ports::queue::{Depth, Handle, NewMessage, Received, Redrive};
 
 use crate::backend::{Backend, LEASE};
 use crate::letter::letter;
 
-const SECOND: Duration = Duration::from_secs(1);
+pub const SECOND: Duration = Duration::from_secs(1);
 
 /// A queue under test, with the clock that it goes by.
-enum Subject {
+pub enum Subject {
     Embedded(Box<Backend>),
     #[cfg(feature = "aws")]
     Sqs(Arc<crate::sqs::Sqs>, Arc<dyn Queue>),
 }
 
 impl Subject {
-    async fn embedded() -> Self {
+    pub async fn embedded() -> Self {
         Self::Embedded(Box::new(Backend::embedded().await))
     }
 
@@ -35,7 +35,7 @@ impl Subject {
         Self::Sqs(sqs, queue)
     }
 
-    fn queue(&self) -> &Arc<dyn Queue> {
+    pub fn queue(&self) -> &Arc<dyn Queue> {
         match self {
             Self::Embedded(backend) => &backend.app.queue,
             #[cfg(feature = "aws")]
@@ -43,7 +43,7 @@ impl Subject {
         }
     }
 
-    fn now(&self) -> Timestamp {
+    pub fn now(&self) -> Timestamp {
         match self {
             Self::Embedded(backend) => backend.app.clock.now(),
             #[cfg(feature = "aws")]
@@ -51,7 +51,7 @@ impl Subject {
         }
     }
 
-    fn advance(&self, by: Duration) {
+    pub fn advance(&self, by: Duration) {
         match self {
             Self::Embedded(backend) => backend.clock.advance(by),
             #[cfg(feature = "aws")]
@@ -59,8 +59,18 @@ impl Subject {
         }
     }
 
+    /// What can be received now, by whichever worker.
+    pub async fn receive_everywhere(&self) -> Vec<Received> {
+        self.queue().receive(100, Duration::ZERO).await.unwrap()
+    }
+
+    /// The queue as the worker has it who holds `handle`.
+    pub fn queue_of(&self, _: &Handle) -> &Arc<dyn Queue> {
+        self.queue()
+    }
+
     /// The same queue after the worker died and another one began.
-    async fn restart(self) -> Self {
+    pub async fn restart(self) -> Self {
         match self {
             Self::Embedded(backend) => Self::Embedded(Box::new(backend.restart().await)),
             #[cfg(feature = "aws")]
@@ -108,15 +118,15 @@ contract! {
     purged_dead_letters_are_gone,
 }
 
-fn message(body: &'static str) -> NewMessage {
+pub fn message(body: &'static str) -> NewMessage {
     NewMessage { body: body.into(), ..NewMessage::default() }
 }
 
-async fn receive(subject: &Subject) -> Vec<Received> {
+pub async fn receive(subject: &Subject) -> Vec<Received> {
     subject.queue().receive(10, Duration::ZERO).await.unwrap()
 }
 
-async fn one(subject: &Subject) -> Received {
+pub async fn one(subject: &Subject) -> Received {
     let mut received = receive(subject).await;
     assert_eq!(received.len(), 1);
     received.remove(0)
@@ -198,7 +208,7 @@ async fn replacing_puts_the_next_message_in_the_place_of_the_old_one(subject: Su
         body: "a".into(),
         state: Some("{}".into()),
         not_before: Some(at),
-        customer: None,
+        ..NewMessage::default()
     };
     subject.queue().replace(&first.handle, next).await.unwrap();
     let subject = subject.restart().await;

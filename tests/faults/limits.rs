@@ -244,6 +244,9 @@ struct Counting {
 
 #[async_trait]
 impl Queue for Counting {
+    fn keeps_order(&self) -> bool {
+        self.inner.keeps_order()
+    }
     async fn replace(&self, handle: &Handle, next: NewMessage) -> Result<()> {
         self.replaced.fetch_add(1, Ordering::SeqCst);
         self.inner.replace(handle, next).await

@@ -22,6 +22,7 @@ mod long_calls;
 mod matrix;
 mod mtls;
 mod names;
+mod ordering;
 mod previous_secret;
 mod proxy;
 mod proxy_server;

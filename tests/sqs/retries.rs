@@ -24,7 +24,8 @@ async fn look(sqs: &Sqs, queue_url: &str) -> Vec<aws_sdk_sqs::types::Message> {
 }
 
 fn next(received: &Received, not_before: Option<Timestamp>) -> NewMessage {
-    NewMessage { body: received.body.clone(), state: Some("{}".into()), not_before, customer: None }
+    let state = Some("{}".into());
+    NewMessage { body: received.body.clone(), state, not_before, ..NewMessage::default() }
 }
 
 fn group(message: &aws_sdk_sqs::types::Message) -> Option<&str> {

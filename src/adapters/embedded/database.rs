@@ -94,6 +94,16 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 
 fn create_tables(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("BEGIN IMMEDIATE")?;
+    // Read again: another process may have done all this meanwhile.
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if (1..6).contains(&version) {
+        connection.execute_batch(
+            "ALTER TABLE messages ADD COLUMN ordering_group TEXT;
+             ALTER TABLE messages ADD COLUMN position INTEGER;
+             ALTER TABLE messages ADD COLUMN not_before INTEGER;
+             ALTER TABLE dead_messages ADD COLUMN ordering_group TEXT;",
+        )?;
+    }
     connection.execute_batch(include_str!("schema.sql"))?;
     connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     connection.execute_batch("COMMIT")
@@ -245,6 +255,31 @@ mod tests {
         let told = [first.is_ok(), last.is_ok()].iter().filter(|ok| **ok).count();
         assert_eq!(database.read("count", kept).await.unwrap(), told, "{undone:?}");
         put("c").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn messages_of_before_there_were_groups_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.db");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(
+            "CREATE TABLE messages (
+                 seq INTEGER PRIMARY KEY AUTOINCREMENT, message_id TEXT NOT NULL,
+                 due_at INTEGER NOT NULL, sent_at INTEGER NOT NULL,
+                 receives INTEGER NOT NULL DEFAULT 0, state BLOB, body BLOB NOT NULL);
+             CREATE TABLE dead_messages (
+                 id TEXT PRIMARY KEY, message_id TEXT NOT NULL, sent_at INTEGER NOT NULL,
+                 state BLOB, body BLOB NOT NULL) WITHOUT ROWID;
+             INSERT INTO messages (message_id, due_at, sent_at, body) VALUES ('m', 1, 1, x'00');",
+        )
+        .unwrap();
+        old.pragma_update(None, "user_version", 5).unwrap();
+        for _ in 0..2 {
+            let database = Database::open(&path).unwrap();
+            let sql = "SELECT count(*) FROM messages WHERE ordering_group IS NULL";
+            let kept = |c: &Connection| c.query_row(sql, [], |row| row.get::<_, i64>(0));
+            assert_eq!(database.read("count", kept).await.unwrap(), 1);
+        }
     }
 
     #[tokio::test]

@@ -20,6 +20,7 @@ mod records;
 mod replays;
 mod secrets;
 mod take;
+mod turns;
 
 pub use control::SqliteControl;
 pub use data_dir::{DataDir, DirectoryLock};

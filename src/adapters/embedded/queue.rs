@@ -15,6 +15,7 @@ use super::database::Database;
 use super::in_flight::InFlight;
 use super::leases::Leases;
 use super::take::{self, lock};
+use super::turns::{self, Place};
 use crate::domain::dead_letter::DeadLetter;
 use crate::domain::timestamp::Timestamp;
 use crate::ports::queue::{Depth, Handle, NewMessage, Received, Redrive, Sought};
@@ -79,20 +80,32 @@ impl SqliteQueue {
     }
 
     /// Runs `work` on the row of the message that `handle` holds, if it is still held.
-    async fn settle<F>(&self, operation: &'static str, handle: &Handle, work: F) -> Result<()>
+    async fn settle<T, F>(&self, operation: &'static str, handle: &Handle, work: F) -> Result<T>
     where
-        F: FnOnce(&Connection, i64) -> rusqlite::Result<()> + Send + 'static,
+        T: Default + Send + 'static,
+        F: FnOnce(&Connection, i64) -> rusqlite::Result<T> + Send + 'static,
     {
         let leases = self.leases()?;
-        let Some(seq) = lock(leases).holder(handle) else { return Ok(()) };
-        self.database.write(operation, move |c| work(c, seq)).await?;
+        let Some(seq) = lock(leases).holder(handle) else { return Ok(T::default()) };
+        let done = self.database.write(operation, move |c| work(c, seq)).await?;
         lock(leases).settled(seq);
-        Ok(())
+        Ok(done)
+    }
+
+    /// Tells a receiver that waits, if there is something new for it.
+    fn tell(&self, there_is: bool) {
+        if there_is {
+            self.sent.notify_one();
+        }
     }
 }
 
 #[async_trait]
 impl Queue for SqliteQueue {
+    fn keeps_order(&self) -> bool {
+        true
+    }
+
     async fn send(&self, messages: Vec<NewMessage>) -> Result<Vec<String>> {
         let now = self.clock.now();
         let ids: Vec<String> =
@@ -100,7 +113,14 @@ impl Queue for SqliteQueue {
         let named: Vec<(String, NewMessage)> = ids.iter().cloned().zip(messages).collect();
         self.database
             .write("queue.send", move |c| {
-                named.iter().try_for_each(|(id, message)| insert(c, id, message, now, now))
+                let last = |message: &NewMessage| {
+                    let group = message.group.as_ref().map(ToString::to_string);
+                    Place { group, position: None }
+                };
+                named.iter().try_for_each(|(id, message)| {
+                    insert(c, id, message, now, now)?;
+                    turns::line_up(c, &last(message))
+                })
             })
             .await?;
         self.sent.notify_one();
@@ -142,13 +162,19 @@ impl Queue for SqliteQueue {
     }
 
     async fn acknowledge(&self, handle: &Handle) -> Result<()> {
-        self.settle("queue.acknowledge", handle, |c, seq| remove(c, seq).map(drop)).await
+        let now = self.clock.now();
+        let next = self.settle("queue.acknowledge", handle, move |c, seq| remove(c, seq, now));
+        self.tell(next.await?);
+        Ok(())
     }
 
     async fn replace(&self, handle: &Handle, next: NewMessage) -> Result<()> {
         let now = self.clock.now();
-        let replace = move |c: &Connection, seq: i64| match remove(c, seq)? {
-            Some((message_id, _)) => insert(c, &message_id, &next, now, now),
+        let replace = move |c: &Connection, seq: i64| match take_out(c, seq)? {
+            Some(Removed { message_id, sent_at, place }) => {
+                insert(c, &message_id, &next, sent_at, now)?;
+                turns::line_up(c, &place)
+            }
             None => Ok(()),
         };
         self.settle("queue.replace", handle, replace).await?;
@@ -162,14 +188,17 @@ impl Queue for SqliteQueue {
         letter: &DeadLetter,
         state: Option<Bytes>,
     ) -> Result<()> {
-        let id = letter.id.clone();
-        self.settle("queue.dead_letter", handle, move |c, seq| {
-            let sql = "INSERT OR REPLACE INTO dead_messages (id, message_id, sent_at, state, body)
-                       SELECT ?1, message_id, sent_at, ?2, body FROM messages WHERE seq = ?3";
+        let (id, now) = (letter.id.clone(), self.clock.now());
+        let next = self.settle("queue.dead_letter", handle, move |c, seq| {
+            let sql = "INSERT OR REPLACE INTO dead_messages
+                           (id, message_id, sent_at, state, body, ordering_group)
+                       SELECT ?1, message_id, sent_at, ?2, body, ordering_group
+                       FROM messages WHERE seq = ?3";
             c.prepare_cached(sql)?.execute(params![id, state.as_deref(), seq])?;
-            remove(c, seq).map(drop)
-        })
-        .await
+            remove(c, seq, now)
+        });
+        self.tell(next.await?);
+        Ok(())
     }
 
     async fn peek_dead(&self, id: &str) -> Result<Option<Bytes>> {
@@ -242,9 +271,28 @@ fn insert(
     Ok(())
 }
 
-fn remove(c: &Connection, seq: i64) -> rusqlite::Result<Option<(String, i64)>> {
-    let sql = "DELETE FROM messages WHERE seq = ? RETURNING message_id, sent_at";
-    c.prepare_cached(sql)?.query_row([seq], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+/// What was known of a row that is gone.
+struct Removed {
+    message_id: String,
+    sent_at: Timestamp,
+    place: Place,
+}
+
+fn take_out(c: &Connection, seq: i64) -> rusqlite::Result<Option<Removed>> {
+    let sql = "DELETE FROM messages WHERE seq = ?
+               RETURNING message_id, sent_at, ordering_group, position";
+    let removed = |row: &rusqlite::Row<'_>| {
+        let sent_at = Timestamp::from_millis(row.get(1)?);
+        let place = Place { group: row.get(2)?, position: row.get(3)? };
+        Ok(Removed { message_id: row.get(0)?, sent_at, place })
+    };
+    c.prepare_cached(sql)?.query_row([seq], removed).optional()
+}
+
+/// Removes a message for good, and lets its group go on, if it has one.
+fn remove(c: &Connection, seq: i64, now: Timestamp) -> rusqlite::Result<bool> {
+    let group = take_out(c, seq)?.and_then(|removed| removed.place.group);
+    group.map_or(Ok(false), |group| turns::go_on(c, &group, now))
 }
 
 fn redrive(c: &Connection, letter: &Redrive, now: Timestamp) -> rusqlite::Result<bool> {
@@ -253,8 +301,11 @@ fn redrive(c: &Connection, letter: &Redrive, now: Timestamp) -> rusqlite::Result
     let state = letter.state.as_deref();
     let copied =
         c.prepare_cached(sql)?.execute(params![letter.dead_letter_id, now.as_millis(), state])?;
-    c.prepare_cached("DELETE FROM dead_messages WHERE id = ?")?
-        .execute([&letter.dead_letter_id])?;
+    let sql = "DELETE FROM dead_messages WHERE id = ? RETURNING ordering_group";
+    let group = c.prepare_cached(sql)?.query_row([&letter.dead_letter_id], |row| row.get(0));
+    if let Some(group) = group.optional()? {
+        turns::line_up(c, &Place { group, position: None })?;
+    }
     Ok(copied > 0)
 }
 

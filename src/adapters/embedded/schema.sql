@@ -5,16 +5,22 @@ CREATE TABLE IF NOT EXISTS messages (
     sent_at    INTEGER NOT NULL,
     receives   INTEGER NOT NULL DEFAULT 0,        -- receivers that crashed while they held it
     state      BLOB,
-    body       BLOB    NOT NULL
+    body       BLOB    NOT NULL,
+    ordering_group TEXT,                          -- see turns.rs
+    position   INTEGER,                           -- in its group
+    not_before INTEGER                            -- while others of its group are before it
 );
 CREATE INDEX IF NOT EXISTS messages_due ON messages (due_at, seq);
+CREATE INDEX IF NOT EXISTS messages_group ON messages (ordering_group, position)
+    WHERE ordering_group IS NOT NULL;
 
 CREATE TABLE IF NOT EXISTS dead_messages (
     id         TEXT PRIMARY KEY,
     message_id TEXT    NOT NULL,
     sent_at    INTEGER NOT NULL,
     state      BLOB,
-    body       BLOB    NOT NULL
+    body       BLOB    NOT NULL,
+    ordering_group TEXT
 ) WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS endpoints (

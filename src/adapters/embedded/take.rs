@@ -7,6 +7,7 @@ use bytes::Bytes;
 use rusqlite::{Connection, params};
 
 use super::leases::Leases;
+use crate::domain::ordering::MessageGroup;
 use crate::domain::senders::Sender;
 use crate::domain::timestamp::Timestamp;
 use crate::ports::Result;
@@ -68,7 +69,8 @@ pub fn due(
         .take(max)
         .collect::<rusqlite::Result<_>>()?;
     let mut body = c.prepare_cached(
-        "SELECT message_id, sent_at, receives, state, body FROM messages WHERE seq = ?",
+        "SELECT message_id, sent_at, receives, state, body, ordering_group FROM messages
+         WHERE seq = ?",
     )?;
     for seq in seqs {
         let (handle, lost) = match leases.take(seq, until) {
@@ -90,6 +92,7 @@ pub fn due(
                 sent_by: Sender::Unknown,
                 state: row.get::<_, Option<Vec<u8>>>(3)?.map(Bytes::from),
                 body: Bytes::from(row.get::<_, Vec<u8>>(4)?),
+                group: row.get::<_, Option<String>>(5)?.map(|name| MessageGroup::named(&name)),
             })
         });
         match message {

@@ -83,6 +83,7 @@ impl Held {
             hops: self.hops,
             moved_back: self.moved_back.clone(),
             sent_by: self.sent_by.clone(),
+            group: None,
         }
     }
 

@@ -136,6 +136,10 @@ fn ours(operation: &'static str) -> impl Fn(Failure) -> Error {
 
 #[async_trait]
 impl Queue for SqsQueue {
+    fn keeps_order(&self) -> bool {
+        false
+    }
+
     async fn send(&self, messages: Vec<NewMessage>) -> Result<Vec<String>> {
         let failed = ours("queue.send");
         let outgoing: std::result::Result<Vec<_>, _> =
