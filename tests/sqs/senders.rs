@@ -11,8 +11,10 @@ use sealpost::adapters::system::SystemChance;
 use sealpost::app::{App, Role};
 use sealpost::config::Config;
 use sealpost::domain::dead_letter::DeadLetterFilter;
+use sealpost::domain::delivery::DeliveryState;
 use sealpost::domain::reason::Reason;
 use sealpost::domain::senders::Senders;
+use sealpost::ports::Clock;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
@@ -106,7 +108,8 @@ async fn what_ours_send_is_let_in_with_its_state() {
     let sqs = Sqs::start().await;
     let ours = senders(r#"{"own":["SENDER"]}"#);
     let queue = open(&sqs, &ours).await;
-    let state = Some(r#"{"jobId":"j","attempt":3,"acceptedAt":"2026-11-23T10:00:00Z"}"#.into());
+    let first = DeliveryState::first("j".parse().unwrap(), sqs.now());
+    let state = Some(serde_json::to_vec(&first).unwrap().into());
     let body = job("a").into();
     queue.send(vec![NewMessage { state, body, ..NewMessage::default() }]).await.unwrap();
     assert_eq!(deliver_all(&sqs, &ours).await[0].1, Reason::UnknownEndpoint);
