@@ -8,13 +8,13 @@ use crate::adapters::aws::{
     AwsReferences, Clients, KmsKeys, KmsRebind, StsRoles,
     dynamodb::{
         DynamoControl, DynamoDeliveries, DynamoEndpoints, DynamoHealth, DynamoRecords,
-        DynamoReplays, DynamoSecrets, tables,
+        DynamoReplays, DynamoSecrets, DynamoTestCalls, tables,
     },
     sqs::SqsQueue,
 };
 use crate::adapters::embedded::{
     DataDir, Database, KeyFile, SqliteControl, SqliteDeliveries, SqliteEndpoints, SqliteHealth,
-    SqliteQueue, SqliteRecords, SqliteReplays, SqliteSecrets,
+    SqliteQueue, SqliteRecords, SqliteReplays, SqliteSecrets, SqliteTestCalls,
 };
 use crate::adapters::queued_events::QueuedEvents;
 use crate::adapters::system::{SystemChance, SystemClock};
@@ -33,10 +33,11 @@ use crate::egress::resolver::SystemResolver;
 use crate::ports::operational_events::LogOnly;
 use crate::ports::{
     AwsRoles, Chance, Clock, Control, Deliveries, Endpoints, HealthStore, Keys, MasterKeys,
-    OperationalEvents, Queue, Rebind, Records, References, Replays, Result, Secrets,
+    OperationalEvents, Queue, Rebind, Records, References, Replays, Result, Secrets, TestCalls,
 };
 use crate::replay::Replayer;
 use crate::telemetry::Tally;
+use crate::test_calls::{TestCaller, TestRate};
 use crate::vault::{ReferencePolicy, Vault};
 
 #[cfg(feature = "aws")]
@@ -70,8 +71,12 @@ pub struct App {
     pub records: Arc<dyn Records>,
     /// The records of replays.
     pub replays: Arc<dyn Replays>,
+    /// Test calls with their answers.
+    pub test_calls: Arc<dyn TestCalls>,
     /// API keys and what the API has taken.
     pub control: Arc<dyn Control>,
+    /// How often customers have tested of late.
+    pub test_rate: Arc<TestRate>,
     /// The key service.
     pub keys: Arc<dyn Keys>,
     /// The keys of the key file; `None` where there is a key service that turns its own keys over.
@@ -112,6 +117,7 @@ struct Parts {
     deliveries: Arc<dyn Deliveries>,
     records: Arc<dyn Records>,
     replays: Arc<dyn Replays>,
+    test_calls: Arc<dyn TestCalls>,
     control: Arc<dyn Control>,
     keys: Arc<dyn Keys>,
     master_keys: Option<Arc<dyn MasterKeys>>,
@@ -185,6 +191,7 @@ impl App {
             deliveries: Arc::new(DynamoDeliveries::new(dynamodb, prefix)),
             records: Arc::new(DynamoRecords::new(dynamodb, prefix)),
             replays: Arc::new(DynamoReplays::new(dynamodb, prefix)),
+            test_calls: Arc::new(DynamoTestCalls::new(dynamodb, prefix)),
             control: Arc::new(DynamoControl::new(dynamodb, prefix)),
             keys: Arc::new(KmsKeys::new(&clients.kms, aws.kms_key_id.as_str())),
             master_keys: None,
@@ -239,7 +246,8 @@ impl App {
             control: Arc::new(SqliteControl(database.clone())),
             deliveries: Arc::new(deliveries),
             records: Arc::new(SqliteRecords(database.clone())),
-            replays: Arc::new(SqliteReplays(database)),
+            replays: Arc::new(SqliteReplays(database.clone())),
+            test_calls: Arc::new(SqliteTestCalls(database)),
             keys: Arc::clone(&keys) as _,
             master_keys: Some(keys),
             rebind: None,
@@ -293,6 +301,7 @@ impl App {
             deliveries,
             records,
             replays,
+            test_calls,
             control,
             keys,
             master_keys,
@@ -318,6 +327,7 @@ impl App {
         let vault = vault.with_references(ReferencePolicy { rules, source: references });
         let vault = vault.with_events(Arc::clone(&events));
         let (guard, tally) = (Arc::new(config.egress.guard()), Arc::default());
+        let test_rate = Arc::default();
         Self {
             config,
             queue,
@@ -327,6 +337,8 @@ impl App {
             deliveries,
             records,
             replays,
+            test_calls,
+            test_rate,
             control,
             keys,
             master_keys,
@@ -361,6 +373,17 @@ impl App {
             endpoints: Arc::clone(&self.endpoints),
             clock: Arc::clone(&self.clock),
             chance: Arc::clone(&self.chance),
+        }
+    }
+
+    /// What asks workers for test calls.
+    pub fn test_caller(&self) -> TestCaller {
+        TestCaller {
+            queue: Arc::clone(&self.queue),
+            test_calls: Arc::clone(&self.test_calls),
+            clock: Arc::clone(&self.clock),
+            chance: Arc::clone(&self.chance),
+            rate: Arc::clone(&self.test_rate),
         }
     }
 
@@ -402,6 +425,7 @@ impl App {
             long_timeouts: LongTimeouts::over(self.config.worker.drain),
             recorder: self.recorder(),
             records: Arc::clone(&self.records),
+            test_calls: Arc::clone(&self.test_calls),
             tally: Arc::clone(&self.tally),
         })
     }

@@ -21,6 +21,7 @@ pub mod redrive;
 pub mod registration;
 pub mod replay;
 pub mod telemetry;
+pub mod test_calls;
 pub mod transform;
 pub mod vault;
 pub mod worker;

@@ -32,6 +32,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("replay", &["replay", "ports", "domain"]),
+    ("test_calls", &["test_calls", "ports", "domain"]),
     ("worker", &["worker", "delivery", "telemetry", "ports", "domain"]),
     (
         "api",
@@ -43,6 +44,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "replay",
             "registration",
             "telemetry",
+            "test_calls",
             "vault",
             "worker",
             "ports",

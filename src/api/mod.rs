@@ -25,6 +25,7 @@ mod replays;
 mod secret_value;
 mod secrets;
 mod server;
+mod test_calls;
 mod tokens;
 
 use std::sync::Arc;
@@ -89,6 +90,8 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(endpoints::get, endpoints::put, endpoints::delete))
         .routes(routes!(endpoint_state::pause))
         .routes(routes!(endpoint_state::enable))
+        .routes(routes!(test_calls::ask))
+        .routes(routes!(test_calls::get))
         .routes(routes!(secrets::list))
         .routes(routes!(secrets::get, secrets::put, secrets::delete))
         .routes(routes!(secrets::rotate))

@@ -12,6 +12,8 @@ use crate::domain::reason::Reason;
 
 /// The JSON Schema of an endpoint, which its type's reader follows; a test compares them.
 const ENDPOINT: &str = include_str!("endpoint.schema.json");
+/// The JSON Schema of a test call.
+const TEST_CALL: &str = include_str!("test_call.schema.json");
 /// The form of customers', endpoints' and secrets' ids.
 const NAME: &str = "^[A-Za-z0-9_.:@-]{1,128}$";
 
@@ -30,8 +32,13 @@ pub fn document() -> Value {
     );
     document.info = info.build();
     let mut document = serde_json::to_value(document).expect("a document is JSON");
-    let endpoint: Value = serde_json::from_str(ENDPOINT).expect("the schema is JSON");
-    add_schemas(&mut document, endpoint);
+    for schemas in [ENDPOINT, TEST_CALL] {
+        let schemas: Map<String, Value> = serde_json::from_str(schemas).expect("they are JSON");
+        for (name, schema) in schemas {
+            document["components"]["schemas"][name] = schema;
+        }
+    }
+    add_schemas(&mut document);
     add_bodies(&mut document);
     let paths = document["paths"].as_object_mut().map(std::mem::take).unwrap_or_default();
     let paths: Map<String, Value> =
@@ -41,7 +48,7 @@ pub fn document() -> Value {
 }
 
 /// The schemas that are not derived from a type of the API.
-fn add_schemas(document: &mut Value, endpoint: Value) {
+fn add_schemas(document: &mut Value) {
     let mut job = job::schema();
     if let Some(members) = job.as_object_mut() {
         members.remove("$schema");
@@ -56,9 +63,7 @@ fn add_schemas(document: &mut Value, endpoint: Value) {
         schemas["NewKey"]["properties"][list] = json!({"type": ["array", "null"], "minItems": 1,
             "items": {"type": "string", "pattern": NAME}});
     }
-    for (name, schema) in endpoint.as_object().into_iter().flatten() {
-        schemas[name] = schema.clone();
-    }
+    schemas["NewTest"]["properties"]["data"] = json!({"description": "Any JSON"});
     document["components"]["securitySchemes"]["key"] = json!({"type": "http", "scheme": "bearer",
         "description": "A key of the operator (`sp_…`) or a customer's token (`spt_…`)."});
     document["components"]["responses"]["Problem"] = json!({
@@ -81,7 +86,8 @@ fn add_bodies(document: &mut Value) {
             json!({"required": true, "content": json(schema)});
     }
     // A token of the usual lifetime, and no jobs at all.
-    for path in [format!("{customers}/tokens"), "/v1/jobs/bulk".to_owned()] {
+    let test = format!("{customers}/endpoints/{{endpointId}}/test");
+    for path in [format!("{customers}/tokens"), "/v1/jobs/bulk".to_owned(), test] {
         document["paths"][&path]["post"]["requestBody"]["required"] = false.into();
     }
     let lines = &mut document["paths"]["/v1/jobs/bulk"]["post"]["requestBody"]["content"];
@@ -113,6 +119,9 @@ fn add_bodies(document: &mut Value) {
         (endpoint.clone(), "put", "200", "Endpoint"),
         (format!("{endpoint}/pause"), "post", "200", "Endpoint"),
         (format!("{endpoint}/enable"), "post", "200", "Endpoint"),
+        (format!("{endpoint}/test"), "post", "200", "TestCall"),
+        (format!("{endpoint}/test"), "post", "202", "TestCall"),
+        (format!("{endpoint}/tests/{{testId}}"), "get", "200", "TestCall"),
         (secret.clone(), "get", "200", "Secret"),
         (secret.clone(), "put", "200", "Secret"),
         (format!("{secret}/rotate"), "post", "200", "Secret"),

@@ -9,7 +9,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::replay::{self, By};
-use super::{Global, input, output};
+use super::{Global, input, output, test_call};
 use crate::app::App;
 use crate::domain::dead_letter::DeadLetterFilter;
 use crate::domain::endpoint::Endpoint as Configuration;
@@ -48,6 +48,7 @@ pub enum Endpoint {
         #[arg(long)]
         customer: Option<CustomerId>,
     },
+    Test(test_call::Test),
     /// Enable an endpoint that was disabled because of what its calls gave
     #[command(after_help = "Example:\n  sealpost endpoint enable acme orders")]
     Enable {
@@ -104,6 +105,7 @@ pub async fn run(global: &Global, verb: &Endpoint) -> anyhow::Result<ExitCode> {
                 if global.json { shown.to_string() } else { serde_json::to_string_pretty(&shown)? };
             output::line(&text)?;
         }
+        Endpoint::Test(verb) => return test_call::run(global, &app, verb).await,
         Endpoint::Recover { customer, endpoint, since, rate, by } => {
             let filter = DeadLetterFilter {
                 customer_id: Some(customer.clone()),

@@ -23,6 +23,7 @@ mod serve;
 #[cfg(feature = "aws")]
 mod tables;
 mod tenant_key;
+mod test_call;
 mod verify;
 #[cfg(feature = "aws")]
 mod worker;

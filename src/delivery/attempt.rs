@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::claim::Claimed;
-use super::grants::Grants;
+use super::grants::{Grants, Learning};
 use super::permit::Permit;
 use super::resolve::{OpenSecrets, Resolved};
 use super::sign::{Signed, apply, lacks_challenge};
@@ -115,7 +115,8 @@ impl Pipeline {
         let is_new = secrets.is_some();
         let secrets = secrets.unwrap_or_else(|| signed.resolved.secrets.clone());
         let resolved = Resolved { secrets, ..signed.resolved.clone() };
-        let grants = self.renewed_grants(&resolved, &signed.grants, &aside.challenges).await?;
+        let (granted, challenges) = (&signed.grants, &aside.challenges);
+        let grants = self.renewed_grants(&resolved, granted, challenges, Learning::Yes).await?;
         if !is_new && grants.is_none() {
             return self.fall_back(signed, &signed.grants, (refused, aside), stop).await;
         }
@@ -263,7 +264,7 @@ fn shows_secrets(resolved: &Resolved<'_>) -> bool {
     is_shown || known.endpoint.secrets().next().is_some()
 }
 
-fn is_refusal(outcome: &AttemptOutcome) -> bool {
+pub fn is_refusal(outcome: &AttemptOutcome) -> bool {
     matches!(outcome, AttemptOutcome::Answered { status: 401 | 403 | 407, .. })
 }
 
@@ -277,7 +278,7 @@ fn aside(reply: &Reply, now: Timestamp, cap: Duration) -> Aside {
 }
 
 /// The outcome, and what was said beside it.
-fn outcome(reply: Reply, now: Timestamp, cap: Duration) -> (AttemptOutcome, String) {
+pub fn outcome(reply: Reply, now: Timestamp, cap: Duration) -> (AttemptOutcome, String) {
     match reply.result {
         Ok(answer) => {
             let asked = answer.retry_after.as_deref();

@@ -27,6 +27,7 @@ mod recorder;
 mod resolve;
 mod settle;
 mod sign;
+pub mod test_call;
 mod withhold;
 
 use std::sync::Arc;
@@ -35,7 +36,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::dry_run::DryRun;
+use crate::domain::asked::Asked;
 use crate::domain::envelope::Pointers;
 use crate::domain::reason::Reason;
 use crate::domain::senders::Senders;
@@ -45,7 +46,7 @@ use crate::egress::guard::Guard;
 use crate::ports::deliveries::AttemptRecord;
 use crate::ports::queue::Received;
 use crate::ports::{
-    Chance, Clock, Deliveries, Error, HealthStore, OperationalEvents, Queue, Records,
+    Chance, Clock, Deliveries, Error, HealthStore, OperationalEvents, Queue, Records, TestCalls,
 };
 use crate::telemetry::Tally;
 use crate::vault::Opener;
@@ -150,6 +151,8 @@ pub struct Pipeline {
     pub recorder: Option<Recorder>,
     /// What was recorded.
     pub records: Arc<dyn Records>,
+    /// The answers to test calls.
+    pub test_calls: Arc<dyn TestCalls>,
     /// Counts what happens.
     pub tally: Arc<Tally>,
 }
@@ -166,8 +169,9 @@ impl Pipeline {
             // The list shows one dead letter too many; the message goes its way.
             self.tally.fault(&error, id);
         }
-        let settled = match message.state.as_deref().and_then(DryRun::of) {
-            Some(dry_run) => self.answer_dry_run(message, &dry_run).await,
+        let settled = match message.state.as_deref().and_then(Asked::of) {
+            Some(Asked::DryRun(dry_run)) => self.answer_dry_run(message, &dry_run).await,
+            Some(Asked::TestCall(call)) => self.answer_test_call(message, call, stop).await,
             None => self.deliver_job(message, stop).await,
         };
         if let Err(error) = settled {

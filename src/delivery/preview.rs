@@ -35,6 +35,22 @@ pub enum PreviewError {
     Ours(#[from] crate::ports::Error),
 }
 
+/// A job as a message that was never sent.
+pub(super) fn looked_at(id: &str, job: &[u8], now: Timestamp) -> Received {
+    Received {
+        handle: Handle("preview".into()),
+        message_id: id.to_owned(),
+        body: job.to_vec().into(),
+        state: None,
+        sent_at: now,
+        receive_count: 1,
+        hops: 0,
+        moved_back: None,
+        sent_by: Sender::Ours,
+        group: None,
+    }
+}
+
 impl Pipeline {
     /// Builds and signs the request of a job as if it were attempted at `now`.
     pub async fn preview(
@@ -42,18 +58,7 @@ impl Pipeline {
         job: &[u8],
         now: Timestamp,
     ) -> Result<OutboundRequest, PreviewError> {
-        let message = Received {
-            handle: Handle("preview".into()),
-            message_id: "msg_preview".to_owned(),
-            body: job.to_vec().into(),
-            state: None,
-            sent_at: now,
-            receive_count: 1,
-            hops: 0,
-            moved_back: None,
-            sent_by: Sender::Ours,
-            group: None,
-        };
+        let message = looked_at("msg_preview", job, now);
         let decoded = decode(&message, &self.circumstances(1, now)).map_err(|undecodable| {
             PreviewError::DeadLetter {
                 reason: undecodable.reason,

@@ -7,10 +7,10 @@ use bytes::Bytes;
 
 use super::decode::Decoded;
 use super::{FAULT_DELAY, Halt, Pipeline};
+use crate::domain::asked::Asked;
 use crate::domain::dead_letter::{DeadLetter, job_sha256};
 use crate::domain::decide::Disposition;
 use crate::domain::delivery::{DeliveryState, dead_letter_id_of_message};
-use crate::domain::dry_run::DryRun;
 use crate::domain::envelope;
 use crate::domain::job::Undecodable;
 use crate::domain::operational_event::{Fact, OperationalEvent};
@@ -157,8 +157,8 @@ impl Pipeline {
     /// Puts a dead letter that the queue made by itself into the index, and then gives it the id by
     /// which it is found. Between the two it is a stray still, and found as one again.
     pub async fn index_stray(&self, message: &Received) -> Result<()> {
-        // A replay would make the call that a dry run promised not to make.
-        if message.state.as_deref().and_then(DryRun::of).is_some() {
+        // A replay would make the call that a dry run promised not to make, or a test long after.
+        if message.state.as_deref().and_then(Asked::of).is_some() {
             return self.queue.acknowledge(&message.handle).await;
         }
         let why = "received too many times without being settled; the queue gave it up";

@@ -12,21 +12,42 @@ use crate::domain::request::{HeaderValue, OutboundRequest};
 const WINDOW: usize = 8;
 const WITHHELD: &str = "[withheld: it repeats a secret]";
 
-/// `said`, unless it repeats a part of a secret or of a credential in the request, as it is or in
-/// hex, base64, base64url, URL encoding or JSON.
+/// What must not be repeated: every secret of an endpoint, and every credential in a request, as it is or
+/// in hex, base64, base64url, URL encoding or JSON.
+pub struct Withheld(Vec<Vec<u8>>);
+
+impl Withheld {
+    /// Of these secrets, and of what was made of them for a request.
+    pub fn of(secrets: &OpenSecrets, request: &OutboundRequest) -> Self {
+        let in_headers = request.headers.iter().filter_map(|header| match &header.value {
+            HeaderValue::Secret(value) => Some(value.expose()),
+            HeaderValue::Plain(_) => None,
+        });
+        let in_url = request.secret_path.iter().chain(request.secret_query.iter().map(|(_, v)| v));
+        let values = secrets.values().flatten().chain(in_url).map(|value| value.expose());
+        Self(values.chain(in_headers).flat_map(forms).collect())
+    }
+
+    /// The same, and what was made for another request.
+    #[must_use]
+    pub fn and(mut self, request: &OutboundRequest) -> Self {
+        self.0.extend(Self::of(&OpenSecrets::new(), request).0);
+        self
+    }
+
+    /// `said`, unless it repeats a part of one of them.
+    pub fn checked(&self, said: String) -> String {
+        let repeats = self.0.iter().any(|form| contains_part(said.as_bytes(), form));
+        if repeats { WITHHELD.to_owned() } else { said }
+    }
+}
+
+/// `said`, unless it repeats a part of a secret or of a credential in the request.
 pub fn withhold_secrets(said: String, secrets: &OpenSecrets, request: &OutboundRequest) -> String {
     if said.is_empty() {
         return said;
     }
-    let in_headers = request.headers.iter().filter_map(|header| match &header.value {
-        HeaderValue::Secret(value) => Some(value.expose()),
-        HeaderValue::Plain(_) => None,
-    });
-    let in_url = request.secret_path.iter().chain(request.secret_query.iter().map(|(_, v)| v));
-    let values = secrets.values().flatten().chain(in_url).map(|value| value.expose());
-    let values = values.chain(in_headers);
-    let repeats = values.flat_map(forms).any(|form| contains_part(said.as_bytes(), &form));
-    if repeats { WITHHELD.to_owned() } else { said }
+    Withheld::of(secrets, request).checked(said)
 }
 
 fn forms(secret: &[u8]) -> Vec<Vec<u8>> {

@@ -1,9 +1,14 @@
 //! Certificates in PEM: whether they parse, and what they say that is no secret.
 
+use std::fmt;
+
 use aws_lc_rs::digest::{SHA256, digest};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use serde::{Deserialize, Serialize};
+use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::public_key::PublicKey;
 
 use crate::domain::secret::Facts;
 use crate::domain::timestamp::Timestamp;
@@ -77,11 +82,96 @@ pub fn facts(pem: &[u8]) -> Option<Facts> {
     Some(Facts {
         certificate_subject: Some(certificate.subject().to_string()),
         certificate_issuer: Some(certificate.issuer().to_string()),
-        certificate_fingerprint: Some(
-            fingerprint.as_ref().iter().map(|byte| format!("{byte:02x}")).collect(),
-        ),
+        certificate_fingerprint: Some(hex(fingerprint.as_ref())),
         not_before: validities().map(|(begin, _)| begin).max().map(at),
         not_after: validities().map(|(_, end)| end).min().map(at),
         ..Facts::default()
     })
+}
+
+/// Longest name that is shown of a certificate, and most names: whoever made it decides what it says.
+const LONGEST_NAME: usize = 256;
+const MOST_NAMES: usize = 16;
+
+/// A certificate that a server showed, as people look at it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ShownCertificate {
+    /// Whom it is for.
+    pub subject: String,
+    /// The names that it is good for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
+    /// Who vouches for it.
+    pub issuer: String,
+    /// Its first moment.
+    pub not_before: Timestamp,
+    /// Its last moment.
+    pub not_after: Timestamp,
+    /// The kind of its key, as in `RSA 2048`.
+    pub key: String,
+    /// SHA-256 of it, in hexadecimal.
+    pub fingerprint: String,
+}
+
+impl ShownCertificate {
+    /// What a certificate in DER says; `None` if it does not parse.
+    pub fn of(der: &[u8]) -> Option<Self> {
+        let (_, certificate) = X509Certificate::from_der(der).ok()?;
+        let at = |seconds: i64| Timestamp::from_millis(seconds.saturating_mul(1000));
+        let names = certificate.subject_alternative_name().ok().flatten();
+        let names = names.into_iter().flat_map(|names| &names.value.general_names);
+        let named = names.filter_map(|name| match name {
+            GeneralName::DNSName(name) => Some(cut(name)),
+            GeneralName::IPAddress(bytes) => Some(address(bytes)),
+            _ => None,
+        });
+        Some(Self {
+            subject: cut(&certificate.subject().to_string()),
+            names: named.take(MOST_NAMES).collect(),
+            issuer: cut(&certificate.issuer().to_string()),
+            not_before: at(certificate.validity().not_before.timestamp()),
+            not_after: at(certificate.validity().not_after.timestamp()),
+            key: key_of(&certificate),
+            fingerprint: hex(digest(&SHA256, der).as_ref()),
+        })
+    }
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(LONGEST_NAME).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn address(bytes: &[u8]) -> String {
+    let four = <[u8; 4]>::try_from(bytes).map(std::net::IpAddr::from);
+    let address = four.or_else(|_| <[u8; 16]>::try_from(bytes).map(std::net::IpAddr::from));
+    address.map_or_else(|_| hex(bytes), |address| address.to_string())
+}
+
+fn key_of(certificate: &X509Certificate<'_>) -> String {
+    let info = certificate.public_key();
+    match info.parsed() {
+        Ok(PublicKey::RSA(key)) => format!("RSA {}", key.key_size()),
+        Ok(PublicKey::EC(point)) => format!("EC {}", point.key_size()),
+        Ok(_) | Err(_) => match info.algorithm.algorithm.to_id_string().as_str() {
+            "1.3.101.112" => "Ed25519".to_owned(),
+            other => other.to_owned(),
+        },
+    }
+}
+
+impl fmt::Display for ShownCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { subject, names, issuer, not_before, not_after, key, .. } = self;
+        writeln!(f, "certificate of {subject} ({key})")?;
+        if !names.is_empty() {
+            writeln!(f, "  for {}", names.join(", "))?;
+        }
+        writeln!(f, "  by {issuer}")?;
+        writeln!(f, "  from {not_before} to {not_after}")
+    }
 }

@@ -29,38 +29,18 @@ pub enum DryRunAnswer {
     Problem(String),
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct State {
     dry_run: DryRun,
 }
 
 impl DryRun {
-    /// The dry run that a message's state asks for, if it does.
-    pub fn of(state: &[u8]) -> Option<Self> {
-        serde_json::from_slice(state).ok().map(|state: State| state.dry_run)
-    }
-
     /// The state of the message that asks for it.
     ///
     /// # Errors
     /// Never: all of it can be written as JSON.
     pub fn to_state(&self) -> serde_json::Result<Vec<u8>> {
         serde_json::to_vec(&State { dry_run: self.clone() })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_dry_run_is_told_from_a_delivery_by_its_state() {
-        let until = Timestamp::from_millis(1000);
-        let dry_run = DryRun { id: "d".to_owned(), at: None, until };
-        assert_eq!(DryRun::of(&dry_run.to_state().unwrap()), Some(dry_run));
-        let delivery =
-            br#"{"jobId":"j","round":1,"attempt":1,"hops":0,"acceptedAt":"2026-11-23T10:00:00Z"}"#;
-        assert_eq!(DryRun::of(delivery), None);
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod adaptive;
+pub mod asked;
 pub mod aws_role;
 pub mod backoff;
 pub mod body;
@@ -54,6 +55,8 @@ pub mod shown_request;
 pub mod submission;
 pub mod target;
 pub mod tenant_key;
+pub mod test_call;
+pub mod test_report;
 pub mod timeline;
 pub mod timestamp;
 pub mod traces;

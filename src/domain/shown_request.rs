@@ -86,6 +86,17 @@ impl ShownRequest {
         }
     }
 
+    /// The same with a body of at most about `longest` bytes.
+    #[must_use]
+    pub fn shortened(mut self, longest: usize) -> Self {
+        let (ShownBody::Text(body) | ShownBody::Base64(body)) = &mut self.body;
+        if body.len() > longest {
+            body.truncate(body.floor_char_boundary(longest));
+            body.push_str("[cut short]");
+        }
+        self
+    }
+
     /// For machines: `method`, `url`, `headers` by name, `body` or `bodyBase64`.
     pub fn to_json(&self) -> Value {
         let headers: Map<String, Value> =

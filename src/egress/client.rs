@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::failure::{classify, stopped, timed_out};
 use super::guard::Guard;
-use super::pools::{Pools, Way};
+use super::notes::{Notes, Route};
+use super::pools::{Pool, Pools, Way};
 use super::progress::{PROGRESS, Progress};
 use super::proxy::Proxy;
 use super::resolver::Resolver;
@@ -46,6 +47,8 @@ pub struct Answer {
     pub challenges: Vec<String>,
     /// The beginning of its body; empty where it is encoded.
     pub excerpt: Vec<u8>,
+    /// All its headers.
+    pub headers: http::HeaderMap,
 }
 
 /// A call without a response.
@@ -123,8 +126,36 @@ impl Client {
         deadline: Instant,
         stop: &CancellationToken,
     ) -> Result<Reply> {
+        let pool = self.pools.of(request.identity.as_deref(), request.connection).await?;
+        self.send_over(&pool, request, keep, deadline, stop).await
+    }
+
+    /// As [`Client::send_keeping`], over a connection of its own; and what was met on the way.
+    pub async fn send_noting(
+        &self,
+        request: &OutboundRequest,
+        keep: Keep,
+        deadline: Instant,
+        stop: &CancellationToken,
+    ) -> (Result<Reply>, Route) {
+        let notes = Arc::new(Notes::default());
+        let pool = self.pools.noting(request.identity.as_deref(), request.connection, &notes);
+        let sent = match pool {
+            Ok(pool) => self.send_over(&pool, request, keep, deadline, stop).await,
+            Err(error) => Err(error),
+        };
+        (sent, notes.read())
+    }
+
+    async fn send_over(
+        &self,
+        pool: &Pool,
+        request: &OutboundRequest,
+        keep: Keep,
+        deadline: Instant,
+        stop: &CancellationToken,
+    ) -> Result<Reply> {
         let connection = request.connection;
-        let pool = self.pools.of(request.identity.as_deref(), connection).await?;
         let mut request = to_http(request)?;
         let capture = capture_connection(&mut request);
         let progress =
@@ -156,7 +187,8 @@ async fn read(
     capture: &CaptureConnection,
     deadline: Instant,
 ) -> Answer {
-    let headers = response.headers();
+    let (head, body) = response.into_parts();
+    let headers = &head.headers;
     let framed_twice = headers.contains_key(http::header::CONTENT_LENGTH)
         && headers.contains_key(http::header::TRANSFER_ENCODING);
     if framed_twice && let Some(connection) = capture.connection_metadata().as_ref() {
@@ -169,10 +201,11 @@ async fn read(
     let challenges = headers.get_all(http::header::WWW_AUTHENTICATE).into_iter();
     let challenges = challenges.filter_map(|v| v.to_str().ok()).map(str::to_owned).collect();
     let encoded = headers.contains_key(http::header::CONTENT_ENCODING);
-    let status = response.status().as_u16();
-    let excerpt = response::excerpt(response.into_body(), keep, deadline).await;
+    let status = head.status.as_u16();
+    let excerpt = response::excerpt(body, keep, deadline).await;
     let excerpt = if encoded { Vec::new() } else { excerpt };
-    Answer { status, retry_after, rate_limit, challenges, excerpt }
+    let headers = head.headers;
+    Answer { status, retry_after, rate_limit, challenges, excerpt, headers }
 }
 
 fn connection_info(capture: &CaptureConnection) -> Option<ConnectionInfo> {

@@ -19,6 +19,7 @@ use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
 use super::guard::{Blocked, Guard};
+use super::notes::{Notes, Route, Session};
 use super::progress::{PROGRESS, Progress, Stage};
 use super::proxy::Proxy;
 use super::resolver::Resolver;
@@ -75,6 +76,8 @@ pub struct GuardedConnector {
     pub http: HttpVersion,
     /// What everything goes through, if the operator says so.
     pub proxy: Option<Arc<Proxy>>,
+    /// Where it is noted what is met, if somebody wants to see it.
+    pub notes: Option<Arc<Notes>>,
 }
 
 /// A connection as the client takes it.
@@ -113,7 +116,12 @@ impl GuardedConnector {
         let encrypted = uri.scheme_str() == Some("https");
         let port = uri.port_u16().unwrap_or(if encrypted { 443 } else { 80 });
         let addresses = self.vetted_addresses(host).await?;
+        let begun = Instant::now();
         let (stream, address) = self.dial(&addresses, port, progress).await?;
+        self.note(|route| {
+            route.connect = begun.elapsed();
+            (route.connected, route.proxied) = (Some(address), self.proxy.is_some());
+        });
         let transport = match (encrypted, self.http) {
             (true, _) => {
                 progress.reach(Stage::Handshaking, None);
@@ -127,19 +135,31 @@ impl GuardedConnector {
         Ok(TokioIo::new(NotingStream::new(transport, info)))
     }
 
+    fn note(&self, note: impl FnOnce(&mut Route)) {
+        if let Some(notes) = &self.notes {
+            notes.note(note);
+        }
+    }
+
     /// Every address of `host`. One that may not be dialled refuses them all: an answer that mixes
     /// public and private addresses is an attack or a mistake, and neither is worth a call.
     async fn vetted_addresses(&self, host: &str) -> Result<Vec<IpAddr>, ConnectError> {
+        let begun = Instant::now();
         let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
         let addresses = match literal {
             Ok(address) => vec![address],
             Err(_) => self.resolver.resolve(host).await.map_err(ConnectError::Ours)?,
         };
+        self.note(|route| {
+            (route.addresses, route.lookup) = (addresses.clone(), begun.elapsed());
+        });
         if addresses.is_empty() {
             return Err(fault(Phase::Dns, format!("the name {host} has no address")));
         }
         let vetted: Result<(), Blocked> =
             addresses.iter().try_for_each(|a| self.guard.check_address(*a));
+        let verdict = vetted.clone().map_err(|blocked| blocked.to_string());
+        self.note(|route| route.vetted = Some(verdict));
         vetted.map_err(|blocked| fault(Phase::Blocked, blocked.to_string()))?;
         Ok(alternate(addresses))
     }
@@ -183,8 +203,13 @@ impl GuardedConnector {
         let host = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.');
         let name =
             ServerName::try_from(host.to_owned()).map_err(|e| fault(Phase::Tls, e.to_string()))?;
+        let begun = Instant::now();
         let shaken = self.tls.connect(name, stream).await;
         let stream = shaken.map_err(|e| fault(Phase::Tls, self.handshake_problem(&e)))?;
+        self.note(|route| {
+            route.handshake = begun.elapsed();
+            route.session = Some(Session::of(stream.get_ref().1));
+        });
         match self.http {
             HttpVersion::V2 if stream.get_ref().1.alpn_protocol() != Some(H2) => {
                 Err(fault(Phase::Tls, NO_H2))

@@ -10,6 +10,7 @@ mod connector;
 mod failure;
 mod frames;
 pub mod guard;
+pub mod notes;
 mod pools;
 mod progress;
 pub mod proxy;

@@ -14,6 +14,7 @@ use tokio_rustls::TlsConnector;
 
 use super::connector::GuardedConnector;
 use super::guard::Guard;
+use super::notes::Notes;
 use super::proxy::Proxy;
 use super::resolver::Resolver;
 use super::tls::Trust;
@@ -97,7 +98,7 @@ impl Pools {
     /// # Errors
     /// If TLS cannot be set up.
     pub fn new(way: Way) -> Result<Self> {
-        let [a, b, c, d] = Kind::ALL.map(|kind| pool(&way, None, kind));
+        let [a, b, c, d] = Kind::ALL.map(|kind| pool(&way, None, kind, None));
         let anonymous = [a?, b?, c?, d?];
         let by_identity =
             Cache::builder().max_capacity(MAX_IDENTITIES).time_to_idle(IDENTITY_IDLE).build();
@@ -127,20 +128,40 @@ impl Pools {
         }
         let made = self
             .by_identity
-            .try_get_with(key, async { pool(&self.way, Some(identity), kind) })
+            .try_get_with(key, async { pool(&self.way, Some(identity), kind, None) })
             .await;
         made.map_err(|e| Error::new(e.operation, e.source.to_string()))
     }
+
+    /// A pool for one call alone, whose connection notes what it meets.
+    ///
+    /// # Errors
+    /// If the identity cannot be used.
+    pub fn noting(
+        &self,
+        identity: Option<&ClientIdentity>,
+        connection: Connection,
+        notes: &Arc<Notes>,
+    ) -> Result<Pool> {
+        let Connection { min_tls, http, connect_timeout: _ } = connection;
+        pool(&self.way, identity, Kind { min_tls, http }, Some(notes))
+    }
 }
 
-fn pool(way: &Way, identity: Option<&ClientIdentity>, kind: Kind) -> Result<Pool> {
-    let tls = way.trust.client_config(identity, kind.min_tls, kind.http)?;
+fn pool(
+    way: &Way,
+    identity: Option<&ClientIdentity>,
+    kind: Kind,
+    notes: Option<&Arc<Notes>>,
+) -> Result<Pool> {
+    let tls = way.trust.client_config(identity, kind.min_tls, kind.http, notes)?;
     let connector = GuardedConnector {
         guard: Arc::clone(&way.guard),
         resolver: Arc::clone(&way.resolver),
         tls: TlsConnector::from(tls),
         http: kind.http,
         proxy: way.proxy.clone(),
+        notes: notes.map(Arc::clone),
     };
     Ok(HyperClient::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())

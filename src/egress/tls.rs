@@ -12,6 +12,7 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 
 use super::connector::H2;
+use super::notes::{Notes, NotingVerifier};
 use crate::domain::certificate::NOT_PEM;
 use crate::domain::client_identity::ClientIdentity;
 use crate::domain::connection::{HttpVersion, TlsVersion};
@@ -52,7 +53,7 @@ impl Trust {
     }
 
     /// A configuration for connections that show `identity`, or none, over `oldest` or newer, to speak
-    /// `http` and nothing else.
+    /// `http` and nothing else. What the server shows is noted where `notes` are given.
     ///
     /// # Errors
     /// If the identity's PEM cannot be used; the auth step has checked it before.
@@ -61,6 +62,7 @@ impl Trust {
         identity: Option<&ClientIdentity>,
         oldest: TlsVersion,
         http: HttpVersion,
+        notes: Option<&Arc<Notes>>,
     ) -> Result<Arc<ClientConfig>> {
         let failed = |e: String| Error::new("tls.identity", e);
         let private = match identity.and_then(|identity| identity.authorities.as_deref()) {
@@ -74,8 +76,15 @@ impl Trust {
         let verifier = &private.as_ref().unwrap_or(self).verifier;
         let builder = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_protocol_versions(versions(oldest))
-            .map_err(|e| Error::new("tls.config", e))?
-            .with_webpki_verifier(Arc::clone(verifier));
+            .map_err(|e| Error::new("tls.config", e))?;
+        let verifier = Arc::clone(verifier);
+        let builder = match notes.map(Arc::clone) {
+            None => builder.with_webpki_verifier(verifier),
+            Some(notes) => {
+                let noting = Arc::new(NotingVerifier { verifier, notes });
+                builder.dangerous().with_custom_certificate_verifier(noting)
+            }
+        };
         let mut config = match identity {
             None => builder.with_no_client_auth(),
             Some(identity) => {

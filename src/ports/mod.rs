@@ -16,6 +16,7 @@ pub mod records;
 pub mod references;
 pub mod replays;
 pub mod secrets;
+pub mod test_calls;
 
 pub use aws_roles::AwsRoles;
 pub use clock::{Chance, Clock};
@@ -32,6 +33,7 @@ pub use records::Records;
 pub use references::References;
 pub use replays::Replays;
 pub use secrets::{ReadSecrets, Secrets};
+pub use test_calls::TestCalls;
 
 /// A failure on our side: of a store, a queue, a key service, the resolver, or a bug. It never costs
 /// an endpoint an attempt, never disables it and never loses a message.

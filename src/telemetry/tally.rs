@@ -14,6 +14,8 @@ use crate::domain::endpoint::{Endpoint, Health};
 use crate::domain::fan_out::FanOutKey;
 use crate::domain::ids::{CustomerId, EndpointId};
 use crate::domain::outcome::{Attempt, AttemptOutcome};
+use crate::domain::test_call::TestRecord;
+use crate::domain::test_report::TestReport;
 use crate::domain::timestamp::Timestamp;
 use crate::ports::{Alarm, Error};
 
@@ -173,6 +175,14 @@ impl Tally {
     pub fn fell_back(&self, key: &DeliveryKey, outcome: &AttemptOutcome) {
         let DeliveryKey { customer_id, endpoint_id, job_id, .. } = key;
         info!(event = "previous_secret", %customer_id, %endpoint_id, %job_id, %outcome);
+    }
+
+    /// A test call was made, or came as far as it could.
+    pub fn tested(&self, record: &TestRecord) {
+        let TestRecord { call, report } = record;
+        let (id, customer_id, endpoint_id) = (&call.id, &call.customer_id, &call.endpoint_id);
+        let failed = report.as_ref().and_then(TestReport::failure).map(|step| step.step.name());
+        info!(event = "test_call", id, %customer_id, %endpoint_id, failed);
     }
 
     /// A stop of the worker may cut this endpoint's calls short.

@@ -15,4 +15,5 @@ mod problems;
 mod replays;
 mod secrets;
 mod server;
+mod test_calls;
 mod wrong_tokens;

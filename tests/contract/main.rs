@@ -24,4 +24,5 @@ mod replays;
 mod sqs;
 mod stores;
 mod tenant_keys;
+mod test_calls;
 mod vault;

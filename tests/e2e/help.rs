@@ -1,6 +1,7 @@
 //! Every command explains itself, and the example in its `--help` works as it is written.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -118,6 +119,22 @@ async fn the_examples_of_the_commands_for_aws_work_as_written() {
     begin_and_stop(run(&format!("exec {}", example("sealpost worker"))));
 }
 
+/// Puts the endpoint of the examples where somebody takes what is sent: the one command that makes a call
+/// is for seeing it arrive.
+fn at_a_receiver() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 64 * 1024]);
+            let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n");
+        }
+    });
+    let endpoint = json!({"customerId": "acme", "endpointId": "orders", "url": url});
+    format!("echo '{endpoint}' | sealpost endpoint put -\n")
+}
+
 /// Runs a worker until it works, and stops it.
 fn begin_and_stop(mut command: Command) {
     let mut serving = command.spawn().unwrap();
@@ -160,6 +177,10 @@ fn the_example_of_every_command_works_as_written() {
             begin_and_stop(shell(&program, &format!("exec {script}"), copy.path()));
             continue;
         }
+        let script = match path.as_str() {
+            "sealpost endpoint test" => format!("{}{script}", at_a_receiver()),
+            _ => script,
+        };
         let output = shell(&program, &script, copy.path()).output().unwrap();
         assert!(output.status.success(), "{example}: {}", String::from_utf8_lossy(&output.stderr));
     }

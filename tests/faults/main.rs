@@ -30,6 +30,7 @@ mod responses;
 mod roles;
 mod server;
 mod stores;
+mod test_calls;
 mod tls_server;
 mod token_failures;
 mod token_server;

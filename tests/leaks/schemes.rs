@@ -11,6 +11,7 @@ use sealpost::domain::secret::SecretBytes;
 use sealpost::ports::queue::NewMessage;
 use sealpost::vault::NewSecret;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::bench::{Bench, loopback};
 use crate::canary::{assert_silent, is_looked_for};
@@ -119,7 +120,7 @@ async fn deliver_all(scheme: &str, formless: bool) {
     let bench = Bench::open(config).await;
     let file = own(&format!("auth/{scheme}/cases.json"));
     let mut secrets = vec![TOKEN.to_owned()];
-    let mut customers = Vec::new();
+    let (mut customers, mut reports) = (Vec::new(), String::new());
     for (number, case) in file["cases"].as_array().unwrap().iter().enumerate() {
         let planted = planted(scheme, &web.origin, number, case, formless);
         // What the settings say is no secret.
@@ -134,6 +135,9 @@ async fn deliver_all(scheme: &str, formless: bool) {
         if let Err(why) = shown {
             assert_silent("why there is no preview", format!("{why} {why:?}").as_bytes(), &secrets);
         }
+        let stop = CancellationToken::new();
+        let tested = bench.pipeline.test_call(job.to_string().as_bytes(), &stop).await;
+        reports += &format!("{tested}\n{}\n", serde_json::to_string(&tested).unwrap());
         let message = NewMessage { body: job.to_string().into(), ..NewMessage::default() };
         bench.app.queue.send(vec![message]).await.unwrap();
         customers.push(planted.customer);
@@ -153,6 +157,7 @@ async fn deliver_all(scheme: &str, formless: bool) {
     assert_eq!(letters.len(), jobs, "{scheme}: every job comes to an end");
     assert_silent("a dead letter", serde_json::to_string(&letters).unwrap().as_bytes(), &secrets);
     assert_silent("a dead letter's Debug", format!("{letters:?}").as_bytes(), &secrets);
+    assert_silent("the reports of tests", reports.as_bytes(), &secrets);
     let kept = records(&bench, customers).await;
     // No call is made without TLS where a certificate is to be shown, or with what has no form.
     assert!(formless || scheme == "mtls" || !kept.is_empty(), "{scheme}: attempts are recorded");

@@ -20,6 +20,7 @@ mod records;
 mod replays;
 mod secrets;
 mod take;
+mod test_calls;
 mod turns;
 
 pub use control::SqliteControl;
@@ -33,3 +34,4 @@ pub use queue::SqliteQueue;
 pub use records::SqliteRecords;
 pub use replays::SqliteReplays;
 pub use secrets::SqliteSecrets;
+pub use test_calls::SqliteTestCalls;

@@ -150,3 +150,10 @@ CREATE TABLE IF NOT EXISTS submissions (          -- jobs with an id that came o
     message_id TEXT                               -- once it was sent
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS submissions_age ON submissions (begun_at);
+
+CREATE TABLE IF NOT EXISTS test_calls (           -- with their answers, for an hour
+    id     TEXT    PRIMARY KEY,
+    until  INTEGER NOT NULL,
+    record TEXT    NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS test_calls_age ON test_calls (until);

@@ -50,6 +50,8 @@ pub enum Learning {
     Yes,
     /// It does not.
     No,
+    /// It does not, and nobody waits: what is wrong is told at once.
+    Told,
 }
 
 /// The first and the longest wait after failures in a row.
@@ -155,6 +157,7 @@ impl Pipeline {
         resolved: &Resolved<'_>,
         refused: &Grants,
         challenges: &[String],
+        learning: Learning,
     ) -> Result<Option<Grants>, Halt> {
         let nonce = || self.chance.token();
         let mut grants = refused.clone();
@@ -172,9 +175,7 @@ impl Pipeline {
                             let previous =
                                 self.previous_token(&key, request, resolved, &error, kept).await;
                             let Some(previous) = previous else {
-                                return Err(self
-                                    .without_token(resolved, error, Learning::Yes)
-                                    .await);
+                                return Err(self.without_token(resolved, error, learning).await);
                             };
                             Some(Grant::Token(previous))
                         }
@@ -228,6 +229,12 @@ impl Pipeline {
         match error {
             TokenError::Ours(error) => ours(&error),
             TokenError::Invalid(error) => Halt::DeadLetter(Reason::AuthFailed, error.to_string()),
+            TokenError::Unavailable { why, .. } if learning == Learning::Told => {
+                Halt::DeadLetter(Reason::TokenUnavailable, why)
+            }
+            TokenError::Refused { why, .. } if learning == Learning::Told => {
+                Halt::DeadLetter(Reason::EndpointDeauthorized, why)
+            }
             TokenError::Unavailable { until, why } => {
                 let (what, reason) = ("no access token", Reason::TokenUnavailable);
                 resolved.wait_within(now, until, what, reason, &why)

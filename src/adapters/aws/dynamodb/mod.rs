@@ -24,6 +24,7 @@ mod replays;
 mod sealed;
 mod secrets;
 pub mod tables;
+mod test_calls;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::http::HttpResponse;
@@ -42,6 +43,7 @@ pub use health::DynamoHealth;
 pub use records::DynamoRecords;
 pub use replays::DynamoReplays;
 pub use secrets::DynamoSecrets;
+pub use test_calls::DynamoTestCalls;
 
 /// One table.
 #[derive(Debug, Clone)]

@@ -1,0 +1,365 @@
+//! Answers a test call: one call is made as a delivery's would be, and what is met on the way is told.
+//!
+//! It learns nothing of the endpoint and takes none of what deliveries share: no fence, no permit, no
+//! pooled connection. Nor does it wait: an endpoint that is paused, left alone or disabled is called all
+//! the same, for that is when somebody wants to test it.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::admit::Admitted;
+use super::attempt::{is_refusal, outcome};
+use super::build::{self, Built};
+use super::decode::{Decoded, Message, decode};
+use super::grants::Learning;
+use super::preview::looked_at;
+use super::resolve::Resolved;
+use super::sign::{self, Signed, lacks_challenge};
+use super::withhold::Withheld;
+use super::{Halt, Pipeline};
+use crate::domain::certificate::ShownCertificate;
+use crate::domain::decide::{Standing, consequence, decide};
+use crate::domain::health::Health;
+use crate::domain::outcome::AttemptOutcome;
+use crate::domain::reason::Reason;
+use crate::domain::request::OutboundRequest;
+use crate::domain::shown_request::ShownRequest;
+use crate::domain::test_call::{LONGEST, MAX_DATA, TestCall, TestRecord};
+use crate::domain::test_report::{
+    ShownResponse, ShownTls, StepName, TestReport, advice_on_phase, advice_on_status, follows,
+};
+use crate::domain::timestamp::Timestamp;
+use crate::egress::client::{Answer, Keep, Reply};
+use crate::egress::notes::Route;
+use crate::ports::queue::Received;
+use crate::ports::{Error, Result};
+
+/// What is kept of the response's body: enough to see what it was.
+const KEEP: Keep = Keep { bytes: 4096, time: Duration::from_secs(2) };
+/// Most headers of a response that are shown, and the longest value.
+const MOST_HEADERS: usize = 64;
+const LONGEST_VALUE: usize = 512;
+
+/// The call came no further. Why, stands in the report.
+struct Stopped;
+
+/// A call that was made: its request, what came back, and its way.
+struct Called {
+    request: OutboundRequest,
+    reply: Result<Reply>,
+    route: Route,
+}
+
+impl Pipeline {
+    /// Makes the call and keeps its report where the asker looks. What nobody waits for any more is
+    /// only removed.
+    pub(super) async fn answer_test_call(
+        &self,
+        message: &Received,
+        call: TestCall,
+        stop: &CancellationToken,
+    ) -> Result<()> {
+        // Removed first: a worker that dies in the middle leaves a test without an answer, and nobody
+        // makes its call twice.
+        self.queue.acknowledge(&message.handle).await?;
+        if self.clock.now() >= call.begins_before() {
+            return Ok(());
+        }
+        let report = Some(self.test_call(&message.body, stop).await);
+        let record = TestRecord { call, report };
+        self.tally.tested(&record);
+        self.test_calls.put(&record).await
+    }
+
+    /// Makes the call of a test's job.
+    pub async fn test_call(&self, job: &[u8], stop: &CancellationToken) -> TestReport {
+        let mut report = TestReport::default();
+        let now = self.clock.now();
+        let message = looked_at("msg_test", job, now);
+        match decode(&message, &self.circumstances(1, now)) {
+            Ok(Message::Delivery(decoded)) => {
+                // What stopped it stands in the report.
+                let _ = self.call_for(&decoded, &mut report, stop).await;
+            }
+            Ok(Message::Parent(_)) => {
+                report.fail(StepName::Request, "the test names no endpoint", None);
+            }
+            Err(wrong) => {
+                report.fail(StepName::Request, wrong.error.to_string(), advice_on(wrong.reason));
+            }
+        }
+        report.finished(self.clock.now())
+    }
+
+    async fn call_for(
+        &self,
+        decoded: &Decoded<'_>,
+        report: &mut TestReport,
+        stop: &CancellationToken,
+    ) -> std::result::Result<(), Stopped> {
+        let resolved = self.resolve_for_test(decoded, report).await?;
+        let built = build::build(Admitted(resolved), &self.guard)
+            .map_err(|halt| self.stopped(report, StepName::Request, halt))?;
+        let request = &built.request;
+        report.pass(StepName::Request, format!("{} {}", request.method, request.url), None);
+        let signed = self.sign_for_test(built, report).await?;
+        let called = self.make_test_calls(&signed, report, stop).await?;
+        self.tell_call(&signed, called, report);
+        Ok(())
+    }
+
+    async fn resolve_for_test<'d>(
+        &self,
+        decoded: &'d Decoded<'d>,
+        report: &mut TestReport,
+    ) -> std::result::Result<Resolved<'d>, Stopped> {
+        // Past the cache: somebody may have put it a moment ago.
+        let resolved = self.resolve(decoded, self.clock.now(), Some(Instant::now())).await;
+        let resolved = resolved.map_err(|halt| {
+            let step = step_of(&halt);
+            if step == StepName::Secrets {
+                report.pass(StepName::Endpoint, "it is there", None);
+            }
+            self.stopped(report, step, halt)
+        })?;
+        report.pass(StepName::Endpoint, standing_of(&resolved, self.clock.now()), None);
+        match resolved.secrets.len() {
+            0 => report.skip(StepName::Secrets, "it names none"),
+            1 => report.pass(StepName::Secrets, "its secret opens, and may go there", None),
+            n => report.pass(StepName::Secrets, format!("all {n} open, and may go there"), None),
+        }
+        Ok(resolved)
+    }
+
+    async fn sign_for_test<'d>(
+        &self,
+        built: Built<'d>,
+        report: &mut TestReport,
+    ) -> std::result::Result<Signed<'d>, Stopped> {
+        let signed = async {
+            let grants = self.grants(&built.resolved, Learning::Told).await?;
+            sign::sign(built, grants, &*self.chance, self.clock.now())
+        };
+        let signed = signed.await.map_err(|halt| self.stopped(report, StepName::Auth, halt))?;
+        let steps = &signed.resolved.known.endpoint.auth;
+        let names: Vec<&str> = steps.iter().map(|step| step.scheme.as_str()).collect();
+        match names[..] {
+            [] => report.skip(StepName::Auth, "it has no auth step"),
+            _ => report.pass(StepName::Auth, format!("applied: {}", names.join(", ")), None),
+        }
+        Ok(signed)
+    }
+
+    /// Makes the call; and once more, at once, if it was refused and what was granted can be renewed: a
+    /// challenge answered, a token fetched anew.
+    async fn make_test_calls(
+        &self,
+        signed: &Signed<'_>,
+        report: &mut TestReport,
+        stop: &CancellationToken,
+    ) -> std::result::Result<Called, Stopped> {
+        let resolved = &signed.resolved;
+        let first = self.call_once(resolved, signed.request.clone(), stop).await;
+        let Ok(Reply { result: Ok(answer), .. }) = &first.reply else { return Ok(first) };
+        if signed.opens && (200..=299).contains(&answer.status) {
+            let why = "the server asked for no authentication, and the endpoint has a step that answers \
+                       its challenge";
+            let halt = Halt::DeadLetter(Reason::AuthFailed, why.to_owned());
+            return Err(self.stopped(report, StepName::Auth, halt));
+        }
+        if !is_refused(answer) {
+            return Ok(first);
+        }
+        let (granted, challenges) = (&signed.grants, &answer.challenges);
+        let renewed = self.renewed_grants(resolved, granted, challenges, Learning::Told).await;
+        let grants = match renewed {
+            Ok(Some(grants)) if !lacks_challenge(resolved, &grants) => grants,
+            Ok(_) => return Ok(first),
+            Err(halt) => return Err(self.stopped(report, StepName::Auth, halt)),
+        };
+        let now = self.clock.now();
+        match sign::apply(resolved, &signed.unsigned, &grants, &*self.chance, now) {
+            Ok(request) => Ok(self.call_once(resolved, request, stop).await),
+            Err(halt) => Err(self.stopped(report, StepName::Auth, halt)),
+        }
+    }
+
+    async fn call_once(
+        &self,
+        resolved: &Resolved<'_>,
+        request: OutboundRequest,
+        stop: &CancellationToken,
+    ) -> Called {
+        let deadline = Instant::now() + resolved.known.endpoint.timeout().min(LONGEST);
+        let (reply, route) = self.client.send_noting(&request, KEEP, deadline, stop).await;
+        Called { request, reply, route }
+    }
+
+    fn tell_call(&self, signed: &Signed<'_>, called: Called, report: &mut TestReport) {
+        let Called { request, reply, route } = called;
+        let resolved = &signed.resolved;
+        // A call before may have shown another token.
+        let withheld = Withheld::of(&resolved.secrets, &request).and(&signed.request);
+        report.request = Some(ShownRequest::masked(&request).shortened(MAX_DATA));
+        tell_route(&request, &route, &withheld, report);
+        let reply = match reply {
+            Ok(reply) => reply,
+            Err(error) => {
+                let _ = self.stopped(report, reached(&route), Halt::Ours(error));
+                return;
+            }
+        };
+        if let Ok(answer) = &reply.result {
+            report.response = Some(shown_response(answer, &withheld));
+        }
+        let (policy, now) = (&resolved.known.retry, self.clock.now());
+        let (outcome, said) = outcome(reply, now, policy.max_delay);
+        match &outcome {
+            AttemptOutcome::Answered { status, .. } if outcome.is_success() => {
+                report.pass(StepName::Response, format!("status {status}"), None);
+            }
+            AttemptOutcome::Answered { status, .. } => {
+                let advice = Some(advice_on_status(*status));
+                report.fail(StepName::Response, format!("status {status}"), advice);
+            }
+            AttemptOutcome::Failed { phase } => {
+                let said = withheld.checked(said);
+                report.fail(StepName::of(*phase), said, Some(advice_on_phase(*phase)));
+            }
+        }
+        let standing = Standing { attempt: 1, accepted_at: now, expires_at: None };
+        let disposition = decide(&outcome, standing, policy, now, 0.5);
+        report.follows = Some(follows(disposition, consequence(&outcome, policy), policy));
+    }
+
+    /// Writes down why the call came no further.
+    fn stopped(&self, report: &mut TestReport, step: StepName, halt: Halt) -> Stopped {
+        match halt {
+            Halt::DeadLetter(reason, why) => report.fail(step, why, advice_on(reason)),
+            Halt::Park(_, why) | Halt::Limited(_, why) => report.fail(step, why, None),
+            // What is wrong with us is for the log.
+            Halt::Ours(error) => {
+                self.tally.fault(&Error::again(&error), "test_call");
+                let says = "something that sealpost needs cannot be reached";
+                report.fail(step, says, Some("try again; the operator's log says what it is"));
+            }
+            Halt::Finish(_) | Halt::Leftover => unreachable!("a test claims nothing"),
+        }
+        Stopped
+    }
+}
+
+/// What to do about a reason, where nothing is there to be replayed.
+fn advice_on(reason: Reason) -> Option<&'static str> {
+    Some(reason.advice().trim_end_matches(", then replay"))
+}
+
+/// The step at which an endpoint cannot be resolved.
+fn step_of(halt: &Halt) -> StepName {
+    match halt {
+        Halt::DeadLetter(Reason::UnknownEndpoint | Reason::InvalidEndpoint, _) => {
+            StepName::Endpoint
+        }
+        Halt::DeadLetter(..)
+        | Halt::Park(..)
+        | Halt::Limited(..)
+        | Halt::Finish(_)
+        | Halt::Leftover
+        | Halt::Ours(_) => StepName::Secrets,
+    }
+}
+
+/// Whether the server refused the credential.
+fn is_refused(answer: &Answer) -> bool {
+    let (status, retry_after_ms, never_again) = (answer.status, None, false);
+    is_refusal(&AttemptOutcome::Answered { status, retry_after_ms, never_again })
+}
+
+/// The version of an endpoint, and what keeps its deliveries from it.
+fn standing_of(resolved: &Resolved<'_>, now: Timestamp) -> String {
+    let known = &resolved.known;
+    let held = match &known.record.health {
+        _ if !known.endpoint.enabled => Some("is disabled by its configuration".to_owned()),
+        Health::Active => None,
+        Health::Paused { until } if *until <= now => None,
+        Health::Paused { until } => Some(format!("is paused until {until}")),
+        Health::Deauthorized { why, .. } => Some(format!("is deauthorized: {why}")),
+        Health::Disabled { why } => Some(format!("is disabled: {why}")),
+    };
+    let held = held.map(|held| format!("; it {held}, and the test goes out all the same"));
+    format!("version {}{}", known.version, held.unwrap_or_default())
+}
+
+fn tell_route(
+    request: &OutboundRequest,
+    route: &Route,
+    withheld: &Withheld,
+    report: &mut TestReport,
+) {
+    let ms = |took: Duration| u64::try_from(took.as_millis()).ok();
+    report.addresses = route.addresses.iter().map(ToString::to_string).collect();
+    match request.url.host() {
+        Some(url::Host::Domain(name)) if !report.addresses.is_empty() => {
+            let has = format!("{name} has {}", report.addresses.join(", "));
+            report.pass(StepName::Dns, has, ms(route.lookup));
+        }
+        Some(url::Host::Domain(_)) | None => {}
+        Some(url::Host::Ipv4(_) | url::Host::Ipv6(_)) => {
+            report.skip(StepName::Dns, "the url names an address");
+        }
+    }
+    if route.vetted == Some(Ok(())) {
+        report.pass(StepName::Guard, "every address may be called", None);
+    }
+    if let Some(address) = route.connected {
+        let proxied = if route.proxied { " through the operator's proxy" } else { "" };
+        report.pass(StepName::Connect, format!("{address}{proxied}"), ms(route.connect));
+    }
+    if request.url.scheme() != "https" {
+        report.skip(StepName::Tls, "the url has no TLS: all can be read on the way");
+        return;
+    }
+    let mut tls = ShownTls {
+        chain: route.certificates.iter().filter_map(|der| ShownCertificate::of(der)).collect(),
+        ..ShownTls::default()
+    };
+    // Its owner writes what he likes into it.
+    for certificate in &mut tls.chain {
+        certificate.subject = withheld.checked(std::mem::take(&mut certificate.subject));
+        certificate.issuer = withheld.checked(std::mem::take(&mut certificate.issuer));
+    }
+    if let Some(session) = &route.session {
+        let end = tls.chain.iter().map(|certificate| certificate.not_after).min();
+        let end = end.map(|end| format!("; its certificates are good until {end}"));
+        let says = format!("{}, {}{}", session.version, session.cipher, end.unwrap_or_default());
+        report.pass(StepName::Tls, says, ms(route.handshake));
+        tls.version = Some(session.version.to_owned());
+        (tls.cipher, tls.protocol) = (Some(session.cipher.clone()), session.protocol.clone());
+    }
+    if tls != ShownTls::default() {
+        report.tls = Some(tls);
+    }
+}
+
+/// The step that a call was at.
+fn reached(route: &Route) -> StepName {
+    match (route.addresses.is_empty(), route.connected) {
+        (true, _) => StepName::Dns,
+        (false, None) => StepName::Connect,
+        (false, Some(_)) => StepName::Response,
+    }
+}
+
+fn shown_response(answer: &Answer, withheld: &Withheld) -> ShownResponse {
+    let text = |bytes: &[u8]| withheld.checked(String::from_utf8_lossy(bytes).into_owned());
+    let shown = |name: &http::HeaderName| {
+        let values = answer.headers.get_all(name).iter().map(http::HeaderValue::as_bytes);
+        let mut value = text(&values.collect::<Vec<_>>().join(&b", "[..]));
+        value.truncate(value.floor_char_boundary(LONGEST_VALUE));
+        (text(name.as_str().as_bytes()), value)
+    };
+    let headers = answer.headers.keys().take(MOST_HEADERS).map(shown).collect();
+    ShownResponse { status: answer.status, headers, body: text(&answer.excerpt) }
+}
