@@ -26,6 +26,7 @@ pub mod preview;
 mod recorder;
 mod resolve;
 mod settle;
+mod shared_rate;
 mod sign;
 pub mod test_call;
 mod withhold;
@@ -60,6 +61,7 @@ pub use limiters::Limiters;
 pub use long_timeouts::LongTimeouts;
 use permit::Permit;
 pub use recorder::Recorder;
+pub use shared_rate::SharedRates;
 use sign::Signed;
 
 /// Why a message goes no further.

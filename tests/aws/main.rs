@@ -26,6 +26,7 @@ mod keys;
 mod leaks;
 mod outage;
 mod program;
+mod rates;
 mod references;
 mod rewrap;
 mod roles;
