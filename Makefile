@@ -21,13 +21,17 @@ RECEIVERS := tests/receivers
 export INFRA_DIR ?= $(CURDIR)/target/infra
 INFRA := infra
 
+# A browser's driver and an examiner of accessibility, for the console. The browser is the system's Chromium.
+export BROWSER_DIR ?= $(CURDIR)/target/browser
+BROWSER := tests/browser
+
 # A fuzzer of HTTP APIs, which reads our OpenAPI document.
 export FUZZER_DIR ?= $(CURDIR)/target/fuzzer
 FUZZER := tests/api/fuzzer.txt
 
-.PHONY: test bench soak fmt lint emulator producers receivers fuzzer infra
+.PHONY: test bench soak fmt lint emulator producers receivers fuzzer infra browser
 
-test: fmt lint emulator producers receivers fuzzer infra
+test: fmt lint emulator producers receivers fuzzer infra browser
 	@cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest --version $(NEXTEST_VERSION)
 	cargo nextest run --locked
 
@@ -95,4 +99,16 @@ fuzzer:
 		python3 -m venv $(FUZZER_DIR)/venv && \
 		$(FUZZER_DIR)/venv/bin/pip install --quiet --disable-pip-version-check --requirement $(FUZZER) && \
 		echo "$$key" > $(FUZZER_DIR)/key; \
+	fi
+
+browser:
+	@command -v chromium >/dev/null || { \
+		[ "$$(id -u)" = 0 ] && apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	} || { echo 'the tests of the console need Chromium: install the package `chromium`' >&2; exit 1; }
+	@mkdir -p $(BROWSER_DIR) && cp $(BROWSER)/* $(BROWSER_DIR)/
+	@key=$$(cksum < $(BROWSER)/package-lock.json); \
+	if [ "$$key" != "$$(cat $(BROWSER_DIR)/key 2>/dev/null)" ]; then \
+		PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --silent --no-audit --no-fund --prefix $(BROWSER_DIR) && \
+		echo "$$key" > $(BROWSER_DIR)/key; \
 	fi

@@ -1,4 +1,4 @@
-//! API keys and customers' tokens: made once, shown once, kept as a hash.
+//! API keys, customers' tokens and sessions of the console: made once, shown once, kept as a hash.
 
 use std::time::Duration;
 
@@ -25,6 +25,10 @@ pub const MAX_NAME: usize = 200;
 const KEY: &str = "sp_";
 /// What a customer's token begins with.
 const TOKEN: &str = "spt_";
+/// What a session of the console begins with.
+const SESSION: &str = "sps_";
+/// What the ids of sessions begin with.
+pub const SESSION_ID: &str = "ses_";
 /// Digits of an id after its prefix.
 const ID_DIGITS: usize = 20;
 /// 32 bytes in base64.
@@ -48,7 +52,7 @@ pub async fn issue_key(
     grant: Grant,
     expires_at: Option<Timestamp>,
 ) -> Result<Issued> {
-    issue(app, name, grant, expires_at, None).await
+    issue(app, Kind::Key, name, grant, expires_at).await
 }
 
 /// Makes a token for a customer, which ends with the key that it is made with.
@@ -64,15 +68,46 @@ pub async fn issue_token(
     let end = app.clock.now().plus(lifetime);
     let end = minted_by.expires_at.map_or(end, |key_ends| key_ends.min(end));
     let name = format!("{customer_id} by {}", minted_by.id);
-    issue(app, name, Grant::Customer { customer_id }, Some(end), Some(minted_by.id.clone())).await
+    let kind = Kind::Token { minted_by: &minted_by.id };
+    issue(app, kind, name, Grant::Customer { customer_id }, Some(end)).await
+}
+
+/// Begins a session of the console with a key or a token, with which it ends. It is good for the
+/// console alone: the API takes no session.
+///
+/// # Errors
+/// If the store fails.
+pub async fn issue_session(app: &App, holder: &ApiKey, lifetime: Duration) -> Result<Issued> {
+    let end = app.clock.now().plus(lifetime);
+    let end = holder.expires_at.map_or(end, |holder_ends| holder_ends.min(end));
+    let kind = Kind::Session { holder: &holder.id };
+    issue(app, kind, holder.name.clone(), holder.grant.clone(), Some(end)).await
+}
+
+/// What is made.
+enum Kind<'a> {
+    Key,
+    Token { minted_by: &'a str },
+    Session { holder: &'a str },
+}
+
+impl Kind<'_> {
+    /// What its text begins with, what its id begins with, and what it ends with.
+    fn parts(&self) -> (&'static str, &'static str, Option<String>) {
+        match self {
+            Self::Key => (KEY, "key_", None),
+            Self::Token { minted_by } => (TOKEN, "tok_", Some((*minted_by).to_owned())),
+            Self::Session { holder } => (SESSION, SESSION_ID, Some((*holder).to_owned())),
+        }
+    }
 }
 
 async fn issue(
     app: &App,
+    kind: Kind<'_>,
     name: String,
     grant: Grant,
     expires_at: Option<Timestamp>,
-    minted_by: Option<String>,
 ) -> Result<Issued> {
     let created_at = app.clock.now();
     let mut random = [0; 36];
@@ -82,7 +117,7 @@ async fn issue(
     for byte in &random[32..] {
         digits += &format!("{byte:02x}");
     }
-    let (prefix, kind) = if minted_by.is_some() { (TOKEN, "tok_") } else { (KEY, "key_") };
+    let (prefix, kind, minted_by) = kind.parts();
     let text = format!("{prefix}{digits}_{}", BASE64_URL_SAFE_NO_PAD.encode(&random[..32]));
     let text = SecretBytes::new(text.into_bytes());
     let key = ApiKey {
@@ -112,12 +147,11 @@ pub fn check_name(name: &str) -> std::result::Result<(), FieldError> {
     Err(FieldError::new("name", "expected 1 to 200 bytes without control characters"))
 }
 
-/// The id of the key or token that a text claims to be; `None` if it is none by its form.
+/// The id of the key, token or session that a text claims to be; `None` if it is none by its form.
 pub fn id_of(text: &str) -> Option<String> {
-    let (kind, rest) = match text.strip_prefix(TOKEN) {
-        Some(rest) => ("tok_", rest),
-        None => ("key_", text.strip_prefix(KEY)?),
-    };
+    let kinds = [(TOKEN, "tok_"), (SESSION, SESSION_ID), (KEY, "key_")];
+    let (kind, rest) =
+        kinds.iter().find_map(|(prefix, kind)| Some((*kind, text.strip_prefix(prefix)?)))?;
     let (digits, secret) = rest.split_once('_')?;
     let well_formed = digits.len() == ID_DIGITS
         && digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))

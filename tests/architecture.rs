@@ -51,6 +51,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "domain",
         ],
     ),
+    (
+        "console",
+        &["console", "access", "api", "auth", "config", "keygen", "telemetry", "ports", "domain"],
+    ),
     ("adapters", &["adapters", "vault", "ports", "domain"]),
 ];
 

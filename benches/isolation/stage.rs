@@ -57,23 +57,23 @@ impl Stage {
         // Many at once share a commit.
         for numbers in (0..count).collect::<Vec<_>>().chunks(500) {
             let put = |number: &usize| {
-                let url = format!("{}/{}", receiver.origin, sort(*number).path());
-                stage.register(format!("c{number}"), url)
+                stage.register(format!("c{number}"), &receiver.origin, sort(*number))
             };
             join_all(numbers.iter().map(put)).await;
         }
         stage
     }
 
-    async fn register(&self, customer: String, url: String) {
+    async fn register(&self, customer: String, origin: &str, sort: Sort) {
         let secret = NewSecret {
             customer: customer.parse().unwrap(),
             secret: "key".parse().unwrap(),
             value: SecretBytes::new(b"whsec_c2VhbHBvc3QgYmVuY2htYXJrIGtleSAxMjM0NTY3ODk=".to_vec()),
-            origins: [url.parse().unwrap()].into(),
+            origins: [origin.parse().unwrap()].into(),
             overlap: None,
         };
         self.app.vault.put(secret).await.unwrap();
+        let url = format!("{origin}/{}", sort.path());
         let auth = json!([{"scheme": "standard_webhooks", "secret": "key"}]);
         let endpoint = json!({"customerId": customer, "endpointId": "e", "url": url, "auth": auth});
         let endpoint = Endpoint::from_json(&endpoint.to_string()).unwrap();

@@ -44,27 +44,35 @@ pub struct NewKey {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ShownKey {
-    id: String,
-    name: String,
+    /// Its name in the store.
+    pub id: String,
+    /// What people call it.
+    pub name: String,
+    /// What it is for.
     #[schema(value_type = String)]
-    scope: Option<Scope>,
+    pub scope: Option<Scope>,
+    /// Only these customers.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<String>>)]
-    customers: Option<BTreeSet<CustomerId>>,
+    pub customers: Option<BTreeSet<CustomerId>>,
+    /// Only these endpoints of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<String>>)]
-    endpoints: Option<BTreeSet<EndpointId>>,
+    pub endpoints: Option<BTreeSet<EndpointId>>,
+    /// When it was made.
     #[schema(value_type = String, format = DateTime)]
-    created_at: Timestamp,
+    pub created_at: Timestamp,
+    /// From then on it is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
-    expires_at: Option<Timestamp>,
+    pub expires_at: Option<Timestamp>,
+    /// When it was withdrawn.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
-    revoked_at: Option<Timestamp>,
+    pub revoked_at: Option<Timestamp>,
     /// What its holder sends; shown once, when it is made.
     #[serde(skip_serializing_if = "Option::is_none")]
-    key: Option<String>,
+    pub key: Option<String>,
 }
 
 impl From<ApiKey> for ShownKey {

@@ -12,7 +12,7 @@ use moka::future::Cache;
 
 use super::failures::{Failures, Peer, address_of};
 use super::problem::{Answer, Code, Problem};
-use crate::access::{id_of, is_text_of};
+use crate::access::{SESSION_ID, id_of, is_text_of};
 use crate::app::App;
 use crate::domain::access::{Action, ApiKey};
 use crate::domain::bucket::Bucket;
@@ -56,6 +56,10 @@ impl Caller {
     pub fn check_scope(&self, action: Action) -> Answer<()> {
         permitted(self.0.grant.permits(action))
     }
+}
+
+fn not_good() -> Problem {
+    Problem::new(Code::Unauthenticated, "the key is unknown, revoked or expired")
 }
 
 fn permitted(allowed: bool) -> Answer<()> {
@@ -133,7 +137,6 @@ impl Keyring {
             scheme.eq_ignore_ascii_case("bearer").then(|| text.trim())
         });
         let text = text.ok_or_else(|| refused("send the key as `Authorization: Bearer sp_…`"))?;
-        let not_good = || refused("the key is unknown, revoked or expired");
         let id = id_of(text).ok_or_else(not_good)?;
         let (now, address) = (app.clock.now(), address_of(peer, headers, &self.trusted_proxies));
         // Whoever was recognised lately is not kept out by others who fail from the same address.
@@ -141,44 +144,53 @@ impl Keyring {
         if !is_proven {
             self.failures.count(address, now)?;
         }
-        match self.good_key(app, &id, text, now).await {
-            Ok(Some(key)) => {
-                if !is_proven {
-                    self.failures.forgive(address);
-                    self.proven.insert(id, ()).await;
-                }
-                Ok(Caller(key))
-            }
-            Ok(None) => {
-                if is_proven {
-                    self.failures.count(address, now)?;
-                }
-                Err(not_good())
-            }
-            Err(ours) => {
-                if !is_proven {
-                    self.failures.forgive(address);
-                }
-                Err(ours)
-            }
+        let recognised = self.recognise_text(app, text).await;
+        let has_failed = |p: &Problem| p.what() == Code::Unauthenticated;
+        match (recognised.as_ref().err().is_some_and(has_failed), is_proven) {
+            (true, true) => self.failures.count(address, now)?,
+            (true, false) | (false, true) => {}
+            (false, false) => self.failures.forgive(address),
         }
+        if recognised.is_ok() && !is_proven {
+            self.proven.insert(id, ()).await;
+        }
+        recognised
     }
 
-    /// The key of that id, if the text is its own, and it and the one it was made with are good.
-    async fn good_key(
-        &self,
-        app: &App,
-        id: &str,
-        text: &str,
-        now: Timestamp,
-    ) -> Answer<Option<Arc<ApiKey>>> {
-        let key = self.key(app, id).await?.filter(|key| is_text_of(key, text) && key.is_good(now));
-        let Some(key) = key else { return Ok(None) };
-        if let Some(parent) = &key.minted_by {
-            let parent = self.key(app, parent).await?;
-            return Ok(parent.filter(|parent| parent.is_good(now)).map(|_| key));
+    /// Who has this text of a key or a token.
+    ///
+    /// # Errors
+    /// If that cannot be told, or the key is not good.
+    pub async fn recognise_text(&self, app: &App, text: &str) -> Answer<Caller> {
+        let id = id_of(text).filter(|id| !id.starts_with(SESSION_ID)).ok_or_else(not_good)?;
+        Ok(Caller(self.good(app, &id, Some(text)).await?))
+    }
+
+    /// Whose session of the console this text is, with the session: the caller is the key or the token
+    /// that it was begun with.
+    ///
+    /// # Errors
+    /// If that cannot be told, or one of the two is not good any more.
+    pub async fn resume(&self, app: &App, text: &str) -> Answer<(Caller, Arc<ApiKey>)> {
+        let id = id_of(text).filter(|id| id.starts_with(SESSION_ID)).ok_or_else(not_good)?;
+        let session = self.good(app, &id, Some(text)).await?;
+        let holder = session.minted_by.as_deref().ok_or_else(not_good)?;
+        Ok((Caller(self.good(app, holder, None).await?), session))
+    }
+
+    /// What has this id, if it is good, and all that it ends with is; with a text, if that is its own.
+    async fn good(&self, app: &App, id: &str, text: Option<&str>) -> Answer<Arc<ApiKey>> {
+        let now = app.clock.now();
+        let found = self.key(app, id).await?.filter(|key| text.is_none_or(|t| is_text_of(key, t)));
+        let found = found.filter(|key| key.is_good(now)).ok_or_else(not_good)?;
+        // A session of a token of a key: no chain is longer.
+        let (mut above, mut steps) = (found.minted_by.clone(), 0);
+        while let Some(id) = above {
+            let parent = self.key(app, &id).await?.filter(|key| key.is_good(now) && steps < 3);
+            above = parent.ok_or_else(not_good)?.minted_by.clone();
+            steps += 1;
         }
-        Ok(Some(key))
+        Ok(found)
     }
 
     async fn key(&self, app: &App, id: &str) -> Answer<Option<Arc<ApiKey>>> {

@@ -78,15 +78,8 @@ pub async fn list(
     caller: Caller,
     Query(which): Query<Which>,
 ) -> Answer<Json<Page<DeadLetter>>> {
-    caller.check_scope(Action::Read)?;
-    let customer_id = which.customer_id.or_else(|| caller.0.grant.only_customer().cloned());
-    caller.check(Action::Read, customer_id.as_ref(), which.endpoint_id.as_ref())?;
-    let (limit, after) = (page::limit(which.limit)?, page::after(which.cursor.as_deref())?);
-    if after.as_deref().is_some_and(|after| read_position(after).is_none()) {
-        return Err(page::no_cursor());
-    }
     let filter = DeadLetterFilter {
-        customer_id,
+        customer_id: which.customer_id,
         endpoint_id: which.endpoint_id,
         reason: which.reason,
         event_type: which.event_type,
@@ -96,8 +89,26 @@ pub async fn list(
         min_attempts: which.min_attempts,
         max_attempts: which.max_attempts,
     };
+    Ok(Json(find(&api, &caller, filter, which.limit, which.cursor.as_deref()).await?))
+}
+
+/// A page of the dead letters that the filter lets through, if the caller may see them.
+pub(crate) async fn find(
+    api: &Shared,
+    caller: &Caller,
+    mut filter: DeadLetterFilter,
+    limit: Option<usize>,
+    cursor: Option<&str>,
+) -> Answer<Page<DeadLetter>> {
+    caller.check_scope(Action::Read)?;
+    filter.customer_id = filter.customer_id.or_else(|| caller.0.grant.only_customer().cloned());
+    caller.check(Action::Read, filter.customer_id.as_ref(), filter.endpoint_id.as_ref())?;
+    let (limit, after) = (page::limit(limit)?, page::after(cursor)?);
+    if after.as_deref().is_some_and(|after| read_position(after).is_none()) {
+        return Err(page::no_cursor());
+    }
     let found = api.app.deliveries.scan_dead_letters(&filter, after.as_deref(), limit).await?;
-    Ok(Json(Page::up_to(found.letters, found.next)))
+    Ok(Page::up_to(found.letters, found.next))
 }
 
 /// Show a dead letter with its history

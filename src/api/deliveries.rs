@@ -58,12 +58,13 @@ pub struct Which {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WithAttempts {
+    /// The delivery.
     #[serde(flatten)]
-    delivery: DeliveryRecord,
+    pub delivery: DeliveryRecord,
     /// Oldest first.
-    attempt_list: Vec<AttemptRow>,
+    pub attempt_list: Vec<AttemptRow>,
     /// What happened, in order.
-    timeline: Vec<Moment>,
+    pub timeline: Vec<Moment>,
 }
 
 /// List a customer's deliveries, newest first

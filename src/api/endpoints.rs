@@ -26,11 +26,15 @@ use crate::registration::put_endpoint_unopened;
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ShownEndpoint {
+    /// The configuration.
     #[serde(flatten)]
-    endpoint: Endpoint,
-    version: u64,
-    updated_at: Timestamp,
-    health: Health,
+    pub endpoint: Endpoint,
+    /// Which version of it.
+    pub version: u64,
+    /// When that was put.
+    pub updated_at: Timestamp,
+    /// What is known of it.
+    pub health: Health,
 }
 
 /// What is shown and cannot be set: left out of what is put, so that what was read can be put back.
@@ -117,21 +121,31 @@ pub async fn create(
     Named(customer): Named<CustomerId>,
     body: Body,
 ) -> Answer<Response> {
-    caller.check_reach(Action::Change, Some(&customer))?;
+    let registered = register(&api, &caller, &customer, &body).await?;
+    let location =
+        format!("/v1/customers/{customer}/endpoints/{}", registered.endpoint.endpoint_id);
+    let mut response = registered.response(StatusCode::CREATED);
+    // Ids hold nothing that a header could not.
+    if let Ok(location) = location.parse() {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+/// Registers the endpoint that a body describes, if the caller may.
+pub(crate) async fn register(
+    api: &Shared,
+    caller: &Caller,
+    customer: &CustomerId,
+    body: &Body,
+) -> Answer<ShownEndpoint> {
+    caller.check_reach(Action::Change, Some(customer))?;
     let name = format!("ep_{}", api.app.chance.token());
-    let endpoint = configuration(&body, &customer, None, &name)?;
+    let endpoint = configuration(body, customer, None, &name)?;
     let id = endpoint.endpoint_id.clone();
-    caller.check(Action::Change, Some(&customer), Some(&id))?;
+    caller.check(Action::Change, Some(customer), Some(&id))?;
     match put_endpoint_unopened(&api.app, endpoint, Some(0)).await? {
-        PutResult::Put(_) => {
-            let location = format!("/v1/customers/{customer}/endpoints/{id}");
-            let mut response = read(&api, &customer, &id).await?.response(StatusCode::CREATED);
-            // Ids hold nothing that a header could not.
-            if let Ok(location) = location.parse() {
-                response.headers_mut().insert(header::LOCATION, location);
-            }
-            Ok(response)
-        }
+        PutResult::Put(_) => read(api, customer, &id).await,
         PutResult::Conflict(version) => {
             let detail = format!("there is an endpoint {id} already, at version {version}");
             Err(Problem::new(Code::Conflict, detail))
@@ -170,11 +184,24 @@ pub async fn put(
     body: Body,
 ) -> Answer<Response> {
     caller.check(Action::Change, Some(&customer), Some(&id))?;
-    let endpoint = configuration(&body, &customer, Some(&id), id.as_str())?;
-    let now = async { current(&api, &customer, &id).await };
-    let expected = Expected::of(&headers)?.for_store(now).await?;
+    let expected = Expected::of(&headers)?;
+    Ok(replace(&api, &caller, (&customer, &id), expected, &body).await?.response(StatusCode::OK))
+}
+
+/// Puts the endpoint that a body describes over the version that is expected, if the caller may.
+pub(crate) async fn replace(
+    api: &Shared,
+    caller: &Caller,
+    (customer, id): (&CustomerId, &EndpointId),
+    expected: Expected,
+    body: &Body,
+) -> Answer<ShownEndpoint> {
+    caller.check(Action::Change, Some(customer), Some(id))?;
+    let endpoint = configuration(body, customer, Some(id), id.as_str())?;
+    let now = async { current(api, customer, id).await };
+    let expected = expected.for_store(now).await?;
     match put_endpoint_unopened(&api.app, endpoint, expected).await? {
-        PutResult::Put(_) => Ok(read(&api, &customer, &id).await?.response(StatusCode::OK)),
+        PutResult::Put(_) => read(api, customer, id).await,
         PutResult::Conflict(now) => Err(Problem::other_version(now)),
     }
 }

@@ -5,28 +5,28 @@
 //! as on the command line; of the vault only the half that seals is used. Whatever goes wrong is a
 //! [`problem`] document. The OpenAPI document is made of the handlers' own descriptions.
 
-mod api_keys;
+pub(crate) mod api_keys;
 mod bulk;
-mod caller;
-mod dead_letters;
-mod deliveries;
+pub(crate) mod caller;
+pub(crate) mod dead_letters;
+pub(crate) mod deliveries;
 mod edge;
-mod endpoint_state;
-mod endpoints;
+pub(crate) mod endpoint_state;
+pub(crate) mod endpoints;
 mod failures;
 mod health;
-mod input;
+pub(crate) mod input;
 mod jobs;
 pub mod openapi;
-mod page;
+pub(crate) mod page;
 pub mod problem;
 mod reference;
-mod replays;
+pub(crate) mod replays;
 mod secret_value;
-mod secrets;
+pub(crate) mod secrets;
 mod server;
-mod test_calls;
-mod tokens;
+pub(crate) mod test_calls;
+pub(crate) mod tokens;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,15 +48,16 @@ pub struct Api {
     /// The stores and the queue.
     pub app: Arc<App>,
     /// The keys in use.
-    keys: Keyring,
+    pub(crate) keys: Keyring,
     /// Whether a worker runs in this process.
-    has_worker: bool,
+    pub(crate) has_worker: bool,
     /// The OpenAPI document, and the page made of it.
     document: String,
     reference: String,
 }
 
-type Shared = Arc<Api>;
+/// What handlers share.
+pub(crate) type Shared = Arc<Api>;
 
 impl Api {
     /// The API over these stores; `has_worker` if a worker runs beside it in this process.
@@ -72,14 +73,13 @@ impl Api {
         Self { keys, has_worker, document: document.to_string(), reference, app }
     }
 
-    /// Everything that is served.
-    pub fn router(self) -> Router {
-        let api = Arc::new(self);
+    /// Everything that the API serves.
+    pub fn router(self: Arc<Self>) -> Router {
         let (router, _) = described().split_for_parts();
         router
             .fallback(|| async { problem::Problem::not_found("such path") })
-            .layer(from_fn_with_state(Arc::clone(&api), edge::handle))
-            .with_state(api)
+            .layer(from_fn_with_state(Arc::clone(&self), edge::handle))
+            .with_state(self)
     }
 }
 

@@ -177,6 +177,16 @@ impl Problem {
         &self.detail
     }
 
+    /// The fields that are wrong: the path of each, and what is wrong with it.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.errors.iter().map(|field| (field.path.as_str(), field.problem.as_str()))
+    }
+
+    /// After how many seconds it may be tried again.
+    pub fn wait(&self) -> Option<u32> {
+        self.retry_after
+    }
+
     /// What stands for a response of the framework.
     pub fn of_status(status: StatusCode) -> Self {
         let codes = [Code::NotFound, Code::MethodNotAllowed, Code::TooLarge, Code::InvalidRequest];

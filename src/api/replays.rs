@@ -71,10 +71,11 @@ pub struct NewReplay {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Planned {
+    /// The letters.
     #[serde(flatten)]
-    plan: Plan,
+    pub plan: Plan,
     /// About how long it takes to put them back into the queue, in seconds.
-    estimated_seconds: u64,
+    pub estimated_seconds: u64,
 }
 
 impl NewReplay {
@@ -125,22 +126,47 @@ pub async fn begin(
         return Err(Problem::new(Code::InvalidRequest, detail));
     }
     let asked: NewReplay = body.read()?;
+    if asked.dry_run {
+        return Ok(Json(plan(&api, &caller, customer, asked).await?).into_response());
+    }
+    let replay = start(&api, &caller, customer, asked).await?;
+    Ok((StatusCode::ACCEPTED, Json(replay)).into_response())
+}
+
+/// What a replay would send, if the caller may begin it.
+pub(crate) async fn plan(
+    api: &Shared,
+    caller: &Caller,
+    customer: CustomerId,
+    asked: NewReplay,
+) -> Answer<Planned> {
+    check(caller, &customer, &asked)?;
+    let rate = asked.rate;
+    let plan = api.app.replayer().plan(&asked.request(customer).filter).await?;
+    let estimated_seconds = plan.estimate(rate).as_secs();
+    Ok(Planned { plan, estimated_seconds })
+}
+
+/// Begins a replay, if the caller may.
+pub(crate) async fn start(
+    api: &Shared,
+    caller: &Caller,
+    customer: CustomerId,
+    asked: NewReplay,
+) -> Answer<Replay> {
+    check(caller, &customer, &asked)?;
+    Ok(api.app.replayer().begin(asked.request(customer), &caller.0.id, None).await?)
+}
+
+/// Whether the caller may replay what is asked for, and it can be asked for.
+fn check(caller: &Caller, customer: &CustomerId, asked: &NewReplay) -> Answer<()> {
     if asked.rate.is_some_and(|rate| rate.get() > MOST_A_SECOND) {
         return Err(FieldError::new("rate", "expected 1 to 100000").into());
     }
     for endpoint in [asked.endpoint_id.as_ref(), asked.to.as_ref().or(asked.endpoint_id.as_ref())] {
-        caller.check(Action::Change, Some(&customer), endpoint)?;
+        caller.check(Action::Change, Some(customer), endpoint)?;
     }
-    let (dry_run, rate) = (asked.dry_run, asked.rate);
-    let request = asked.request(customer);
-    let replayer = api.app.replayer();
-    if dry_run {
-        let plan = replayer.plan(&request.filter).await?;
-        let estimated_seconds = plan.estimate(rate).as_secs();
-        return Ok(Json(Planned { plan, estimated_seconds }).into_response());
-    }
-    let replay = replayer.begin(request, &caller.0.id, None).await?;
-    Ok((StatusCode::ACCEPTED, Json(replay)).into_response())
+    Ok(())
 }
 
 /// List a customer's replays, newest first

@@ -33,14 +33,20 @@ const USUAL_OVERLAP: Duration = Duration::from_secs(24 * 3600);
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ShownVersion {
-    version: u64,
+    /// Its number.
+    pub version: u64,
+    /// Whether it is in use; not in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
-    standing: Option<&'static str>,
-    created_at: Timestamp,
-    sealing: &'static str,
-    origins: BTreeSet<Origin>,
+    pub standing: Option<&'static str>,
+    /// When it was put.
+    pub created_at: Timestamp,
+    /// How it is sealed.
+    pub sealing: &'static str,
+    /// Where it may go.
+    pub origins: BTreeSet<Origin>,
+    /// What may be told of it.
     #[serde(flatten)]
-    facts: Option<Facts>,
+    pub facts: Option<Facts>,
 }
 
 impl ShownVersion {
@@ -56,17 +62,22 @@ impl ShownVersion {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ShownSecret {
-    customer_id: CustomerId,
-    secret_id: SecretId,
+    /// Whose it is.
+    pub customer_id: CustomerId,
+    /// Its name.
+    pub secret_id: SecretId,
+    /// The version in use.
     #[serde(flatten)]
-    current: ShownVersion,
+    pub current: ShownVersion,
+    /// The version before.
     #[serde(skip_serializing_if = "Option::is_none")]
-    previous_version: Option<u64>,
+    pub previous_version: Option<u64>,
+    /// Until when that is in use, too.
     #[serde(skip_serializing_if = "Option::is_none")]
-    previous_until: Option<Timestamp>,
+    pub previous_until: Option<Timestamp>,
     /// Every version that is kept; not in lists.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    versions: Vec<ShownVersion>,
+    pub versions: Vec<ShownVersion>,
 }
 
 fn shown(customer_id: CustomerId, secret_id: SecretId, secret: SealedSecret) -> ShownSecret {
@@ -95,7 +106,7 @@ pub struct RollBack {
 /// A secret of a customer's own: what the program keeps among them is not there for anybody else.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "SecretId")]
-pub struct OwnSecret(SecretId);
+pub struct OwnSecret(pub SecretId);
 
 impl TryFrom<SecretId> for OwnSecret {
     type Error = WriteError;
@@ -139,7 +150,7 @@ pub async fn get(
     Named((customer, OwnSecret(id))): Name,
 ) -> Answer<Response> {
     caller.check(Action::Read, Some(&customer), None)?;
-    read(&api, customer, id, StatusCode::OK).await
+    read(&api, customer, id).await
 }
 
 /// Store a value as the secret's new version
@@ -219,7 +230,7 @@ pub async fn roll_back(
     let overlap = overlap.map(|length| length.0).filter(|overlap| !overlap.is_zero());
     let rollback = Rollback { customer: customer.clone(), secret: id.clone(), to, overlap };
     match roll_back_secret(&api.app, rollback, expected).await? {
-        PutResult::Put(_) => read(&api, customer, id, StatusCode::OK).await,
+        PutResult::Put(_) => read(&api, customer, id).await,
         PutResult::Conflict(now) => Err(Problem::other_version(now)),
     }
 }
@@ -249,26 +260,27 @@ pub async fn delete(
 async fn store(api: &Shared, new: NewSecret, expected: Option<u64>) -> Answer<Response> {
     let (customer, id) = (new.customer.clone(), new.secret.clone());
     match put_secret_over(&api.app, new, expected).await? {
-        PutResult::Put(_) => read(api, customer, id, StatusCode::OK).await,
+        PutResult::Put(_) => read(api, customer, id).await,
         PutResult::Conflict(now) => Err(Problem::other_version(now)),
     }
 }
 
-async fn read(
-    api: &Shared,
-    customer: CustomerId,
-    id: SecretId,
-    status: StatusCode,
-) -> Answer<Response> {
+async fn read(api: &Shared, customer: CustomerId, id: SecretId) -> Answer<Response> {
+    let shown = facts(api, customer, id).await?;
+    let etag = format!("\"{}\"", shown.current.version);
+    Ok(([(header::ETAG, etag)], Json(shown)).into_response())
+}
+
+/// What is known of a secret and of each version that is kept. Whether the caller may ask is not looked
+/// at here.
+pub(crate) async fn facts(api: &Shared, customer: CustomerId, id: SecretId) -> Answer<ShownSecret> {
     let record = api.app.secrets.record(&customer, &id).await?;
     let past = api.app.secrets.history(&customer, &id).await?;
     let versions = record.versions(past, api.app.clock.now());
     let versions = versions.into_iter();
     let versions = versions.map(|(standing, version)| ShownVersion::of(version, Some(standing)));
     let secret = record.secret.ok_or_else(|| missing(&customer, &id))?;
-    let etag = format!("\"{}\"", secret.current.version);
-    let shown = ShownSecret { versions: versions.collect(), ..shown(customer, id, secret) };
-    Ok((status, [(header::ETAG, etag)], Json(shown)).into_response())
+    Ok(ShownSecret { versions: versions.collect(), ..shown(customer, id, secret) })
 }
 
 async fn current(api: &Shared, customer: &CustomerId, id: &SecretId) -> Answer<u64> {

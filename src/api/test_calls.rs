@@ -70,15 +70,30 @@ pub async fn ask(
     body: Body,
 ) -> Answer<Response> {
     caller.check(Action::Change, Some(&customer), Some(&id))?;
-    let NewTest { event_type, data, headers, query, path_parameters, wait } = body.read()?;
+    let record = make(&api, &caller, (&customer, &id), body.read()?).await?;
+    let status = if record.report.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let test = &record.call.id;
+    let location = format!("/v1/customers/{customer}/endpoints/{id}/tests/{test}");
+    Ok((status, [(header::LOCATION, location)], shown(&api, &record)).into_response())
+}
+
+/// Has a worker call an endpoint, if the caller may, and waits for its answer as long as is asked.
+pub(crate) async fn make(
+    api: &Shared,
+    caller: &Caller,
+    (customer, id): (&CustomerId, &EndpointId),
+    asked: NewTest,
+) -> Answer<TestRecord> {
+    caller.check(Action::Change, Some(customer), Some(id))?;
+    let NewTest { event_type, data, headers, query, path_parameters, wait } = asked;
     let wait = wait.map_or(Duration::ZERO, |wait| wait.0);
     if wait > LONGEST_WAIT {
         return Err(FieldError::new("wait", "expected at most 20s").into());
     }
-    stored(&api, &customer, &id).await?;
+    stored(api, customer, id).await?;
     let event = TestEvent { event_type, data, headers, query, path_parameters };
     let tests = api.app.test_caller();
-    let record = tests.ask(&customer, &id, &event).await.map_err(|e| match e {
+    let record = tests.ask(customer, id, &event).await.map_err(|e| match e {
         AskError::TooMany(again) => {
             let wait = again.since(api.app.clock.now()).as_millis().div_ceil(1000);
             let problem = Problem::new(Code::RateLimited, e.to_string());
@@ -87,11 +102,7 @@ pub async fn ask(
         AskError::Refused(field) => field.into(),
         AskError::Ours(error) => error.into(),
     })?;
-    let record = tests.wait_for(record, wait).await?;
-    let status = if record.report.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
-    let test = &record.call.id;
-    let location = format!("/v1/customers/{customer}/endpoints/{id}/tests/{test}");
-    Ok((status, [(header::LOCATION, location)], shown(&api, &record)).into_response())
+    Ok(tests.wait_for(record, wait).await?)
 }
 
 /// Show a test call

@@ -37,10 +37,10 @@ pub struct Token {
     #[schema(value_type = String)]
     customer_id: CustomerId,
     /// What its holder sends; shown once.
-    token: String,
+    pub token: String,
     /// From then on it is refused.
     #[schema(value_type = Option<String>, format = DateTime)]
-    expires_at: Option<Timestamp>,
+    pub expires_at: Option<Timestamp>,
 }
 
 /// Make a token for a customer

@@ -10,6 +10,7 @@ use super::Global;
 use crate::api;
 use crate::app::{App, Role};
 use crate::cli::serve::REPLAYS_END;
+use crate::console;
 use crate::replay;
 use crate::telemetry::logging;
 use crate::worker::lifecycle;
@@ -36,7 +37,8 @@ pub async fn run(global: &Global, _: &Api) -> anyhow::Result<ExitCode> {
     info!(event = "serving", from, address = %listener.local_addr()?);
     // Replays that were begun over the API go on here: a worker on AWS has no right to their records.
     let replays = tokio::spawn(replay::keep_running(app.replayer(), stop.soft.clone()));
-    api::serve(listener, api::Api::new(app, false).router(), drain, stop).await;
+    let router = console::site(Arc::new(api::Api::new(app, false)), stop.soft.clone());
+    api::serve(listener, router, drain, stop).await;
     // The page in hand; what is cut short is met again.
     let _ = tokio::time::timeout(REPLAYS_END, replays).await;
     info!(event = "stopped");

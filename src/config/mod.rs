@@ -6,6 +6,7 @@ mod api;
 mod auth;
 mod aws;
 mod cache;
+mod console;
 mod deliveries;
 mod egress;
 mod envelopes;
@@ -23,6 +24,7 @@ pub use api::ApiConfig;
 pub use auth::AuthConfig;
 pub use aws::{AwsConfig, KeyId, QueueUrl, TablePrefix};
 pub use cache::CacheConfig;
+pub use console::ConsoleConfig;
 pub use deliveries::DeliveriesConfig;
 pub use egress::EgressConfig;
 pub use envelopes::EnvelopesConfig;
@@ -58,6 +60,8 @@ pub struct Config {
     pub secrets: SecretsConfig,
     /// The HTTP API.
     pub api: ApiConfig,
+    /// The pages for people, beside it.
+    pub console: ConsoleConfig,
     /// Log lines.
     pub log: LogConfig,
 }

@@ -53,7 +53,7 @@ use crate::telemetry::Tally;
 use crate::vault::Opener;
 
 use attempt::Attempted;
-use decode::{Circumstances, Decoded, Message};
+use decode::{Circumstances, Decoded, Message, NotDecoded};
 pub use endpoint_book::{Compiled, EndpointBook, compile, destinations};
 use grants::Learning;
 pub use grants::{Challenges, Egress, Roles, Tokens};
@@ -77,6 +77,9 @@ enum Halt {
     Finish(AttemptRecord),
     /// A leftover of a delivery that has gone on: to be removed.
     Leftover,
+    /// The attempt is another worker's since our claim ran out. It may have died, too: the message has to
+    /// come back.
+    Lost,
     /// Our own fault.
     Ours(Error),
 }
@@ -90,6 +93,7 @@ impl Halt {
             | Self::Limited(..)
             | Self::Finish(_)
             | Self::Leftover
+            | Self::Lost
             | Self::Ours(_) => self,
         }
     }
@@ -195,7 +199,10 @@ impl Pipeline {
                 };
                 self.settle(&decoded, result).await
             }
-            Err(undecodable) => self.settle_undecodable(message, undecodable).await,
+            Err(NotDecoded::Undecodable(why)) => self.settle_undecodable(message, why).await,
+            Err(NotDecoded::Newer(what, version)) => {
+                self.leave_to_newer(message, what, version).await
+            }
         }
     }
 

@@ -63,3 +63,4 @@ pub mod timeline;
 pub mod timestamp;
 pub mod tokens;
 pub mod traces;
+pub mod version;

@@ -18,6 +18,7 @@ use crate::domain::test_call::TestRecord;
 use crate::domain::test_report::TestReport;
 use crate::domain::timestamp::Timestamp;
 use crate::ports::{Alarm, Error};
+use crate::telemetry::recent::Recent;
 
 /// What the worker of this process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +52,7 @@ pub struct Tally {
     fanned_out: AtomicU64,
     unmatched: AtomicU64,
     faults: AtomicU64,
+    recent: Recent,
     /// [`WorkerState`]: 0 is stopped, 1 receiving, 2 failing.
     worker: AtomicU8,
 }
@@ -108,8 +110,14 @@ impl Tally {
         }
     }
 
+    /// What happened lately.
+    pub fn recent(&self) -> &Recent {
+        &self.recent
+    }
+
     /// An attempt was made, and this follows.
     pub fn attempted(&self, key: &DeliveryKey, attempt: &Attempt, disposition: Disposition) {
+        self.recent.attempted(key, attempt, disposition);
         let DeliveryKey { customer_id, endpoint_id, job_id, .. } = key;
         let (number, outcome, ms) = (attempt.number, &attempt.outcome, attempt.duration_ms);
         match disposition {
@@ -129,6 +137,7 @@ impl Tally {
     /// A job was given up.
     pub fn dead_lettered(&self, letter: &DeadLetter) {
         self.dead_lettered.fetch_add(1, Ordering::Relaxed);
+        self.recent.given_up(letter.dead_at);
         let text = |id: Option<&str>| id.unwrap_or("-").to_owned();
         let customer_id = text(letter.customer_id.as_ref().map(|id| id.as_str()));
         let endpoint_id = text(letter.endpoint_id.as_ref().map(|id| id.as_str()));
@@ -214,6 +223,16 @@ impl Tally {
     pub fn leftover(&self, key: &DeliveryKey) {
         let DeliveryKey { customer_id, endpoint_id, job_id, .. } = key;
         debug!(event = "leftover", %customer_id, %endpoint_id, %job_id);
+    }
+
+    /// The queue will soon forget so many dead letters, this one first.
+    pub fn ending(&self, count: usize, first: &str, at: Timestamp) {
+        warn!(event = "dead_letters_ending", count, first, %at, "replay them before the queue forgets them");
+    }
+
+    /// The clock was set while the worker ran.
+    pub fn clock_was_set(&self, by_ms: i64) {
+        warn!(event = "clock_step", by_ms, "the machine's clock was set: see whether it is right");
     }
 
     /// Something failed on our side while `what` was in hand.

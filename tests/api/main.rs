@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod console;
 mod dead_letters;
 mod deliveries;
 mod document;

@@ -14,6 +14,7 @@ use sealpost::access::{issue_key, issue_token};
 use sealpost::api::{Api, serve};
 use sealpost::app::{App, Role};
 use sealpost::config::Config;
+use sealpost::console;
 use sealpost::domain::access::{ApiKey, Grant, Scope};
 use sealpost::domain::timestamp::Timestamp;
 use sealpost::ports::Clock;
@@ -112,7 +113,8 @@ impl Server {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let stop = Stop::default();
-        let router = Api::new(Arc::clone(&app), false).router();
+        let api = Arc::new(Api::new(Arc::clone(&app), false));
+        let router = console::site(api, stop.soft.clone());
         tokio::spawn(serve(listener, router, Duration::from_secs(5), stop.clone()));
         let client = Client::builder(TokioExecutor::new()).build_http();
         let mut server =

@@ -55,6 +55,7 @@ fn the_commands_of_the_readme_and_of_operations_work_as_written() {
 
     let printed = run(&program, &commands(&document("docs/AUTH.md")));
     assert!(printed.contains("mtls") && printed.contains("\"scheme\": \"standard_webhooks\""));
+    assert!(run(&program, &commands(&document("docs/CONSOLE.md"))).starts_with("sp_"));
     let printed = run(&program, &commands(&document("docs/OPERATIONS.md")));
     assert!(
         printed.contains("replayed 0")
@@ -168,6 +169,7 @@ fn links_between_documents_lead_somewhere() {
         "docs/COST.md",
         "docs/AWS.md",
         "docs/API.md",
+        "docs/CONSOLE.md",
     ] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
         for rest in document(name).split("](").skip(1) {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod browser;
 mod canary;
 #[cfg(feature = "aws")]
 mod cloud;
@@ -22,10 +23,14 @@ mod dry_run;
 #[path = "../support/emulator.rs"]
 mod emulator;
 mod fan_out;
+mod full_disk;
 mod help;
 mod keys;
 #[path = "../support/canary.rs"]
 mod leaks;
+mod memory;
+mod own_world;
+mod process;
 #[cfg(feature = "aws")]
 #[path = "../support/producers.rs"]
 mod producers;

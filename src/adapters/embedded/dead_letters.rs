@@ -93,7 +93,7 @@ pub async fn remove(database: &Database, letters: &[DeadLetter]) -> Result<()> {
 }
 
 fn parse(text: impl AsRef<str>) -> Result<DeadLetter> {
-    serde_json::from_str(text.as_ref()).map_err(|e| Error::new("deliveries.read", e))
+    serde_json::from_str(text.as_ref()).map_err(|e| Error::unreadable("deliveries.read", e))
 }
 
 /// The time and the id behind which a list begins; `None` where it is to begin behind a letter that is

@@ -30,11 +30,12 @@ impl DynamoControl {
     }
 }
 
-/// Where a key or a token is. Tokens say by their id what they are.
+/// Where a key, a token or a session is: each says by its id what it is.
 fn key_of(id: &str) -> Option<Item> {
-    match id.strip_prefix("tok_") {
-        Some(token) => key(("pk", format!("customer-token#{token}")), ("sk", "token")),
-        None => key(("pk", KEYS), ("sk", id)),
+    match id.split_once('_') {
+        Some(("tok", token)) => key(("pk", format!("customer-token#{token}")), ("sk", "token")),
+        Some(("ses", session)) => key(("pk", format!("session#{session}")), ("sk", "session")),
+        Some(_) | None => key(("pk", KEYS), ("sk", id)),
     }
 }
 

@@ -41,7 +41,7 @@ impl HealthStore for DynamoHealth {
         let recorded = |item: &Item| {
             let item = Reader { operation: "health.list", item };
             let health = serde_json::from_str(item.text("health")?)
-                .map_err(|e| Error::new("health.list", e))?;
+                .map_err(|e| Error::unreadable("health.list", e))?;
             let (endpoint_id, version) = (item.parsed("endpointId")?, item.number("version")?);
             Ok(RecordedHealth { endpoint_id, version, health })
         };
@@ -171,7 +171,7 @@ fn record(item: &Item, version: u64) -> Result<HealthRecord> {
     if read.optional_number::<u64>("version")? != Some(version) {
         return Ok(HealthRecord { revision, ..HealthRecord::default() });
     }
-    let parsed = |e| Error::new("health.get", e);
+    let parsed = |e| Error::unreadable("health.get", e);
     let health = serde_json::from_str(read.text("health")?).map_err(parsed)?;
     let is_own = read.optional_number::<u64>("failingVersion")? == Some(version);
     let failing = read.optional_text("failing")?.filter(|_| is_own);

@@ -29,7 +29,7 @@ pub fn held(
     let is_stranger = |senders: &Senders| sender_id.is_none_or(|id| !senders.is_own(id));
     let is_strangers = senders.is_some_and(is_stranger);
     let is_marked = opened.envelope.is_some();
-    let (envelope, unreadable) = match opened.envelope.filter(|_| !is_strangers) {
+    let (envelope, unread) = match opened.envelope.filter(|_| !is_strangers) {
         None => (Envelope::default(), None),
         Some(Ok(envelope)) => (envelope, None),
         Some(Err(bytes)) => (Envelope::default(), Some(bytes)),
@@ -62,7 +62,8 @@ pub fn held(
         dead_letter_id: envelope.dead_letter_id,
         sent_by,
         sender,
-        state: unreadable.or_else(|| envelope.state.as_ref().map(State::bytes)),
+        state: unread.clone().or_else(|| envelope.state.as_ref().map(State::bytes)),
+        unread,
         body: message.body.unwrap_or_default().into(),
         producer: opened.producer,
         group: system.get(&System::MessageGroupId).cloned(),

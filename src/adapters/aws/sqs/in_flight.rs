@@ -51,6 +51,8 @@ pub struct Held {
     pub sender: Option<String>,
     /// The delivery's state.
     pub state: Option<Bytes>,
+    /// Our attribute, if it cannot be read; it stands in the state's place too.
+    pub unread: Option<Bytes>,
     /// The job.
     pub body: Bytes,
     /// The producer's attributes.
@@ -199,6 +201,7 @@ mod tests {
             sent_by: Sender::Unknown,
             sender: None,
             state: None,
+            unread: None,
             body: Bytes::new(),
             producer: Attributes::new(),
             group: None,

@@ -137,6 +137,8 @@ impl Settler {
             hops: held.hops.saturating_add(1),
             // Nobody has seen it yet.
             moved_back: held.moved_back.clone(),
+            // What a newer worker wrote is for it to read.
+            unread: held.unread.as_ref().map(|b| String::from_utf8_lossy(b).into_owned()),
             ..continuing(held, Some(held.sent_at))
         };
         let follower = self.compose(held, &held.body, envelope, delay);
