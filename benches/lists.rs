@@ -126,7 +126,7 @@ async fn measure_pages(bench: &Bench) -> anyhow::Result<Vec<Value>> {
     let key = key.expose_str().context("a key is text")?.to_owned();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    let router = Api::new(Arc::clone(&app), false).router();
+    let router = Arc::new(Api::new(Arc::clone(&app), false)).router();
     tokio::spawn(serve(listener, router, Duration::from_secs(1), Stop::default()));
     let mut measured = Vec::new();
     println!("milliseconds a page of 50, at places all over the time, {} pages", bench.pages);
