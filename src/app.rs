@@ -8,7 +8,7 @@ use crate::adapters::aws::{
     AwsReferences, Clients, KmsKeys, KmsRebind, StsRoles,
     dynamodb::{
         DynamoControl, DynamoDeliveries, DynamoEndpoints, DynamoHealth, DynamoRates, DynamoRecords,
-        DynamoReplays, DynamoSecrets, DynamoTestCalls, tables,
+        DynamoReplays, DynamoSecrets, DynamoTestCalls, MessageStates, tables,
     },
     sqs::SqsQueue,
 };
@@ -21,6 +21,8 @@ use crate::adapters::system::{SystemChance, SystemClock};
 #[cfg(feature = "aws")]
 use crate::config::TablePrefix;
 use crate::config::{AwsConfig, Config};
+#[cfg(feature = "aws")]
+use crate::delivery::Fencing;
 use crate::delivery::{
     Challenges, EndpointBook, Limiters, LongTimeouts, Pipeline, Recorder, Roles, SharedRates,
     Tokens,
@@ -180,16 +182,10 @@ impl App {
         clock: Arc<dyn Clock>,
     ) -> Result<Self> {
         let chance: Arc<dyn Chance> = Arc::new(SystemChance);
-        let queue = SqsQueue::open_to(
-            clients.sqs.clone(),
-            [aws.queue_url.as_str(), aws.dead_letter_queue_url.as_str()],
-            aws.senders.clone(),
-            Arc::clone(&clock),
-            Arc::clone(&chance),
-        );
+        let queue = Self::sqs(clients, aws, config.worker.fence, &clock, &chance);
         let (dynamodb, prefix) = (&clients.dynamodb, aws.table_prefix.as_str());
         let parts = Parts {
-            queue: Arc::new(queue.await?),
+            queue: Arc::new(queue.await?.held_to(aws.senders.clone())),
             endpoints: Arc::new(DynamoEndpoints::new(dynamodb, prefix)),
             secrets: Arc::new(DynamoSecrets::new(dynamodb, prefix)),
             health: Arc::new(DynamoHealth::new(dynamodb, prefix)),
@@ -208,6 +204,28 @@ impl App {
             chance,
         };
         Ok(Self::assemble(parts, config))
+    }
+
+    #[cfg(feature = "aws")]
+    async fn sqs(
+        clients: &Clients,
+        aws: &AwsConfig,
+        fence: Fencing,
+        clock: &Arc<dyn Clock>,
+        chance: &Arc<dyn Chance>,
+    ) -> Result<SqsQueue> {
+        let (sqs, jobs) = (clients.sqs.clone(), aws.queue_url.as_str());
+        let (dead, clock, chance) =
+            (aws.dead_letter_queue_url.as_str(), Arc::clone(clock), Arc::clone(chance));
+        if !aws.is_fifo() {
+            return SqsQueue::open(sqs, jobs, dead, clock, chance).await;
+        }
+        if fence != Fencing::All {
+            let problem = "`queue_url` under [aws] names a FIFO queue, where every attempt has to be claimed: set `fence = \"all\"` under [worker]";
+            return Err(crate::ports::Error::new("aws.configure", problem));
+        }
+        let states = MessageStates::new(&clients.dynamodb, aws.table_prefix.as_str());
+        SqsQueue::open_fifo(sqs, jobs, dead, clock, chance, states).await
     }
 
     /// Opens the embedded form.

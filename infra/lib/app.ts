@@ -10,6 +10,7 @@ const prefix = context("tablePrefix");
 new SealpostStack(app, "Sealpost", {
   ...(typeof prefix === "string" && { tablePrefix: prefix }),
   allowUnbound: context("allowUnbound") === "true",
+  fifo: context("fifo") === "true",
 });
 Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
 app.synth();

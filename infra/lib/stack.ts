@@ -10,6 +10,8 @@ export interface SealpostProps extends StackProps {
   tablePrefix?: string;
   /** Whether values without an encryption context may be opened. */
   allowUnbound?: boolean;
+  /** Whether the queues keep order. */
+  fifo?: boolean;
 }
 
 export class SealpostStack extends Stack {
@@ -19,8 +21,8 @@ export class SealpostStack extends Stack {
 
   constructor(scope: Construct, id: string, props: SealpostProps = {}) {
     super(scope, id, props);
-    const { tablePrefix = "sealpost-", allowUnbound = false } = props;
-    this.store = new Store(this, "Store", { tablePrefix, allowUnbound });
+    const { tablePrefix = "sealpost-", allowUnbound = false, fifo = false } = props;
+    this.store = new Store(this, "Store", { tablePrefix, allowUnbound, fifo });
     this.roles = new Roles(this, "Roles", { store: this.store });
     this.alarms = new Alarms(this, "Alarms", this.store);
     const { jobs, deadLetters, key } = this.store;

@@ -1,5 +1,5 @@
 // What sealpost keeps on AWS: the queue and its dead-letter queue, the five tables, and the key.
-import { Duration, RemovalPolicy } from "aws-cdk-lib";
+import { Duration, RemovalPolicy, Validations } from "aws-cdk-lib";
 import * as dynamodb from "aws-cdk-lib/aws-dynamodb";
 import * as iam from "aws-cdk-lib/aws-iam";
 import * as kms from "aws-cdk-lib/aws-kms";
@@ -12,6 +12,13 @@ const MAX_MESSAGE = 1_048_576;
 /** Receipts after which SQS itself moves a message that nobody settles to the dead letters. */
 const MAX_RECEIVES = 10;
 
+/** A FIFO queue of high throughput ("High throughput for FIFO queues in Amazon SQS"). */
+const IN_ORDER: sqs.QueueProps = {
+  fifo: true,
+  deduplicationScope: sqs.DeduplicationScope.MESSAGE_GROUP,
+  fifoThroughputLimit: sqs.FifoThroughputLimit.PER_MESSAGE_GROUP_ID,
+};
+
 export interface StoreProps {
   /** What the names of tables begin with; `table_prefix` under `[aws]`. */
   tablePrefix: string;
@@ -22,6 +29,8 @@ export interface StoreProps {
    * (`secrets.accept_unbound_secrets`). False by default: the key refuses them.
    */
   allowUnbound?: boolean;
+  /** Whether the queues keep order (`orderingGroup` of a job). False by default. */
+  fifo?: boolean;
 }
 
 /** The queues, tables and key. Deleting the stack leaves tables and key where they are. */
@@ -33,6 +42,7 @@ export class Store extends Construct {
 
   constructor(scope: Construct, id: string, props: StoreProps) {
     super(scope, id);
+    const kind: sqs.QueueProps = props.fifo ? IN_ORDER : {};
     this.deadLetters = new sqs.Queue(this, "DeadLetters", {
       // Dead letters stay as long as SQS can keep them: the index outlives them otherwise.
       retentionPeriod: Duration.days(14),
@@ -40,6 +50,7 @@ export class Store extends Construct {
       encryption: sqs.QueueEncryption.SQS_MANAGED,
       enforceSSL: true,
       removalPolicy: RemovalPolicy.RETAIN,
+      ...kind,
     });
     this.jobs = new sqs.Queue(this, "Jobs", {
       visibilityTimeout: props.visibility ?? Duration.seconds(30),
@@ -48,8 +59,16 @@ export class Store extends Construct {
       encryption: sqs.QueueEncryption.SQS_MANAGED,
       enforceSSL: true,
       removalPolicy: RemovalPolicy.RETAIN,
-      deadLetterQueue: { queue: this.deadLetters, maxReceiveCount: MAX_RECEIVES },
+      ...kind,
+      ...(!props.fifo && { deadLetterQueue: { queue: this.deadLetters, maxReceiveCount: MAX_RECEIVES } }),
     });
+    if (props.fifo) {
+      // Receipts count returns there, too, and those of the jobs that wait for others of their group.
+      const reason = "the worker dead-letters by itself; SQS would move jobs that only wait for their turn";
+      for (const queue of [this.jobs, this.deadLetters]) {
+        Validations.of(queue).acknowledge({ id: "AwsSolutions-SQS3", reason });
+      }
+    }
     for (const { name, key, indexes, ttl } of TABLES) {
       this.tables[name] = new dynamodb.TableV2(this, capitalised(name), {
         tableName: `${props.tablePrefix}${name}`,

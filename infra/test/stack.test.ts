@@ -4,8 +4,8 @@ import test from "node:test";
 import { Policies, text } from "./policies.js";
 
 const { template } = new Policies();
-const all = (type: string): [string, any][] =>
-  Object.entries<any>(template.Resources).filter(([, resource]) => resource.Type === type);
+const all = (type: string, of = template): [string, any][] =>
+  Object.entries<any>(of.Resources).filter(([, resource]) => resource.Type === type);
 
 test("tables, queues and key outlive their stack", () => {
   for (const type of ["AWS::DynamoDB::GlobalTable", "AWS::SQS::Queue", "AWS::KMS::Key"]) {
@@ -66,4 +66,19 @@ test("somebody is told of waiting jobs, dead letters, the quota in flight and a 
     "ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesNotVisible",
     "ApproximateNumberOfMessagesVisible", "KeyAlarms",
   ]);
+});
+
+test("a FIFO pair keeps order at the highest throughput, and SQS moves nothing of it by itself", () => {
+  const queues = all("AWS::SQS::Queue", new Policies({ fifo: true }).template);
+  assert.equal(queues.length, 2);
+  for (const [id, { Properties, DeletionPolicy }] of queues) {
+    assert.equal(Properties.FifoQueue, true, id);
+    assert.equal(Properties.DeduplicationScope, "messageGroup", id);
+    assert.equal(Properties.FifoThroughputLimit, "perMessageGroupId", id);
+    assert.equal(Properties.ContentBasedDeduplication, undefined, id);
+    assert.equal(Properties.RedrivePolicy, undefined, id);
+    assert.equal(Properties.MessageRetentionPeriod, 14 * 24 * 3600, id);
+    assert.equal(DeletionPolicy, "Retain", id);
+  }
+  assert.ok(all("AWS::SQS::Queue").every(([, queue]) => queue.Properties.FifoQueue === undefined));
 });

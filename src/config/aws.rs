@@ -25,6 +25,13 @@ pub struct AwsConfig {
     pub senders: Option<Senders>,
 }
 
+impl AwsConfig {
+    /// Whether the queue of jobs is a FIFO queue: the names of those end so, and no others do.
+    pub fn is_fifo(&self) -> bool {
+        self.queue_url.as_str().ends_with(".fifo")
+    }
+}
+
 /// A setting whose text does not have the expected form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected {expected}, found {found:?}")]
@@ -66,10 +73,10 @@ macro_rules! checked_text {
 }
 
 checked_text!(
-    /// The URL of a standard SQS queue.
+    /// The URL of an SQS queue.
     QueueUrl,
-    "the URL of a standard SQS queue, as in https://sqs.eu-west-1.amazonaws.com/123456789012/jobs",
-    is_standard_queue
+    "the URL of an SQS queue, as in https://sqs.eu-west-1.amazonaws.com/123456789012/jobs",
+    is_queue
 );
 checked_text!(
     /// The beginning of the tables' names.
@@ -90,11 +97,9 @@ impl Default for TablePrefix {
     }
 }
 
-/// FIFO queues, whose names end so, keep their state elsewhere and are not supported yet.
-fn is_standard_queue(text: &str) -> bool {
+fn is_queue(text: &str) -> bool {
     let parsed = url::Url::parse(text);
     parsed.is_ok_and(|url| matches!(url.scheme(), "https" | "http") && url.path().len() > 1)
-        && !text.ends_with(".fifo")
 }
 
 fn is_table_prefix(text: &str) -> bool {

@@ -233,8 +233,7 @@ mod tests {
         assert_eq!(error.key, "aws");
         assert!(error.problem.contains("dead_letter_queue_url"), "{error}");
         let wrong = [
-            ("SEALPOST_AWS_QUEUE_URL", "jobs", "aws.queue_url", "URL of a standard SQS queue"),
-            ("SEALPOST_AWS_QUEUE_URL", "https://a/1/x.fifo", "aws.queue_url", "standard"),
+            ("SEALPOST_AWS_QUEUE_URL", "jobs", "aws.queue_url", "URL of an SQS queue"),
             ("SEALPOST_AWS_TABLE_PREFIX", "a b", "aws.table_prefix", "letters"),
             ("SEALPOST_AWS_KMS_KEY_ID", "", "aws.kms_key_id", "alias/<name>"),
         ];

@@ -41,7 +41,7 @@ reasons! {
     /// The job names no endpoint, and more endpoints want it than one job goes to.
     FanOutTooLarge = "fan_out_too_large", "narrow the endpoints' `eventTypes`, or send a job for each endpoint, then replay";
     /// The job asks for order, and the queue that it came through keeps none.
-    OrderNotKept = "order_not_kept", "send it to a queue that keeps order, or without `orderingGroup`";
+    OrderNotKept = "order_not_kept", "send it to a FIFO queue, or without `orderingGroup`";
     /// The endpoint, or the customer, does not exist.
     UnknownEndpoint = "unknown_endpoint", "register it with `sealpost endpoint put`, then replay";
     /// The endpoint is disabled.

@@ -77,6 +77,9 @@ impl Backend {
     async fn open(storage: Storage, clock: Arc<TestClock>) -> Self {
         let mut config = Config::default();
         config.worker.lease = LEASE;
+        config.egress.allow_http = true;
+        config.egress.allow = vec!["127.0.0.1/32".parse().unwrap()];
+        config.egress.ports = vec!["1-65535".parse().unwrap()];
         let shared: Arc<dyn Clock> = Arc::clone(&clock) as _;
         let app = match &storage {
             Storage::Embedded(dir) => {

@@ -8,6 +8,7 @@ mod aws;
 mod backend;
 mod control;
 mod deliveries;
+mod effectively_once;
 #[cfg(feature = "aws")]
 #[path = "../support/emulator.rs"]
 mod emulator;
@@ -15,7 +16,11 @@ mod emulator;
 mod letter;
 mod mortal;
 mod ordering;
+mod ordering_model;
 mod queue;
+#[path = "../e2e/receiver.rs"]
+#[allow(dead_code, reason = "each suite uses its part")]
+mod receiver;
 mod records;
 mod replace;
 mod replays;

@@ -4,6 +4,8 @@
 //! the dead worker held before its leases have run out. Both are left out here; the embedded queue
 //! has tests of its own for them at the end.
 
+#[cfg(feature = "aws")]
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +22,22 @@ pub const SECOND: Duration = Duration::from_secs(1);
 pub enum Subject {
     Embedded(Box<Backend>),
     #[cfg(feature = "aws")]
-    Sqs(Arc<crate::sqs::Sqs>, Arc<dyn Queue>),
+    Sqs(Arc<crate::sqs::Sqs>, Workers),
+}
+
+/// Two workers at one queue, and who received what.
+#[cfg(feature = "aws")]
+pub struct Workers {
+    queues: [Arc<dyn Queue>; 2],
+    holders: std::sync::Mutex<HashMap<Handle, usize>>,
+}
+
+#[cfg(feature = "aws")]
+impl Workers {
+    async fn at(sqs: &Arc<crate::sqs::Sqs>) -> Self {
+        let queues: [Arc<dyn Queue>; 2] = [Arc::new(sqs.open().await), Arc::new(sqs.open().await)];
+        Self { queues, holders: std::sync::Mutex::default() }
+    }
 }
 
 impl Subject {
@@ -31,15 +48,22 @@ impl Subject {
     #[cfg(feature = "aws")]
     async fn sqs() -> Self {
         let sqs = crate::sqs::Sqs::start().await;
-        let queue = Arc::new(sqs.open().await);
-        Self::Sqs(sqs, queue)
+        let workers = Workers::at(&sqs).await;
+        Self::Sqs(sqs, workers)
+    }
+
+    #[cfg(feature = "aws")]
+    pub async fn fifo() -> Self {
+        let sqs = crate::sqs::Sqs::start_fifo().await;
+        let workers = Workers::at(&sqs).await;
+        Self::Sqs(sqs, workers)
     }
 
     pub fn queue(&self) -> &Arc<dyn Queue> {
         match self {
             Self::Embedded(backend) => &backend.app.queue,
             #[cfg(feature = "aws")]
-            Self::Sqs(_, queue) => queue,
+            Self::Sqs(_, workers) => &workers.queues[0],
         }
     }
 
@@ -61,12 +85,31 @@ impl Subject {
 
     /// What can be received now, by whichever worker.
     pub async fn receive_everywhere(&self) -> Vec<Received> {
-        self.queue().receive(100, Duration::ZERO).await.unwrap()
+        match self {
+            Self::Embedded(backend) => {
+                backend.app.queue.receive(100, Duration::ZERO).await.unwrap()
+            }
+            #[cfg(feature = "aws")]
+            Self::Sqs(_, workers) => {
+                let mut all = Vec::new();
+                for (number, queue) in workers.queues.iter().enumerate() {
+                    let received = queue.receive(100, Duration::ZERO).await.unwrap();
+                    let mut holders = workers.holders.lock().unwrap();
+                    holders.extend(received.iter().map(|m| (m.handle.clone(), number)));
+                    all.extend(received);
+                }
+                all
+            }
+        }
     }
 
     /// The queue as the worker has it who holds `handle`.
-    pub fn queue_of(&self, _: &Handle) -> &Arc<dyn Queue> {
-        self.queue()
+    pub fn queue_of(&self, handle: &Handle) -> &Arc<dyn Queue> {
+        match self {
+            Self::Embedded(backend) => &backend.app.queue,
+            #[cfg(feature = "aws")]
+            Self::Sqs(_, workers) => &workers.queues[workers.holders.lock().unwrap()[handle]],
+        }
     }
 
     /// The same queue after the worker died and another one began.
@@ -74,16 +117,16 @@ impl Subject {
         match self {
             Self::Embedded(backend) => Self::Embedded(Box::new(backend.restart().await)),
             #[cfg(feature = "aws")]
-            Self::Sqs(sqs, queue) => {
-                drop(queue);
-                let queue = Arc::new(sqs.open().await);
-                Self::Sqs(sqs, queue)
+            Self::Sqs(sqs, workers) => {
+                drop(workers);
+                let workers = Workers::at(&sqs).await;
+                Self::Sqs(sqs, workers)
             }
         }
     }
 }
 
-/// Runs each sentence of the contract over both backends.
+/// Runs each sentence of the contract over both backends, and both kinds of queues of one.
 macro_rules! contract {
     ($($sentence:ident,)*) => {
         mod embedded {
@@ -98,6 +141,14 @@ macro_rules! contract {
             $(#[tokio::test]
             async fn $sentence() {
                 super::$sentence(super::Subject::sqs().await).await;
+            })*
+        }
+
+        #[cfg(feature = "aws")]
+        mod fifo {
+            $(#[tokio::test]
+            async fn $sentence() {
+                super::$sentence(super::Subject::fifo().await).await;
             })*
         }
     };

@@ -31,16 +31,55 @@ impl Cloud {
         let jobs = create("jobs").attributes(Name::VisibilityTimeout, LEASE);
         let jobs = jobs.attributes(Name::RedrivePolicy, policy).send().await.unwrap();
         let jobs = jobs.queue_url.unwrap();
+        Self::on(emulator, clients, jobs, dead, "").await
+    }
+
+    /// The same on FIFO queues.
+    pub async fn fifo() -> Self {
+        let emulator = Emulator::on_the_machines_clock();
+        let clients = emulator.clients();
+        let create = async |name: &str| {
+            let made = clients.sqs.create_queue().queue_name(name);
+            let made = made.attributes(Name::FifoQueue, "true");
+            let made = made.attributes(Name::VisibilityTimeout, LEASE).send().await;
+            made.unwrap().queue_url.unwrap()
+        };
+        let (jobs, dead) = (create("jobs.fifo").await, create("dead.fifo").await);
+        Self::on(emulator, clients.clone(), jobs, dead, "fence = 'all'\n").await
+    }
+
+    async fn on(
+        emulator: Emulator,
+        clients: sealpost::adapters::aws::Clients,
+        jobs: String,
+        dead: String,
+        worker: &str,
+    ) -> Self {
         let key = clients.kms.create_key().send().await.unwrap().key_metadata.unwrap().key_id;
         let program = Program::new();
         let settings = format!(
             "[aws]\nqueue_url = '{jobs}'\ndead_letter_queue_url = '{dead}'\nkms_key_id = '{key}'\n\
-             [worker]\nconcurrency = 32\n[cache]\nsoft = '200ms'\n"
+             [worker]\nconcurrency = 32\n{worker}[cache]\nsoft = '200ms'\n"
         );
         std::fs::write(program.data().join("aws.toml"), settings).unwrap();
         let cloud = Self { emulator, clients, program, jobs, dead, key };
         cloud.ok(&["tables", "create"], "");
         cloud
+    }
+
+    /// How many jobs are not settled.
+    pub async fn pending(&self) -> u64 {
+        let request = self.clients.sqs.get_queue_attributes().queue_url(&self.jobs);
+        let found = request.attribute_names(Name::All).send().await.unwrap();
+        let number = |name| found.attributes().and_then(|a| a.get(&name)?.parse::<u64>().ok());
+        [
+            Name::ApproximateNumberOfMessages,
+            Name::ApproximateNumberOfMessagesDelayed,
+            Name::ApproximateNumberOfMessagesNotVisible,
+        ]
+        .into_iter()
+        .filter_map(number)
+        .sum()
     }
 
     /// What every AWS tool reads of the environment.

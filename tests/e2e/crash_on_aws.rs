@@ -47,21 +47,6 @@ fn worker(cloud: &Cloud, fence: &str) -> Child {
     cloud.command(&["worker"]).env("SEALPOST_WORKER_FENCE", fence).spawn().unwrap()
 }
 
-async fn pending(cloud: &Cloud) -> u64 {
-    use aws_sdk_sqs::types::QueueAttributeName as Name;
-    let request = cloud.clients.sqs.get_queue_attributes().queue_url(&cloud.jobs);
-    let found = request.attribute_names(Name::All).send().await.unwrap();
-    let number = |name| found.attributes().and_then(|a| a.get(&name)?.parse::<u64>().ok());
-    [
-        Name::ApproximateNumberOfMessages,
-        Name::ApproximateNumberOfMessagesDelayed,
-        Name::ApproximateNumberOfMessagesNotVisible,
-    ]
-    .into_iter()
-    .filter_map(number)
-    .sum()
-}
-
 fn register(cloud: &Cloud, origin: &str) {
     cloud.ok(
         &["secret", "put", "c", "s", "--origin", origin],
@@ -138,7 +123,7 @@ async fn kill_workers(fence: &str) {
         assert!(producer.wait().unwrap().success());
     }
     // Whatever was interrupted is finished by the workers that are left alone.
-    while pending(&cloud).await > 0 {
+    while cloud.pending().await > 0 {
         if let Ok(Some(call)) = timeout(Duration::from_millis(50), calls.recv()).await {
             seen.note(call);
         }

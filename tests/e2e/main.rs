@@ -29,6 +29,7 @@ mod keys;
 #[path = "../support/canary.rs"]
 mod leaks;
 mod memory;
+mod order_through_crashes;
 mod own_world;
 mod process;
 #[cfg(feature = "aws")]

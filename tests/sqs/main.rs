@@ -15,6 +15,7 @@ mod sqs;
 
 mod calls;
 mod dead_letters;
+mod fifo;
 mod life;
 mod loss;
 mod retries;

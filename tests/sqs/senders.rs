@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use aws_sdk_sqs::types::MessageAttributeValue;
 use sealpost::adapters::aws::sqs::SqsQueue;
-use sealpost::adapters::system::SystemChance;
 use sealpost::app::{App, Role};
 use sealpost::config::Config;
 use sealpost::domain::dead_letter::DeadLetterFilter;
@@ -28,10 +27,7 @@ fn senders(json: &str) -> Senders {
 }
 
 async fn open(sqs: &Arc<Sqs>, senders: &Senders) -> SqsQueue {
-    let (clock, chance) = (Arc::clone(sqs), Arc::new(SystemChance));
-    let urls = [sqs.jobs.as_str(), sqs.dead.as_str()];
-    let senders = Some(senders.clone());
-    SqsQueue::open_to(sqs.client.clone(), urls, senders, clock, chance).await.unwrap()
+    sqs.open().await.held_to(Some(senders.clone()))
 }
 
 fn job(customer: &str) -> String {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use aws_sdk_sqs::types::QueueAttributeName as Name;
+use sealpost::adapters::aws::dynamodb::{MessageStates, tables};
 use sealpost::adapters::aws::sqs::SqsQueue;
 use sealpost::adapters::system::SystemChance;
 use sealpost::domain::timestamp::Timestamp;
@@ -25,6 +26,8 @@ pub struct Sqs {
     pub client: aws_sdk_sqs::Client,
     pub jobs: String,
     pub dead: String,
+    /// Of FIFO queues, where the states of their messages lie.
+    pub states: Option<MessageStates>,
     now: AtomicI64,
 }
 
@@ -53,13 +56,43 @@ impl Sqs {
             .await
             .unwrap();
         let now = AtomicI64::new(BEGINNING);
-        Arc::new(Self { emulator, client, jobs: jobs.queue_url.unwrap(), dead, now })
+        let (jobs, states) = (jobs.queue_url.unwrap(), None);
+        Arc::new(Self { emulator, client, jobs, dead, states, now })
+    }
+
+    /// A pair of FIFO queues, and the tables beside them.
+    pub async fn start_fifo() -> Arc<Self> {
+        let emulator = Emulator::start();
+        let clients = emulator.clients();
+        tables::create(&clients.dynamodb, "test-").await.unwrap();
+        let states = Some(MessageStates::new(&clients.dynamodb, "test-"));
+        let client = clients.sqs;
+        let create = async |name: &str| {
+            let made = client
+                .create_queue()
+                .queue_name(name)
+                .attributes(Name::FifoQueue, "true")
+                .attributes(Name::MaximumMessageSize, "1048576")
+                .attributes(Name::VisibilityTimeout, LEASE.as_secs().to_string());
+            made.send().await.unwrap().queue_url.unwrap()
+        };
+        let (jobs, dead) = (create("jobs.fifo").await, create("dead.fifo").await);
+        Arc::new(Self { emulator, client, jobs, dead, states, now: AtomicI64::new(BEGINNING) })
     }
 
     /// The queue as a worker opens it.
     pub async fn open(self: &Arc<Self>) -> SqsQueue {
-        let (clock, chance) = (Arc::clone(self), Arc::new(SystemChance));
-        SqsQueue::open(self.client.clone(), &self.jobs, &self.dead, clock, chance).await.unwrap()
+        self.try_open().await.unwrap()
+    }
+
+    /// The same, where it may be refused.
+    pub async fn try_open(self: &Arc<Self>) -> sealpost::ports::Result<SqsQueue> {
+        let (clock, chance) = (Arc::clone(self) as Arc<dyn Clock>, Arc::new(SystemChance));
+        let (client, jobs, dead) = (self.client.clone(), &*self.jobs, &*self.dead);
+        match self.states.clone() {
+            None => SqsQueue::open(client, jobs, dead, clock, chance).await,
+            Some(states) => SqsQueue::open_fifo(client, jobs, dead, clock, chance, states).await,
+        }
     }
 
     /// Moves the time on, for the queue and for its users.

@@ -18,6 +18,7 @@ mod leases;
 mod queue;
 mod records;
 mod replays;
+mod rows;
 mod secrets;
 mod take;
 mod test_calls;

@@ -14,10 +14,10 @@ use super::data_dir::DirectoryLock;
 use super::database::Database;
 use super::in_flight::InFlight;
 use super::leases::Leases;
+use super::rows;
 use super::take::{self, lock};
 use super::turns::{self, Place};
 use crate::domain::dead_letter::DeadLetter;
-use crate::domain::timestamp::Timestamp;
 use crate::ports::queue::{Depth, Handle, NewMessage, Received, Redrive, Sought};
 use crate::ports::{Chance, Clock, Error, Queue, Result};
 
@@ -59,7 +59,7 @@ impl SqliteQueue {
     pub async fn receive_under(mut self, lock: DirectoryLock, in_flight: &Path) -> Result<Self> {
         let failed = |e: std::io::Error| Error::new("queue.open", e);
         let (mut in_flight, lost) = InFlight::open(in_flight).map_err(failed)?;
-        self.database.write("queue.open", move |c| count_lost(c, &lost)).await?;
+        self.database.write("queue.open", move |c| rows::count_lost(c, &lost)).await?;
         in_flight.clear().map_err(failed)?;
         let leases = Arc::new(Mutex::new(Leases::new(in_flight)));
         self.receiving = Some(Receiving { leases, _lock: lock });
@@ -118,7 +118,7 @@ impl Queue for SqliteQueue {
                     Place { group, position: None }
                 };
                 named.iter().try_for_each(|(id, message)| {
-                    insert(c, id, message, now, now)?;
+                    rows::insert(c, id, message, now, now)?;
                     turns::line_up(c, &last(message))
                 })
             })
@@ -163,16 +163,17 @@ impl Queue for SqliteQueue {
 
     async fn acknowledge(&self, handle: &Handle) -> Result<()> {
         let now = self.clock.now();
-        let next = self.settle("queue.acknowledge", handle, move |c, seq| remove(c, seq, now));
+        let next =
+            self.settle("queue.acknowledge", handle, move |c, seq| rows::remove(c, seq, now));
         self.tell(next.await?);
         Ok(())
     }
 
     async fn replace(&self, handle: &Handle, next: NewMessage) -> Result<()> {
         let now = self.clock.now();
-        let replace = move |c: &Connection, seq: i64| match take_out(c, seq)? {
-            Some(Removed { message_id, sent_at, place }) => {
-                insert(c, &message_id, &next, sent_at, now)?;
+        let replace = move |c: &Connection, seq: i64| match rows::take_out(c, seq)? {
+            Some(rows::Removed { message_id, sent_at, place }) => {
+                rows::insert(c, &message_id, &next, sent_at, now)?;
                 turns::line_up(c, &place)
             }
             None => Ok(()),
@@ -195,7 +196,7 @@ impl Queue for SqliteQueue {
                        SELECT ?1, message_id, sent_at, ?2, body, ordering_group
                        FROM messages WHERE seq = ?3";
             c.prepare_cached(sql)?.execute(params![id, state.as_deref(), seq])?;
-            remove(c, seq, now)
+            rows::remove(c, seq, now)
         });
         self.tell(next.await?);
         Ok(())
@@ -215,7 +216,7 @@ impl Queue for SqliteQueue {
         let write = move |c: &Connection| {
             let mut sought = Sought::default();
             for letter in letters {
-                if redrive(c, &letter, now)? {
+                if rows::redrive(c, &letter, now)? {
                     sought.found.push(letter.dead_letter_id);
                 }
             }
@@ -248,69 +249,4 @@ impl Queue for SqliteQueue {
         };
         self.database.read("queue.depth", read).await
     }
-}
-
-fn insert(
-    c: &Connection,
-    message_id: &str,
-    message: &NewMessage,
-    sent_at: Timestamp,
-    now: Timestamp,
-) -> rusqlite::Result<()> {
-    let due = message.not_before.map_or(now, |at| at.max(now));
-    let sql =
-        "INSERT INTO messages (message_id, due_at, sent_at, state, body) VALUES (?, ?, ?, ?, ?)";
-    let state = message.state.as_deref();
-    c.prepare_cached(sql)?.execute(params![
-        message_id,
-        due.as_millis(),
-        sent_at.as_millis(),
-        state,
-        &message.body[..]
-    ])?;
-    Ok(())
-}
-
-/// What was known of a row that is gone.
-struct Removed {
-    message_id: String,
-    sent_at: Timestamp,
-    place: Place,
-}
-
-fn take_out(c: &Connection, seq: i64) -> rusqlite::Result<Option<Removed>> {
-    let sql = "DELETE FROM messages WHERE seq = ?
-               RETURNING message_id, sent_at, ordering_group, position";
-    let removed = |row: &rusqlite::Row<'_>| {
-        let sent_at = Timestamp::from_millis(row.get(1)?);
-        let place = Place { group: row.get(2)?, position: row.get(3)? };
-        Ok(Removed { message_id: row.get(0)?, sent_at, place })
-    };
-    c.prepare_cached(sql)?.query_row([seq], removed).optional()
-}
-
-/// Removes a message for good, and lets its group go on, if it has one.
-fn remove(c: &Connection, seq: i64, now: Timestamp) -> rusqlite::Result<bool> {
-    let group = take_out(c, seq)?.and_then(|removed| removed.place.group);
-    group.map_or(Ok(false), |group| turns::go_on(c, &group, now))
-}
-
-fn redrive(c: &Connection, letter: &Redrive, now: Timestamp) -> rusqlite::Result<bool> {
-    let sql = "INSERT INTO messages (message_id, due_at, sent_at, state, body)
-               SELECT message_id, ?2, ?2, ?3, body FROM dead_messages WHERE id = ?1";
-    let state = letter.state.as_deref();
-    let copied =
-        c.prepare_cached(sql)?.execute(params![letter.dead_letter_id, now.as_millis(), state])?;
-    let sql = "DELETE FROM dead_messages WHERE id = ? RETURNING ordering_group";
-    let group = c.prepare_cached(sql)?.query_row([&letter.dead_letter_id], |row| row.get(0));
-    if let Some(group) = group.optional()? {
-        turns::line_up(c, &Place { group, position: None })?;
-    }
-    Ok(copied > 0)
-}
-
-fn count_lost(c: &Connection, lost: &[i64]) -> rusqlite::Result<()> {
-    let mut statement =
-        c.prepare_cached("UPDATE messages SET receives = receives + 1 WHERE seq = ?")?;
-    lost.iter().try_for_each(|seq| statement.execute([seq]).map(drop))
 }

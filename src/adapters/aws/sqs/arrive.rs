@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use super::attributes;
 use super::envelope::{Envelope, State};
+use super::fifo;
 use super::in_flight::{Held, Origin, Progress};
 use crate::domain::delivery::DeliveryState;
 use crate::domain::senders::{Sender, Senders};
@@ -13,9 +14,12 @@ use crate::ports::queue::Handle;
 
 /// A message as it was received. `None` if it has no handle or id, which SQS always gives. Where
 /// `senders` are known, what one of them says of the message that only ours may say is not believed.
+///
+/// `keeps_order` says whether it is a FIFO queue's.
 pub fn held(
     message: Message,
     origin: Origin,
+    keeps_order: bool,
     now: Timestamp,
     senders: Option<&Senders>,
 ) -> Option<Held> {
@@ -43,6 +47,11 @@ pub fn held(
         (Some(_), None) if is_strangers => Sender::Unknown,
         (Some(_), None) => Sender::Ours,
     };
+    let own_group = system.get(&System::MessageGroupId).cloned();
+    let group = match origin {
+        Origin::Jobs => own_group,
+        Origin::DeadLetters => envelope.group.or(own_group),
+    };
     let own_sent_at = number(System::SentTimestamp).map_or(now, Timestamp::from_millis);
     let mut held = Held {
         handle: Handle(message.receipt_handle?.into()),
@@ -66,7 +75,8 @@ pub fn held(
         unread,
         body: message.body.unwrap_or_default().into(),
         producer: opened.producer,
-        group: system.get(&System::MessageGroupId).cloned(),
+        ordered: fifo::ordered(group.as_deref().filter(|_| keeps_order)),
+        group,
         trace: system.get(&System::AwsTraceHeader).cloned(),
         progress: Progress::default(),
     };
@@ -111,7 +121,7 @@ mod tests {
     fn a_retry_is_known_by_its_producers_message() {
         let earlier = "2026-11-23T10:00:00Z";
         let ours = format!(r#"{{"messageId":"first","sentAt":"{earlier}","hops":2}}"#);
-        let held = held(message(&ours), Origin::Jobs, NOW, None).unwrap();
+        let held = held(message(&ours), Origin::Jobs, false, NOW, None).unwrap();
         let received = held.received();
         assert_eq!((held.own_id.as_str(), received.message_id.as_str()), ("own", "first"));
         assert_eq!(received.sent_at, earlier.parse().unwrap());
@@ -124,7 +134,7 @@ mod tests {
             r#"{"jobId":"j","round":2,"attempt":7,"hops":1,"acceptedAt":"2026-11-23T10:00:00Z"}"#;
         let ours =
             format!(r#"{{"messageId":"first","deadLetterId":"dl_1","state":{{"json":{state}}}}}"#);
-        let on = |origin| held(message(&ours), origin, NOW, None).unwrap();
+        let on = |origin| held(message(&ours), origin, false, NOW, None).unwrap();
         let back = on(Origin::Jobs);
         let state: DeliveryState = serde_json::from_slice(&back.state.clone().unwrap()).unwrap();
         assert_eq!((state.round, state.attempt, state.accepted_at), (3, 0, NOW));
@@ -138,7 +148,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_handed_on_as_the_state() {
-        let held = held(message("nonsense"), Origin::Jobs, NOW, None).unwrap();
+        let held = held(message("nonsense"), Origin::Jobs, false, NOW, None).unwrap();
         assert_eq!(held.state.as_deref(), Some(&b"nonsense"[..]));
         assert_eq!(held.message_id, "own");
     }
@@ -155,7 +165,7 @@ mod tests {
             let mut message = message(&ours);
             let system = message.attributes.as_mut().unwrap();
             sender.map(|id| system.insert(System::SenderId, id.to_owned()));
-            held(message, Origin::Jobs, NOW, senders).unwrap()
+            held(message, Origin::Jobs, false, NOW, senders).unwrap()
         };
         let believed = from(Some("OURS:task-1"), Some(&senders));
         let first = Sender::Producer { id: "FIRST".to_owned(), is_marked: false };

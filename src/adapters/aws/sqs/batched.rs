@@ -1,5 +1,6 @@
 //! One SQS queue: what it says of itself, and its calls in batches.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ const SHORTEST_LINGER: Duration = Duration::from_millis(2);
 /// keeps a permit for a small part of the time of the calls that fill the worker.
 const LINGER_EACH: Duration = Duration::from_millis(5);
 const LONGEST_LINGER: Duration = Duration::from_millis(200);
+/// The same of a FIFO queue: all of a group wait for each settling.
+const LONGEST_LINGER_IN_ORDER: Duration = Duration::from_millis(20);
 /// What a message may have without a limit of the queue's own (Amazon SQS Developer Guide, "Amazon
 /// SQS message quotas").
 const DEFAULT_LIMIT: usize = 1_048_576;
@@ -40,6 +43,10 @@ pub struct BatchedQueue {
     pub limit: usize,
     /// How long it keeps a message; `None` if it does not say.
     pub retention: Option<Duration>,
+    /// Whether it is a FIFO queue.
+    pub keeps_order: bool,
+    /// What it says of itself.
+    pub attributes: HashMap<Name, String>,
     /// When and where it moves by itself what crashes every receiver.
     pub redrives: Option<RedrivePolicy>,
     /// SendMessageBatch.
@@ -82,13 +89,18 @@ impl BatchedQueue {
         chance: &Arc<dyn Chance>,
     ) -> Result<Self, Failure> {
         let request = client.get_queue_attributes().queue_url(url);
-        let names = [
+        let keeps_order = is_fifo(url);
+        let all = [
             Name::VisibilityTimeout,
             Name::MaximumMessageSize,
             Name::MessageRetentionPeriod,
             Name::RedrivePolicy,
+            // A standard queue has none of these.
+            Name::ContentBasedDeduplication,
+            Name::FifoThroughputLimit,
         ];
-        let output = request.set_attribute_names(Some(names.into())).send().await;
+        let names = if keeps_order { &all[..] } else { &all[..4] };
+        let output = request.set_attribute_names(Some(names.to_vec())).send().await;
         let output = output.map_err(|error| naming(url, Failure::of(&error)))?;
         let number = |name| output.attributes().and_then(|a| a.get(&name)?.parse::<u64>().ok());
         let limit = number(Name::MaximumMessageSize).and_then(|n| usize::try_from(n).ok());
@@ -102,7 +114,8 @@ impl BatchedQueue {
         let redrives = policy.and_then(|json| serde_json::from_str(json).ok());
         let linger = || {
             let in_flight = Arc::clone(in_flight);
-            Box::new(move |waiting| linger(in_flight.count(), waiting))
+            let longest = if keeps_order { LONGEST_LINGER_IN_ORDER } else { LONGEST_LINGER };
+            Box::new(move |waiting| linger(in_flight.count(), waiting).min(longest))
         };
         let (client, queue_url) = (client.clone(), url.to_owned());
         let sends = Sends { client: client.clone(), queue_url: queue_url.clone() };
@@ -117,6 +130,8 @@ impl BatchedQueue {
             url: queue_url,
             lease,
             limit,
+            keeps_order,
+            attributes: output.attributes().cloned().unwrap_or_default(),
             retention: number(Name::MessageRetentionPeriod).map(Duration::from_secs),
             redrives,
         })
@@ -175,6 +190,11 @@ impl BatchedQueue {
         let number = |name| output.attributes().and_then(|a| a.get(name)?.parse::<u64>().ok());
         Ok(names.iter().filter_map(number).sum())
     }
+}
+
+/// Whether a queue is a FIFO queue: all of their names end so, and no other's.
+pub fn is_fifo(url: &str) -> bool {
+    url.ends_with(".fifo")
 }
 
 /// How long a batch of `waiting` entries waits for more while so many messages are in hand. When

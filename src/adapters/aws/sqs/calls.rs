@@ -28,6 +28,8 @@ pub struct Outgoing {
     pub delay: Option<i32>,
     /// The message group, by which fair queues are fair.
     pub group: Option<String>,
+    /// By which a FIFO queue knows what is sent twice.
+    pub deduplication_id: Option<String>,
     /// The X-Ray trace header. It does not count toward the message's size.
     pub trace: Option<String>,
 }
@@ -74,6 +76,7 @@ impl BatchCall for Sends {
                 .set_message_attributes(Some(entry.closed.attributes.clone()))
                 .set_delay_seconds(entry.delay)
                 .set_message_group_id(entry.group.clone())
+                .set_message_deduplication_id(entry.deduplication_id.clone())
                 .set_message_system_attributes(entry.trace.as_ref().and_then(trace_header))
                 .build()
         })?;

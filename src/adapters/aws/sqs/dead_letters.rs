@@ -42,9 +42,18 @@ struct Search<'s> {
 }
 
 /// What is done with a dead letter that was looked for.
+#[derive(Debug)]
 enum Wanted {
-    MoveBack(Redrive),
+    /// With its place among those that were asked for.
+    MoveBack(Redrive, usize),
     Purge,
+}
+
+/// A dead letter that was found, and what is done with it.
+struct Chosen {
+    id: String,
+    what: Wanted,
+    held: Held,
 }
 
 impl DeadLetters {
@@ -63,7 +72,9 @@ impl DeadLetters {
 
     /// Moves dead letters back.
     pub async fn redrive(&self, letters: Vec<Redrive>) -> Result<Sought, Failure> {
-        let wanted = letters.into_iter().map(|l| (l.dead_letter_id.clone(), Wanted::MoveBack(l)));
+        let wanted = letters.into_iter().enumerate().map(|(place, letter)| {
+            (letter.dead_letter_id.clone(), Wanted::MoveBack(letter, place))
+        });
         self.settle(wanted.collect()).await
     }
 
@@ -112,8 +123,8 @@ impl<'s> Search<'s> {
         let Settler { dead, clock, senders, .. } = self.settler;
         let messages = dead.receive(&dead.client, FULL, WAIT, LEASE).await?;
         self.seen += messages.len();
-        let (now, senders) = (clock.now(), senders.as_ref());
-        let held = |message| arrive::held(message, Origin::DeadLetters, now, senders);
+        let (now, senders, keeps_order) = (clock.now(), senders.get(), dead.keeps_order);
+        let held = |message| arrive::held(message, Origin::DeadLetters, keeps_order, now, senders);
         Ok(messages.into_iter().filter_map(held).collect())
     }
 
@@ -136,37 +147,53 @@ impl<'s> Search<'s> {
         wanted: &mut HashMap<String, Wanted>,
         sought: &mut Sought,
     ) -> Result<(), Failure> {
+        let mut chosen: Vec<Chosen> = Vec::new();
         while !wanted.is_empty() {
             let page = self.next().await?;
             if page.is_empty() {
                 break;
             }
-            let mut chosen: Vec<(String, Wanted, Held)> = Vec::new();
             for held in page {
                 let id = id_of(&held);
-                let is_chosen = sought.found.contains(&id) || chosen.iter().any(|c| c.0 == id);
+                let is_chosen = sought.found.contains(&id) || chosen.iter().any(|c| c.id == id);
                 match wanted.remove(&id) {
-                    Some(what) => chosen.push((id, what, held)),
+                    Some(what) => chosen.push(Chosen { id, what, held }),
                     // A worker died between burying it and deleting it, so there are two.
-                    None if is_chosen => chosen.push((id, Wanted::Purge, held)),
+                    None if is_chosen => chosen.push(Chosen { id, what: Wanted::Purge, held }),
                     None => self.passed_over.push(held.handle),
                 }
             }
-            self.settle_page(chosen, sought).await?;
+            if self.settler.fifo.is_none() {
+                // All at once, so that they go out in batches.
+                self.settle_some(std::mem::take(&mut chosen), sought).await?;
+            }
         }
-        Ok(())
+        // Order is kept in a FIFO queue: one after another, as they were asked for.
+        chosen.sort_by_key(|chosen| match chosen.what {
+            Wanted::MoveBack(_, place) => place,
+            Wanted::Purge => usize::MAX,
+        });
+        let mut result = Ok(());
+        for one in chosen {
+            if result.is_ok() {
+                result = self.settle_some(vec![one], sought).await;
+            } else {
+                sought.unknown.push(one.id);
+                self.passed_over.push(one.held.handle);
+            }
+        }
+        result
     }
 
-    /// All at once, so that they go out in batches.
-    async fn settle_page(
+    async fn settle_some(
         &mut self,
-        chosen: Vec<(String, Wanted, Held)>,
+        chosen: Vec<Chosen>,
         sought: &mut Sought,
     ) -> Result<(), Failure> {
         let settler = self.settler;
-        let settling = chosen.into_iter().map(|(id, what, held)| async move {
+        let settling = chosen.into_iter().map(|Chosen { id, what, held }| async move {
             let settled = match what {
-                Wanted::MoveBack(redrive) => settler.move_back(&held, redrive).await,
+                Wanted::MoveBack(redrive, _) => settler.move_back(&held, redrive).await,
                 Wanted::Purge => settler.delete(&held).await,
             };
             (id, held, settled)

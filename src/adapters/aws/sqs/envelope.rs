@@ -44,6 +44,9 @@ pub struct Envelope {
     /// The producer's `SenderId`; absent where one of ours was the first to send it, or nobody asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sender: Option<String>,
+    /// The message group of a dead letter in the FIFO queue that it came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// The delivery's state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<State>,

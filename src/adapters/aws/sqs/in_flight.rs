@@ -3,12 +3,13 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::attributes::Attributes;
+use crate::domain::ordering::MessageGroup;
 use crate::domain::senders::Sender;
 use crate::domain::timestamp::Timestamp;
 use crate::ports::queue::{Handle, Received};
@@ -49,7 +50,7 @@ pub struct Held {
     pub sent_by: Sender,
     /// The `SenderId` of the producer, to be carried on.
     pub sender: Option<String>,
-    /// The delivery's state.
+    /// The delivery's state, as it travels with the message.
     pub state: Option<Bytes>,
     /// Our attribute, if it cannot be read; it stands in the state's place too.
     pub unread: Option<Bytes>,
@@ -57,8 +58,10 @@ pub struct Held {
     pub body: Bytes,
     /// The producer's attributes.
     pub producer: Attributes,
-    /// The producer's message group, by which fair queues are fair.
+    /// The message group: by it fair queues are fair, and FIFO queues keep order.
     pub group: Option<String>,
+    /// The same where it asks for order.
+    pub ordered: Option<MessageGroup>,
     /// The producer's X-Ray trace header.
     pub trace: Option<String>,
     /// What changes while it is in hand.
@@ -70,6 +73,7 @@ pub struct Held {
 pub struct Progress {
     lease_until: AtomicI64,
     followed: AtomicBool,
+    known: OnceLock<(Option<Bytes>, u32)>,
 }
 
 impl Held {
@@ -79,14 +83,25 @@ impl Held {
             handle: self.handle.clone(),
             message_id: self.message_id.clone(),
             body: self.body.clone(),
-            state: self.state.clone(),
+            state: self.state().cloned(),
             sent_at: self.sent_at,
-            receive_count: self.receive_count,
+            receive_count: self.progress.known.get().map_or(self.receive_count, |(_, n)| *n),
             hops: self.hops,
+            group: self.ordered.clone(),
             moved_back: self.moved_back.clone(),
             sent_by: self.sent_by.clone(),
-            group: None,
         }
+    }
+
+    /// What lies elsewhere is known: the state, and how often it was received to no end.
+    pub fn learn(&self, state: Option<Bytes>, receipts: u32) {
+        // Once a receipt.
+        let _ = self.progress.known.set((state, receipts));
+    }
+
+    /// The delivery's state.
+    pub fn state(&self) -> Option<&Bytes> {
+        self.progress.known.get().map_or(self.state.as_ref(), |(state, _)| state.as_ref())
     }
 
     /// Whether the lease has run out at `now`.
@@ -180,35 +195,39 @@ impl Messages {
     }
 }
 
+/// A message with nothing but what it has to have.
+#[cfg(test)]
+pub fn held_for_tests(handle: &str, own_id: &str) -> Held {
+    Held {
+        handle: Handle(handle.into()),
+        origin: Origin::Jobs,
+        own_id: own_id.to_owned(),
+        message_id: own_id.to_owned(),
+        sent_at: Timestamp::from_millis(0),
+        not_before: None,
+        receive_count: 1,
+        hops: 0,
+        dead_letter_id: None,
+        moved_back: None,
+        sent_by: Sender::Unknown,
+        sender: None,
+        state: None,
+        unread: None,
+        body: Bytes::new(),
+        producer: Attributes::new(),
+        group: None,
+        ordered: None,
+        trace: None,
+        progress: Progress::default(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::held_for_tests as held;
     use super::*;
 
     const LEASE: Duration = Duration::from_secs(30);
-
-    fn held(handle: &str, own_id: &str) -> Held {
-        Held {
-            handle: Handle(handle.into()),
-            origin: Origin::Jobs,
-            own_id: own_id.to_owned(),
-            message_id: own_id.to_owned(),
-            sent_at: Timestamp::from_millis(0),
-            not_before: None,
-            receive_count: 1,
-            hops: 0,
-            dead_letter_id: None,
-            moved_back: None,
-            sent_by: Sender::Unknown,
-            sender: None,
-            state: None,
-            unread: None,
-            body: Bytes::new(),
-            producer: Attributes::new(),
-            group: None,
-            trace: None,
-            progress: Progress::default(),
-        }
-    }
 
     #[test]
     fn a_second_receipt_of_a_message_makes_the_first_stale() {

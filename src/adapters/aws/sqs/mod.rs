@@ -1,6 +1,6 @@
-//! The queue on Amazon SQS (standard queues).
+//! The queue on Amazon SQS.
 //!
-//! SQS cannot change a message, so a retry is a new message: the same body, and everything of ours in
+//! SQS cannot change a message, so on a standard queue a retry is a new message: the same body, and everything of ours in
 //! one attribute, sent before the old message is deleted. Its receive count then counts crashes alone,
 //! and SQS moves by itself what crashes every worker.
 //!
@@ -18,8 +18,9 @@
 //! * [`dead_letters`] finds dead letters by id; [`attributes`] is what travels beside a body,
 //!   and [`envelope`] the part of it that is ours.
 //!
-//! FIFO queues are another form of the same port: their state lives in the fence and a retry holds
-//! its group by visibility, so they will have a `settle` of their own.
+//! [`fifo`] says what is otherwise on FIFO queues: a retry holds its group by visibility, and its state
+//! lies in DynamoDB; [`lines`] are the messages in hand of each group, and [`queue_check`] is what
+//! such a queue has to be like.
 
 mod appetite;
 mod arrive;
@@ -31,9 +32,12 @@ mod checksum;
 mod dead_letters;
 mod delay;
 mod envelope;
+mod fifo;
 mod in_flight;
+mod lines;
 mod move_task;
 mod queue;
+mod queue_check;
 mod receive;
 mod settle;
 

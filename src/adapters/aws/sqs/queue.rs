@@ -1,13 +1,13 @@
 //! The queue port on SQS.
 
+use std::collections::{HashSet, VecDeque};
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
 use bytes::Bytes;
-use tracing::warn;
 
 use super::attributes::{Attributes, close};
 use super::batched::{BatchedQueue, refused};
@@ -15,12 +15,16 @@ use super::calls::Outgoing;
 use super::dead_letters::DeadLetters;
 use super::delay::Delay;
 use super::envelope::{Envelope, State};
+use super::fifo::{Fifo, in_group};
 use super::in_flight::InFlight;
+use super::lines::Lines;
 use super::move_task;
+use super::queue_check;
 use super::receive::{LONG_POLL, Receiver};
 use super::settle::{Settler, text_of};
 use crate::adapters::aws::Failure;
 use crate::adapters::aws::client::timeouts;
+use crate::adapters::aws::dynamodb::MessageStates;
 use crate::domain::dead_letter::DeadLetter;
 use crate::domain::senders::Senders;
 use crate::ports::queue::{
@@ -28,23 +32,20 @@ use crate::ports::queue::{
 };
 use crate::ports::{Chance, Clock, Error, Queue, Result};
 
-/// The longest that SQS keeps a message (Amazon SQS Developer Guide, "Amazon SQS message quotas").
-const LONGEST_RETENTION: Duration = Duration::from_secs(14 * 24 * 3600);
-/// Fewer receipts than this are soon used up by workers that are stopped hard.
-const LEAST_RECEIPTS: u64 = 10;
-
 /// A queue of jobs with its dead-letter queue.
 pub struct SqsQueue {
     settler: Arc<Settler>,
     receiver: Receiver,
     dead_letters: DeadLetters,
+    chance: Arc<dyn Chance>,
 }
 
 impl SqsQueue {
-    /// Opens both queues, and asks them for their visibility timeout and their largest message.
+    /// Opens a pair of standard queues, and asks them for their visibility timeout and their largest
+    /// message.
     ///
     /// # Errors
-    /// If one of them does not exist or cannot be reached.
+    /// If one of them does not exist, cannot be reached or is not of the kind.
     pub async fn open(
         client: Client,
         queue_url: &str,
@@ -52,44 +53,76 @@ impl SqsQueue {
         clock: Arc<dyn Clock>,
         chance: Arc<dyn Chance>,
     ) -> Result<Self> {
-        let urls = [queue_url, dead_letter_queue_url];
-        Self::open_to(client, urls, None, clock, chance).await
+        Self::open_as(client, queue_url, dead_letter_queue_url, clock, chance, None).await
     }
 
-    /// The same, which believes `senders` alone what only ours may say of a message. First the URL of
-    /// the jobs, then that of the dead letters.
+    /// Opens a pair of FIFO queues, which keep the states of their messages in `states`.
     ///
     /// # Errors
-    /// If one of them does not exist or cannot be reached.
-    pub async fn open_to(
+    /// If one of them does not exist, cannot be reached or is not of the kind, or if the first would
+    /// move messages to the second by itself.
+    pub async fn open_fifo(
         client: Client,
-        [queue_url, dead_letter_queue_url]: [&str; 2],
-        senders: Option<Senders>,
+        queue_url: &str,
+        dead_letter_queue_url: &str,
         clock: Arc<dyn Clock>,
         chance: Arc<dyn Chance>,
+        states: MessageStates,
+    ) -> Result<Self> {
+        let fifo = Some(Fifo { states, lines: Lines::default() });
+        Self::open_as(client, queue_url, dead_letter_queue_url, clock, chance, fifo).await
+    }
+
+    async fn open_as(
+        client: Client,
+        queue_url: &str,
+        dead_letter_queue_url: &str,
+        clock: Arc<dyn Clock>,
+        chance: Arc<dyn Chance>,
+        fifo: Option<Fifo>,
     ) -> Result<Self> {
         let in_flight = Arc::new(InFlight::default());
         let open = |url| BatchedQueue::open(&client, url, &in_flight, &chance);
         let (jobs, dead) = tokio::try_join!(open(queue_url), open(dead_letter_queue_url))
             .map_err(ours("queue.open"))?;
-        check_redrive_policy(&jobs, dead_letter_queue_url);
-        check_retention(&dead);
-        let settler = Settler { jobs, dead, in_flight: Arc::clone(&in_flight), clock, senders };
-        let settler = Arc::new(settler);
+        queue_check::check(&jobs, &dead, fifo.is_some()).map_err(ours("queue.open"))?;
+        let (in_hand, senders) = (Arc::clone(&in_flight), OnceLock::new());
+        let settler = Arc::new(Settler { jobs, dead, in_flight: in_hand, clock, senders, fifo });
         // The same connections and credentials, with more patience.
         let patient = client.config().to_builder().timeout_config(timeouts(LONG_POLL)).build();
         Ok(Self {
-            receiver: Receiver::new(Arc::clone(&settler), Client::from_conf(patient), chance),
+            receiver: Receiver::new(
+                Arc::clone(&settler),
+                Client::from_conf(patient),
+                Arc::clone(&chance),
+            ),
             dead_letters: DeadLetters::new(Arc::clone(&settler)),
+            chance,
             settler,
         })
     }
 
+    /// The same, which believes `senders` alone what only ours may say of a message.
+    #[must_use]
+    pub fn held_to(self, senders: Option<Senders>) -> Self {
+        if let Some(senders) = senders {
+            // It is set once: here, before anything was received.
+            let _ = self.settler.senders.set(senders);
+        }
+        self
+    }
+
     fn new_message(&self, message: &NewMessage) -> std::result::Result<Outgoing, Failure> {
+        let keeps_order = self.settler.jobs.keeps_order;
+        if message.group.is_some() && !keeps_order {
+            return Err(refused("a standard queue keeps no order".to_owned()));
+        }
         let asked = message.not_before;
         let delay = Delay::until(asked, self.settler.clock.now());
+        // A FIFO queue does not delay single messages: it is looked at on arrival.
+        let not_before = if keeps_order { asked } else { delay.not_before };
         let state = message.state.as_ref().map(State::of);
-        let envelope = Envelope { state, not_before: delay.not_before, ..Envelope::default() };
+        let envelope = Envelope { state, not_before, ..Envelope::default() };
         let (body, none) = (text_of(&message.body)?, Attributes::new());
         let closed = close(envelope, &none, body.len(), self.settler.jobs.limit);
         let closed = closed.map_err(|error| refused(error.to_string()))?;
@@ -97,36 +130,46 @@ impl SqsQueue {
         let delay = asked.map(|_| delay.seconds);
         // A customer's id is a message group id: up to 128 letters, digits and punctuation.
         let group = message.customer.as_ref().map(ToString::to_string);
-        Ok(Outgoing { body, closed, delay, group, trace: None })
+        let outgoing = Outgoing { body, closed, delay, group, ..Outgoing::default() };
+        if !keeps_order {
+            return Ok(outgoing);
+        }
+        let id = message.deduplication_id.clone().unwrap_or_else(|| self.chance.token());
+        Ok(in_group(outgoing, message.group.as_ref().map(ToString::to_string), id))
     }
-}
 
-/// Warns of a redrive policy under which a message that crashes the worker comes for ever, is given
-/// up after a crash or two that are not its doing, or ends where nobody looks.
-fn check_redrive_policy(jobs: &BatchedQueue, dead_letter_queue_url: &str) {
-    let problem = match &jobs.redrives {
-        None => "it has none: set its dead-letter queue and a maxReceiveCount of at least 10",
-        Some(policy) if !policy.leads_to(dead_letter_queue_url) => {
-            "it names another queue than dead_letter_queue_url: what goes there is not indexed"
+    /// Sends messages; their ids in the same order. Of each group of a FIFO queue one is on its way at a
+    /// time, so that a later one never arrives without those before it.
+    async fn send_all(&self, outgoing: Vec<Outgoing>) -> std::result::Result<Vec<String>, Failure> {
+        let mut ids: Vec<Option<String>> = vec![None; outgoing.len()];
+        let mut left: VecDeque<(usize, Outgoing)> = outgoing.into_iter().enumerate().collect();
+        let (mut failed, mut failed_groups) = (None, HashSet::new());
+        while !left.is_empty() {
+            let (mut now, mut later, mut under_way) = (Vec::new(), VecDeque::new(), HashSet::new());
+            for (place, message) in left {
+                let group = message.group.clone().filter(|_| self.settler.jobs.keeps_order);
+                if group.as_ref().is_some_and(|group| failed_groups.contains(group)) {
+                    continue;
+                }
+                if group.clone().is_some_and(|group| !under_way.insert(group)) {
+                    later.push_back((place, message));
+                } else {
+                    // All are handed in before the first is waited for, so that they go out in batches.
+                    now.push((place, group, self.settler.jobs.sends.hand_in(message)));
+                }
+            }
+            for (place, group, sent) in now {
+                match sent.await {
+                    Ok(id) => ids[place] = Some(id),
+                    Err(failure) => {
+                        failed_groups.extend(group);
+                        failed = Some(failure);
+                    }
+                }
+            }
+            left = later;
         }
-        Some(policy) if policy.most_receipts().is_none_or(|count| count < LEAST_RECEIPTS) => {
-            "its maxReceiveCount is under 10: a few restarts may dead-letter what is in hand"
-        }
-        Some(_) => return,
-    };
-    warn!(event = "redrive_policy", queue = jobs.url, "redrive policy: {problem}");
-}
-
-/// Warns of a dead-letter queue that forgets before the list of dead letters does.
-fn check_retention(dead: &BatchedQueue) {
-    if let Some(retention) = dead.retention.filter(|kept| *kept < LONGEST_RETENTION) {
-        let days = retention.as_secs() / (24 * 3600);
-        warn!(
-            event = "retention",
-            queue = dead.url,
-            days,
-            "dead letters are gone after {days} days: set the dead-letter queue's MessageRetentionPeriod to 14 days"
-        );
+        failed.map_or_else(|| Ok(ids.into_iter().flatten().collect()), Err)
     }
 }
 
@@ -137,26 +180,14 @@ fn ours(operation: &'static str) -> impl Fn(Failure) -> Error {
 #[async_trait]
 impl Queue for SqsQueue {
     fn keeps_order(&self) -> bool {
-        false
+        self.settler.jobs.keeps_order
     }
 
     async fn send(&self, messages: Vec<NewMessage>) -> Result<Vec<String>> {
         let failed = ours("queue.send");
         let outgoing: std::result::Result<Vec<_>, _> =
             messages.iter().map(|message| self.new_message(message)).collect();
-        // All are handed in before the first is waited for, so that they go out in batches.
-        let sends = &self.settler.jobs.sends;
-        let sent: Vec<_> =
-            outgoing.map_err(&failed)?.into_iter().map(|o| sends.hand_in(o)).collect();
-        let mut ids = Vec::with_capacity(sent.len());
-        let mut result = Ok(());
-        for id in sent {
-            match id.await {
-                Ok(id) => ids.push(id),
-                Err(failure) => result = Err(failed(failure)),
-            }
-        }
-        result.map(|()| ids)
+        self.send_all(outgoing.map_err(&failed)?).await.map_err(failed)
     }
 
     async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<Received>> {
@@ -180,7 +211,9 @@ impl Queue for SqsQueue {
     }
 
     async fn acknowledge(&self, handle: &Handle) -> Result<()> {
-        self.settler.acknowledge(handle).await.map_err(ours("queue.acknowledge"))
+        let next = self.settler.acknowledge(handle).await.map_err(ours("queue.acknowledge"))?;
+        self.receiver.go_on(next).await;
+        Ok(())
     }
 
     async fn replace(&self, handle: &Handle, next: NewMessage) -> Result<()> {
@@ -193,7 +226,9 @@ impl Queue for SqsQueue {
         letter: &DeadLetter,
         state: Option<Bytes>,
     ) -> Result<()> {
-        self.settler.dead_letter(handle, letter, state).await.map_err(ours("queue.dead_letter"))
+        let next = self.settler.dead_letter(handle, letter, state).await;
+        self.receiver.go_on(next.map_err(ours("queue.dead_letter"))?).await;
+        Ok(())
     }
 
     async fn peek_dead(&self, dead_letter_id: &str) -> Result<Option<Bytes>> {
@@ -217,6 +252,10 @@ impl Queue for SqsQueue {
     }
 
     async fn move_all(&self, per_second: Option<NonZeroU32>) -> Result<Option<MoveTask>> {
+        if self.keeps_order() {
+            // It would leave each letter in the group of one that it has in the dead-letter queue.
+            return Ok(None);
+        }
         move_task::begin(&self.settler, per_second).await.map(Some).map_err(ours("queue.move_all"))
     }
 

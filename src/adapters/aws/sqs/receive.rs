@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use super::appetite::{Appetite, Brought, Course, FULL};
 use super::arrive;
+use super::fifo::MOST_WAITING;
 use super::in_flight::{Held, Origin};
 use super::settle::Settler;
 use crate::adapters::aws::Failure;
@@ -51,6 +52,14 @@ struct State {
     arrived: VecDeque<Arc<Held>>,
     trouble: Option<Failure>,
     stopped: bool,
+}
+
+/// What a poll brought.
+struct Poll {
+    /// How many messages.
+    messages: usize,
+    /// Those that can be handed out; of a FIFO queue the first of each group.
+    held: Vec<Arc<Held>>,
 }
 
 /// What a receiver does next.
@@ -110,11 +119,26 @@ impl Receiver {
             std::mem::take(&mut state.arrived)
         };
         let polling = Arc::clone(&self.0);
-        self.0.tasks.spawn(async move { polling.release(left.into()).await });
+        self.0.tasks.spawn(async move {
+            if let Some(fifo) = &polling.settler.fifo {
+                polling.settler.give_all_back(fifo).await;
+            }
+            polling.release(left.into()).await;
+        });
         self.0.tasks.close();
         // What comes later comes back by itself when its lease has run out.
         let _ = timeout(GRACE, self.0.tasks.wait()).await;
         self.0.tasks.reopen();
+    }
+}
+
+impl Receiver {
+    /// The next of a group, whose head is gone.
+    pub async fn go_on(&self, next: Option<Arc<Held>>) {
+        if let Some(next) = next {
+            self.0.arrive(vec![next]).await;
+            self.0.changed.notify_one();
+        }
     }
 }
 
@@ -136,12 +160,14 @@ impl Polling {
         if !arrived.is_empty() {
             return Step::Take(arrived);
         }
+        let fifo = self.settler.fifo.as_ref();
+        let is_full = fifo.is_some_and(|fifo| fifo.lines.waiting() >= MOST_WAITING);
         let mut state = self.lock();
         if let Some(failure) = state.trouble.take() {
             return Step::Fail(failure);
         }
         loop {
-            let room = max.saturating_sub(state.arrived.len());
+            let room = if is_full { 0 } else { max.saturating_sub(state.arrived.len()) };
             match state.appetite.course(room, Instant::now()) {
                 Course::Poll(ask) => {
                     self.tasks.spawn(Arc::clone(self).poll(ask));
@@ -165,11 +191,11 @@ impl Polling {
     async fn poll(self: Arc<Self>, ask: usize) {
         let result = self.ask(ask, LONG_POLL).await;
         let brought = match &result {
-            Ok(held) => Brought::Messages(held.len()),
+            Ok(brought) => Brought::Messages(brought.messages),
             Err(_) => Brought::Failure { chance: self.chance.fraction() },
         };
         let early = match result {
-            Ok(held) => self.arrive(held).await,
+            Ok(brought) => self.arrive(brought.held).await,
             Err(failure) => {
                 self.lock().trouble = Some(failure);
                 Vec::new()
@@ -191,11 +217,10 @@ impl Polling {
             let polling = Arc::clone(self);
             // A task, so that it ends whatever becomes of the caller.
             let poll = self.tasks.spawn(async move {
-                let held = polling.ask(ask, Duration::ZERO).await?;
-                let count = held.len();
+                let Poll { messages, held } = polling.ask(ask, Duration::ZERO).await?;
                 let early = polling.arrive(held).await;
                 polling.hop(early).await;
-                Ok(count)
+                Ok(messages)
             });
             // It is never aborted, and panics nowhere.
             let count = poll.await.unwrap_or(Ok(0))?;
@@ -205,19 +230,39 @@ impl Polling {
         }
     }
 
-    async fn ask(&self, ask: usize, wait: Duration) -> Result<Vec<Arc<Held>>, Failure> {
+    async fn ask(&self, ask: usize, wait: Duration) -> Result<Poll, Failure> {
         let Settler { jobs, in_flight, clock, senders, .. } = &*self.settler;
         let messages = jobs.receive(&self.client, ask, wait, jobs.lease).await?;
-        let (now, senders) = (clock.now(), senders.as_ref());
-        let held = messages.into_iter().filter_map(|m| arrive::held(m, Origin::Jobs, now, senders));
-        Ok(held.map(|held| in_flight.take(held, jobs.lease, now)).collect())
+        let (now, senders, keeps_order) = (clock.now(), senders.get(), jobs.keeps_order);
+        let held = |message| arrive::held(message, Origin::Jobs, keeps_order, now, senders);
+        let held = messages.into_iter().filter_map(held);
+        let mut held: Vec<_> = held.map(|held| in_flight.take(held, jobs.lease, now)).collect();
+        let messages = held.len();
+        if let Some(fifo) = &self.settler.fifo {
+            held = fifo.lines.line_up(held, now);
+        }
+        Ok(Poll { messages, held })
     }
 
     /// Keeps what is due for the worker, or releases it after a stop; returns what came too early.
     async fn arrive(&self, held: Vec<Arc<Held>>) -> Vec<Arc<Held>> {
         let now = self.settler.clock.now();
         let is_early = |held: &Arc<Held>| held.not_before.is_some_and(|at| at > now);
-        let (early, due): (Vec<_>, Vec<_>) = held.into_iter().partition(is_early);
+        let (early, due): (Vec<_>, Vec<_>) = match &self.settler.fifo {
+            None => held.into_iter().partition(is_early),
+            Some(fifo) => {
+                let presented = held.into_iter().map(|head| self.settler.present(fifo, head));
+                let (mut due, mut failed) = (Vec::new(), Vec::new());
+                for presented in join_all(presented).await {
+                    match presented {
+                        Ok(head) => due.extend(head),
+                        Err(failure) => failed.push(Err(failure)),
+                    }
+                }
+                self.mind(failed);
+                (Vec::new(), due)
+            }
+        };
         let unwanted = {
             let mut state = self.lock();
             if state.stopped {
@@ -232,7 +277,12 @@ impl Polling {
     }
 
     async fn release(&self, unwanted: Vec<Arc<Held>>) {
-        let sent = unwanted.iter().map(|held| self.settler.send_anew(held, None));
+        let sent = unwanted.iter().map(|held| async {
+            match self.settler.fifo {
+                Some(_) => self.settler.release(&held.handle, Duration::ZERO).await,
+                None => self.settler.send_anew(held, None).await,
+            }
+        });
         self.mind(join_all(sent).await);
     }
 

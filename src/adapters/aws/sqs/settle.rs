@@ -3,7 +3,7 @@
 //! Whatever follows a message is sent before the message is deleted, so that a crash between the two
 //! leaves a copy and never a loss. Once its follower was sent, doing the same again only deletes.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use super::batched::{BatchedQueue, refused};
 use super::calls::Outgoing;
 use super::delay::{Delay, whole_seconds};
 use super::envelope::{Envelope, State};
+use super::fifo::{Fifo, in_group};
 use super::in_flight::{Held, InFlight, Origin};
 use crate::adapters::aws::Failure;
 use crate::domain::dead_letter::DeadLetter;
@@ -23,7 +24,7 @@ use crate::ports::queue::{Handle, NewMessage, Redrive};
 
 /// A message may be invisible for 12 hours from its receipt (Amazon SQS Developer Guide, "Amazon SQS
 /// visibility timeout"), of which some have passed.
-const LONGEST_PARK: Duration = Duration::from_secs(11 * 3600);
+pub const LONGEST_PARK: Duration = Duration::from_secs(11 * 3600);
 
 /// Both queues, and what is in hand of them.
 pub struct Settler {
@@ -36,7 +37,9 @@ pub struct Settler {
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Who may send for whom, if that is held to.
-    pub senders: Option<Senders>,
+    pub senders: OnceLock<Senders>,
+    /// What FIFO queues need; `None` of standard queues.
+    pub fifo: Option<Fifo>,
 }
 
 type Result<T> = std::result::Result<T, Failure>;
@@ -64,7 +67,7 @@ impl Settler {
     }
 
     /// Makes the message invisible for so long; whether it was still held.
-    async fn hide(&self, held: &Held, wait: Duration) -> Result<bool> {
+    pub async fn hide(&self, held: &Held, wait: Duration) -> Result<bool> {
         let change = (held.handle.clone(), whole_seconds(wait));
         self.queue_of(held.origin).visibility.hand_in(change).await
     }
@@ -76,19 +79,33 @@ impl Settler {
         Ok(())
     }
 
-    /// Removes the message. A handle that is not known any more is tried all the same: the message
-    /// is there still if nobody has received it since.
-    pub async fn acknowledge(&self, handle: &Handle) -> Result<()> {
+    /// Removes the message; returns the next of its group, if that is in hand. A handle that is not
+    /// known any more is tried all the same: the message is there still if nobody has received it
+    /// since.
+    pub async fn acknowledge(&self, handle: &Handle) -> Result<Option<Arc<Held>>> {
         match self.in_flight.get(handle) {
-            Some(held) => self.delete(&held).await,
-            None => self.jobs.deletes.hand_in(handle.clone()).await,
+            Some(held) => {
+                self.delete(&held).await?;
+                Ok(self.next_after(&held))
+            }
+            None => self.jobs.deletes.hand_in(handle.clone()).await.map(|()| None),
         }
+    }
+
+    fn next_after(&self, gone: &Held) -> Option<Arc<Held>> {
+        self.fifo.as_ref()?.lines.next_after(gone, self.clock.now())
     }
 
     /// Renews leases.
     pub async fn extend(&self, handles: &[Handle]) -> Result<()> {
         let until = |held: &Held| self.clock.now().plus(self.queue_of(held.origin).lease);
         let known = handles.iter().filter_map(|handle| self.in_flight.get(handle));
+        // Those behind a head first, the last of all at first: what lapses together comes back in
+        // order all the same.
+        let known = known.flat_map(|head| {
+            let behind = self.fifo.as_ref().map(|fifo| fifo.lines.behind(&head));
+            behind.unwrap_or_default().into_iter().rev().chain([head])
+        });
         let pending: Vec<_> = known
             .map(|held| {
                 let queue = self.queue_of(held.origin);
@@ -112,6 +129,13 @@ impl Settler {
     pub async fn replace(&self, handle: &Handle, next: NewMessage) -> Result<()> {
         let Some(held) = self.still_held(handle).await? else { return Ok(()) };
         let now = self.clock.now();
+        if let Some(fifo) = &self.fifo {
+            if next.body != held.body {
+                return Err(refused("a FIFO queue keeps a message as it was sent".to_owned()));
+            }
+            let until = next.not_before.unwrap_or(now);
+            return self.put_back(fifo, &held, next.state.as_ref(), until).await;
+        }
         let envelope = Envelope {
             state: next.state.as_ref().map(State::of),
             ..continuing(&held, Some(held.sent_at))
@@ -158,9 +182,13 @@ impl Settler {
     /// Gives the lease back.
     pub async fn release(&self, handle: &Handle, delay: Duration) -> Result<()> {
         let Some(held) = self.still_held(handle).await? else { return Ok(()) };
-        match held.origin {
-            Origin::Jobs => self.send_anew(&held, Some(self.clock.now().plus(delay))).await,
-            Origin::DeadLetters => {
+        match (held.origin, &self.fifo) {
+            (Origin::Jobs, Some(fifo)) => {
+                let until = self.clock.now().plus(delay);
+                self.put_back(fifo, &held, held.state(), until).await
+            }
+            (Origin::Jobs, None) => self.send_anew(&held, Some(self.clock.now().plus(delay))).await,
+            (Origin::DeadLetters, _) => {
                 self.hide(&held, delay.min(LONGEST_PARK)).await?;
                 self.in_flight.forget(handle);
                 Ok(())
@@ -168,22 +196,30 @@ impl Settler {
         }
     }
 
-    /// Moves the message to the dead letters; one that lies there already gets its attributes.
+    /// Moves the message to the dead letters; one that lies there already gets its attributes. Returns
+    /// the next of its group, if that is in hand.
     pub async fn dead_letter(
         &self,
         handle: &Handle,
         letter: &DeadLetter,
         state: Option<Bytes>,
-    ) -> Result<()> {
-        let Some(held) = self.still_held(handle).await? else { return Ok(()) };
+    ) -> Result<Option<Arc<Held>>> {
+        let Some(held) = self.still_held(handle).await? else { return Ok(None) };
         let envelope = Envelope {
+            group: self.fifo.as_ref().and(held.group.clone()),
             state: state.as_ref().map(State::of),
             ..continuing(&held, Some(held.sent_at))
         };
         let (body, limit) = (held.body.len(), self.dead.limit);
         let closed = close_dead_letter(envelope, &held.producer, letter, body, limit);
         let closed = closed.map_err(|error| refused(error.to_string()))?;
-        self.follow_in(&self.dead, &held, outgoing(&held, &held.body, closed, 0)?).await
+        let mut follower = outgoing(&held, &held.body, closed, 0)?;
+        if self.fifo.is_some() {
+            // A replay that dies again is another message.
+            follower = in_group(follower, None, held.own_id.clone());
+        }
+        self.follow_in(&self.dead, &held, follower).await?;
+        Ok(self.next_after(&held))
     }
 
     /// Moves a dead letter back.
@@ -194,7 +230,11 @@ impl Settler {
         let moved_back = Some(redrive.dead_letter_id);
         let envelope = Envelope { state, moved_back, ..continuing(held, None) };
         let at_once = Delay { seconds: 0, not_before: None };
-        self.follow(held, self.compose(held, &held.body, envelope, at_once)?).await
+        let mut follower = self.compose(held, &held.body, envelope, at_once)?;
+        if self.fifo.is_some() {
+            follower = in_group(follower, held.group.clone(), held.own_id.clone());
+        }
+        self.follow(held, follower).await
     }
 
     /// The message that follows `held` in the queue of jobs. An `Err` is for ever.
@@ -233,7 +273,7 @@ fn continuing(held: &Held, sent_at: Option<Timestamp>) -> Envelope {
 
 fn outgoing(held: &Held, body: &Bytes, closed: Closed, delay: i32) -> Result<Outgoing> {
     let (body, group, trace) = (text_of(body)?, held.group.clone(), held.trace.clone());
-    Ok(Outgoing { body, closed, delay: Some(delay), group, trace })
+    Ok(Outgoing { body, closed, delay: Some(delay), group, deduplication_id: None, trace })
 }
 
 /// The body as SQS takes it: not empty, in UTF-8, of the characters of XML 1.0 (Amazon SQS API

@@ -1,0 +1,79 @@
+//! The rows of messages: what one statement or two do to them, within a transaction.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::turns::{self, Place};
+use crate::domain::timestamp::Timestamp;
+use crate::ports::queue::{NewMessage, Redrive};
+
+/// Puts a message in.
+pub fn insert(
+    c: &Connection,
+    message_id: &str,
+    message: &NewMessage,
+    sent_at: Timestamp,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let due = message.not_before.map_or(now, |at| at.max(now));
+    let sql =
+        "INSERT INTO messages (message_id, due_at, sent_at, state, body) VALUES (?, ?, ?, ?, ?)";
+    let state = message.state.as_deref();
+    c.prepare_cached(sql)?.execute(params![
+        message_id,
+        due.as_millis(),
+        sent_at.as_millis(),
+        state,
+        &message.body[..]
+    ])?;
+    Ok(())
+}
+
+/// What was known of a row that is gone.
+pub struct Removed {
+    /// The id of the producer's message.
+    pub message_id: String,
+    /// When it was accepted.
+    pub sent_at: Timestamp,
+    /// Its place in a group.
+    pub place: Place,
+}
+
+/// Takes a message out.
+pub fn take_out(c: &Connection, seq: i64) -> rusqlite::Result<Option<Removed>> {
+    let sql = "DELETE FROM messages WHERE seq = ?
+               RETURNING message_id, sent_at, ordering_group, position";
+    let removed = |row: &rusqlite::Row<'_>| {
+        let sent_at = Timestamp::from_millis(row.get(1)?);
+        let place = Place { group: row.get(2)?, position: row.get(3)? };
+        Ok(Removed { message_id: row.get(0)?, sent_at, place })
+    };
+    c.prepare_cached(sql)?.query_row([seq], removed).optional()
+}
+
+/// Removes a message for good, and lets its group go on, if it has one.
+pub fn remove(c: &Connection, seq: i64, now: Timestamp) -> rusqlite::Result<bool> {
+    let group = take_out(c, seq)?.and_then(|removed| removed.place.group);
+    group.map_or(Ok(false), |group| turns::go_on(c, &group, now))
+}
+
+/// Moves a dead letter back; whether it was there.
+pub fn redrive(c: &Connection, letter: &Redrive, now: Timestamp) -> rusqlite::Result<bool> {
+    let sql = "INSERT INTO messages (message_id, due_at, sent_at, state, body)
+               SELECT message_id, ?2, ?2, ?3, body FROM dead_messages WHERE id = ?1";
+    let state = letter.state.as_deref();
+    let copied =
+        c.prepare_cached(sql)?.execute(params![letter.dead_letter_id, now.as_millis(), state])?;
+    let sql = "DELETE FROM dead_messages WHERE id = ? RETURNING ordering_group";
+    let group = c.prepare_cached(sql)?.query_row([&letter.dead_letter_id], |row| row.get(0));
+    if let Some(group) = group.optional()? {
+        turns::line_up(c, &Place { group, position: None })?;
+    }
+    Ok(copied > 0)
+}
+
+/// Counts a lost receipt of each.
+pub fn count_lost(c: &Connection, lost: &[i64]) -> rusqlite::Result<()> {
+    let mut statement =
+        c.prepare_cached("UPDATE messages SET receives = receives + 1 WHERE seq = ?")?;
+    lost.iter().try_for_each(|seq| statement.execute([seq]).map(drop))
+}
