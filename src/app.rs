@@ -35,7 +35,7 @@ use crate::egress::proxy::Proxy;
 use crate::egress::resolver::SystemResolver;
 use crate::ports::operational_events::LogOnly;
 use crate::ports::{
-    AwsRoles, Chance, Clock, Control, Deliveries, Endpoints, HealthStore, Keys, MasterKeys,
+    AwsRoles, Chance, Clock, Control, Deliveries, Endpoints, HealthStore, Intake, Keys, MasterKeys,
     OperationalEvents, Queue, Rates, Rebind, Records, References, Replays, Result, Secrets,
     TestCalls,
 };
@@ -63,6 +63,8 @@ pub struct App {
     pub config: Config,
     /// The queue.
     pub queue: Arc<dyn Queue>,
+    /// Takes over what AWS Lambda has received; `None` where nobody else receives.
+    pub intake: Option<Arc<dyn Intake>>,
     /// The endpoints.
     pub endpoints: Arc<dyn Endpoints>,
     /// The sealed secrets.
@@ -117,6 +119,7 @@ pub enum Role {
 /// The adapters of one form, and the clock that they go by.
 struct Parts {
     queue: Arc<dyn Queue>,
+    intake: Option<Arc<dyn Intake>>,
     endpoints: Arc<dyn Endpoints>,
     secrets: Arc<dyn Secrets>,
     health: Arc<dyn HealthStore>,
@@ -184,8 +187,10 @@ impl App {
         let chance: Arc<dyn Chance> = Arc::new(SystemChance);
         let queue = Self::sqs(clients, aws, config.worker.fence, &clock, &chance);
         let (dynamodb, prefix) = (&clients.dynamodb, aws.table_prefix.as_str());
+        let queue = queue.await?.held_to(aws.senders.clone());
         let parts = Parts {
-            queue: Arc::new(queue.await?.held_to(aws.senders.clone())),
+            intake: Some(Arc::new(queue.intake())),
+            queue: Arc::new(queue),
             endpoints: Arc::new(DynamoEndpoints::new(dynamodb, prefix)),
             secrets: Arc::new(DynamoSecrets::new(dynamodb, prefix)),
             health: Arc::new(DynamoHealth::new(dynamodb, prefix)),
@@ -263,6 +268,7 @@ impl App {
         };
         let keys = Arc::new(KeyFile::open_or_create(&data.key_file())?);
         let parts = Parts {
+            intake: None,
             queue: Arc::new(queue),
             endpoints: Arc::new(SqliteEndpoints(database.clone())),
             secrets: Arc::new(SqliteSecrets(database.clone())),
@@ -320,6 +326,7 @@ impl App {
     fn assemble(parts: Parts, config: Config) -> Self {
         let Parts {
             queue,
+            intake,
             endpoints,
             secrets,
             health,
@@ -357,6 +364,7 @@ impl App {
         Self {
             config,
             queue,
+            intake,
             endpoints,
             secrets,
             health,

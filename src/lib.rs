@@ -16,6 +16,7 @@ pub mod cost;
 pub mod delivery;
 pub mod domain;
 pub mod egress;
+pub mod import;
 pub mod keygen;
 pub mod ports;
 pub mod process;

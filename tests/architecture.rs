@@ -10,6 +10,7 @@ use std::process::Command;
 const MAY_USE: &[(&str, &[&str])] = &[
     ("domain", &["domain"]),
     ("cost", &["cost", "domain"]),
+    ("import", &["import", "domain"]),
     ("auth", &["auth", "domain"]),
     ("transform", &["transform", "domain"]),
     ("ports", &["ports", "domain"]),
@@ -51,11 +52,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "domain",
         ],
     ),
+    ("adapters", &["adapters", "import", "vault", "ports", "domain"]),
     (
         "console",
         &["console", "access", "api", "auth", "config", "keygen", "telemetry", "ports", "domain"],
     ),
-    ("adapters", &["adapters", "vault", "ports", "domain"]),
 ];
 
 fn sources(of: &Path, found: &mut Vec<PathBuf>) {
@@ -131,7 +132,7 @@ fn pure_parts_do_no_input_or_output_and_never_ask_for_the_time() {
         "rusqlite",
         "hyper",
     ];
-    for path in files_of("domain").into_iter().chain(files_of("cost")) {
+    for path in ["domain", "cost", "import"].into_iter().flat_map(files_of) {
         let text = fs::read_to_string(&path).unwrap();
         for word in forbidden {
             assert!(!text.contains(word), "{} names {word}", path.display());
@@ -155,10 +156,10 @@ fn the_domain_decides_without_catch_all_arms() {
     }
 }
 
-/// `deny.toml` lists them for cargo-deny, which reads advisories and licences too; this needs no
+/// What cargo-deny would check of `deny.toml`, but for advisories, which come over the network: without a
 /// tool that is not there.
 #[test]
-fn nothing_is_built_in_that_deny_toml_bans() {
+fn nothing_is_built_in_that_deny_toml_does_not_allow() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let rules: toml::Table = fs::read_to_string(root.join("deny.toml")).unwrap().parse().unwrap();
     let banned: Vec<(&str, semver::VersionReq)> = rules["bans"]["deny"]
@@ -171,9 +172,11 @@ fn nothing_is_built_in_that_deny_toml_bans() {
             (name, versions.parse().unwrap())
         })
         .collect();
+    let licences = rules["licenses"]["allow"].as_array().unwrap();
+    let is_allowed = |id: &str| licences.iter().any(|allowed| allowed.as_str() == Some(id));
     let tree = Command::new(env!("CARGO"))
-        .args(["tree", "--locked", "--offline", "--edges", "normal,build"])
-        .args(["--prefix", "none", "--format", "{p}"])
+        .args(["tree", "--locked", "--offline", "--all-features", "--edges", "normal,build"])
+        .args(["--prefix", "none", "--format", "{p}\t{l}"])
         .current_dir(root)
         .output()
         .unwrap();
@@ -181,11 +184,27 @@ fn nothing_is_built_in_that_deny_toml_bans() {
     let built = String::from_utf8(tree.stdout).unwrap();
     assert!(built.lines().count() > 50);
     for package in built.lines() {
+        let (package, licence) = package.split_once('\t').unwrap();
         let (name, rest) = package.split_once(" v").unwrap();
         let version: semver::Version = rest.split(' ').next().unwrap().parse().unwrap();
         let is_banned = banned.iter().any(|(ban, req)| *ban == name && req.matches(&version));
         assert!(!is_banned, "{name} {version} is banned by deny.toml");
+        // Cargo marks what it has shown before.
+        let licence = licence.trim_end_matches(" (*)");
+        let terms = spdx::Expression::parse_mode(licence, spdx::ParseMode::LAX).unwrap();
+        let permits = terms.evaluate(|term| {
+            term.addition.is_none() && term.license.id().is_some_and(|id| is_allowed(id.name))
+        });
+        assert!(permits, "{name} {version} is under {licence:?}, which deny.toml does not allow");
     }
+    let lock: toml::Table = fs::read_to_string(root.join("Cargo.lock")).unwrap().parse().unwrap();
+    let sources =
+        lock["package"].as_array().unwrap().iter().filter_map(|p| p.get("source")?.as_str());
+    let sources: std::collections::BTreeSet<&str> = sources.collect();
+    assert!(
+        sources.len() == 1 && sources.iter().all(|s| s.starts_with("registry+")),
+        "{sources:?}"
+    );
 }
 
 /// `folder/file::test` in a document's table, in `tests/`, or from `src/` on.

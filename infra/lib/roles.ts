@@ -17,6 +17,8 @@ export interface RolesProps {
   store: Store;
   /** Who runs the API and administers: the account itself without it. */
   administrators?: iam.IPrincipal;
+  /** Whether the worker is a function of Lambda, and not a task of ECS. */
+  asFunction?: boolean;
 }
 
 export class Roles extends Construct {
@@ -29,11 +31,12 @@ export class Roles extends Construct {
   /** Binds rows that other programs wrote (`sealpost secret rewrap`), and nothing else. */
   readonly rewrapper: iam.Role;
 
-  constructor(scope: Construct, id: string, { store, administrators }: RolesProps) {
+  constructor(scope: Construct, id: string, { store, administrators, asFunction }: RolesProps) {
     super(scope, id);
     const tasks = new iam.ServicePrincipal("ecs-tasks.amazonaws.com");
     const people = administrators ?? new iam.AccountRootPrincipal();
-    this.worker = new iam.Role(this, "Worker", { assumedBy: tasks });
+    const functions = new iam.ServicePrincipal("lambda.amazonaws.com");
+    this.worker = new iam.Role(this, "Worker", { assumedBy: asFunction ? functions : tasks });
     this.api = new iam.Role(this, "Api", { assumedBy: tasks });
     this.administrator = new iam.Role(this, "Administrator", { assumedBy: people });
     this.rewrapper = new iam.Role(this, "Rewrapper", { assumedBy: people });

@@ -4,6 +4,7 @@ mod api;
 mod api_key;
 mod auth;
 mod captured;
+mod completions;
 mod cost;
 mod delivery;
 mod demo;
@@ -11,8 +12,12 @@ mod dlq;
 mod egress;
 mod endpoint;
 mod enqueue;
+mod import;
 mod input;
 mod key;
+#[cfg(feature = "aws")]
+mod lambda;
+mod man;
 mod output;
 mod preview;
 mod progress;
@@ -77,6 +82,9 @@ enum Verb {
     /// Run a worker on AWS until it is told to stop
     #[cfg(feature = "aws")]
     Worker(worker::Worker),
+    /// Work as a function of AWS Lambda whose event source is the queue
+    #[cfg(feature = "aws")]
+    Lambda(lambda::Lambda),
     /// Serve the HTTP API alone until it is told to stop
     Api(api::Api),
     /// Make, list and revoke keys of the HTTP API
@@ -96,6 +104,9 @@ enum Verb {
     /// List, rotate and retire the keys of the key file
     #[command(subcommand)]
     Key(key::Key),
+    /// Take over what another service has
+    #[command(subcommand)]
+    Import(import::Import),
     /// Enqueue jobs
     Enqueue(enqueue::Enqueue),
     /// List and show recorded deliveries, and send one again
@@ -121,6 +132,10 @@ enum Verb {
     Cost(cost::Cost),
     /// Print the JSON Schema of a job
     Schema(schema::Schema),
+    /// Print what a shell needs to complete these commands
+    Completions(completions::Completions),
+    /// Write the manual pages
+    Man(man::Man),
     /// Make the tables of the AWS form
     #[cfg(feature = "aws")]
     #[command(subcommand)]
@@ -156,26 +171,32 @@ fn duration(text: &str) -> Result<Duration, String> {
 /// With everything that is told to the user before the program ends with status 1.
 pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let global = cli.global;
+    // The long ones in boxes: together they nest deeper than the compiler follows.
     match cli.verb {
-        Verb::Serve(verb) => serve::run(&global, &verb).await,
+        Verb::Serve(verb) => Box::pin(serve::run(&global, &verb)).await,
         #[cfg(feature = "aws")]
-        Verb::Worker(verb) => worker::run(&global, &verb).await,
-        Verb::Api(verb) => api::run(&global, &verb).await,
+        Verb::Worker(verb) => Box::pin(worker::run(&global, &verb)).await,
+        #[cfg(feature = "aws")]
+        Verb::Lambda(verb) => Box::pin(lambda::run(&global, &verb)).await,
+        Verb::Api(verb) => Box::pin(api::run(&global, &verb)).await,
         Verb::ApiKey(verb) => api_key::run(&global, verb).await,
-        Verb::Demo(verb) => demo::run(&global, &verb).await,
+        Verb::Demo(verb) => Box::pin(demo::run(&global, &verb)).await,
         Verb::Endpoint(verb) => endpoint::run(&global, &verb).await,
         Verb::Secret(verb) => secret::run(&global, verb).await,
         Verb::TenantKey(verb) => tenant_key::run(&global, verb).await,
         Verb::Key(verb) => key::run(&global, verb).await,
+        Verb::Import(import::Import::Eventbridge(verb)) => import::run(&global, &verb).await,
         Verb::Enqueue(verb) => enqueue::run(&global, &verb).await,
-        Verb::Delivery(verb) => delivery::run(&global, verb).await,
-        Verb::Dlq(verb) => dlq::run(&global, &verb).await,
-        Verb::Replay(verb) => replay::run(&global, &verb).await,
+        Verb::Delivery(verb) => Box::pin(delivery::run(&global, verb)).await,
+        Verb::Dlq(verb) => Box::pin(dlq::run(&global, &verb)).await,
+        Verb::Replay(verb) => Box::pin(replay::run(&global, &verb)).await,
         Verb::Preview(verb) => preview::run(&global, &verb).await,
         Verb::Auth(verb) => auth::run(&global, &verb),
         Verb::Verify(verb) => verify::run(&global, &verb).await,
         Verb::Egress(verb) => egress::run(&global, &verb).await,
         Verb::Cost(verb) => cost::run(&global, &verb),
+        Verb::Completions(verb) => completions::run(&verb),
+        Verb::Man(verb) => man::run(&global, &verb),
         Verb::Schema(verb) => schema::run(&global, &verb),
         #[cfg(feature = "aws")]
         Verb::Tables(verb) => tables::run(&global, &verb).await,

@@ -65,7 +65,8 @@ impl Keeper {
             None => Some(name),
         };
         let marks: &[u8] = match self {
-            Self::SecretsManager => b"/_+=.@-",
+            // Secrets that other services manage have a `!`, as in `events!connection/…`.
+            Self::SecretsManager => b"/_+=.@-!",
             Self::Ssm => b"/_.-",
         };
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || marks.contains(&byte);

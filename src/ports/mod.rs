@@ -28,7 +28,7 @@ pub use health::HealthStore;
 pub use keys::{Keys, OpenKeys, SealKeys};
 pub use master_keys::MasterKeys;
 pub use operational_events::OperationalEvents;
-pub use queue::Queue;
+pub use queue::{Intake, Queue};
 pub use rates::Rates;
 pub use rebind::Rebind;
 pub use records::Records;

@@ -236,3 +236,14 @@ pub trait Queue: Send + Sync {
     /// How many messages there are.
     async fn depth(&self) -> Result<Depth>;
 }
+
+/// Messages that somebody else has received, who removes them by himself but for those that he is told
+/// of. One batch is in hand at a time.
+#[async_trait]
+pub trait Intake: Send + Sync {
+    /// Takes over the messages of an event; those that are not due yet are sent on at once.
+    async fn take_over(&self, event: serde_json::Value) -> Result<Vec<Received>>;
+
+    /// The queue's own ids of the messages of that event that are not settled: they have to come back.
+    fn unsettled(&self) -> Vec<String>;
+}

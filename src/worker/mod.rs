@@ -1,6 +1,7 @@
 //! Runs the pipeline: takes messages as fast as there are permits, keeps their leases, and stops
 //! cleanly.
 
+pub mod batch;
 mod clock_watch;
 pub mod ending;
 mod heartbeat;

@@ -53,6 +53,8 @@ fn prepare(program: &Program) -> String {
         program.ok(&["secret", "put", "acme", "signing", "--origin", "https://acme.example"], "k");
     }
     program.ok(&["tenant-key", "create", "acme"], "");
+    let account = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/eventbridge");
+    std::os::unix::fs::symlink(account, folder.join("saved")).unwrap();
     let endpoint = json!({"customerId": "acme", "endpointId": "orders",
                           "url": "https://acme.example/hook"});
     // The job comes before the endpoint, so that it is dead-lettered without a call.
@@ -117,6 +119,14 @@ async fn the_examples_of_the_commands_for_aws_work_as_written() {
     let created = run(&example("sealpost tables create")).output().unwrap();
     assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stderr));
     begin_and_stop(run(&format!("exec {}", example("sealpost worker"))));
+    let runtime = crate::lambda::Runtime::start().await;
+    let lambda = example("sealpost lambda").replace("sealpost lambda", "exec sealpost lambda");
+    let [(variable, address), others @ ..] = runtime.variables();
+    let mut lambda =
+        run(&lambda
+            .replace(&format!("{variable}=127.0.0.1:9001"), &format!("{variable}={address}")));
+    lambda.envs(others);
+    begin_and_stop(lambda);
 }
 
 /// Puts the endpoint of the examples where somebody takes what is sent: the one command that makes a call
@@ -139,9 +149,12 @@ fn at_a_receiver() -> String {
 fn begin_and_stop(mut command: Command) {
     let mut serving = command.spawn().unwrap();
     let log = BufReader::new(serving.stderr.take().unwrap());
-    assert!(log.lines().any(|line| line.unwrap().contains("serving")), "it never began");
+    // The pipe stays open: what is written to it in the end must not fail.
+    let mut lines = log.lines();
+    assert!(lines.any(|line| line.unwrap().contains("serving")), "it never began");
     terminate(&serving);
     assert!(serving.wait().unwrap().success());
+    drop(lines);
 }
 
 #[test]
@@ -159,7 +172,7 @@ fn the_example_of_every_command_works_as_written() {
     examples(&Cli::command(), "sealpost", &mut found);
     assert!(found.len() >= 17, "{found:?}");
     // Those for AWS have a test of their own.
-    let of_aws = ["sealpost worker", "sealpost tables create"];
+    let of_aws = ["sealpost worker", "sealpost lambda", "sealpost tables create"];
     for (path, example) in found.into_iter().filter(|(path, _)| !of_aws.contains(&path.as_str())) {
         let copy = tempfile::tempdir().unwrap();
         let copied = Command::new("cp")

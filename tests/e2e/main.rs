@@ -9,6 +9,8 @@ mod cloud;
 mod commands;
 #[cfg(feature = "aws")]
 mod commands_on_aws;
+#[cfg(feature = "aws")]
+mod container;
 mod cost;
 mod crash;
 #[cfg(feature = "aws")]
@@ -25,7 +27,10 @@ mod emulator;
 mod fan_out;
 mod full_disk;
 mod help;
+mod import;
 mod keys;
+#[cfg(feature = "aws")]
+mod lambda;
 #[path = "../support/canary.rs"]
 mod leaks;
 mod memory;

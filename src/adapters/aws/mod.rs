@@ -6,6 +6,7 @@
 pub mod classify;
 pub mod client;
 pub mod dynamodb;
+mod eventbridge;
 mod json_call;
 mod kms;
 mod kms_rebind;
@@ -16,6 +17,7 @@ pub mod sqs;
 
 pub use classify::{Failure, Kind, failed};
 pub use client::Clients;
+pub use eventbridge::EventBridge;
 pub use kms::{KmsKeys, KmsOpener, KmsSealer};
 pub use kms_rebind::KmsRebind;
 pub use references::AwsReferences;

@@ -73,6 +73,7 @@ pub struct Held {
 pub struct Progress {
     lease_until: AtomicI64,
     followed: AtomicBool,
+    deleted: AtomicBool,
     known: OnceLock<(Option<Bytes>, u32)>,
 }
 
@@ -122,6 +123,16 @@ impl Held {
     /// Whether what follows it was sent.
     pub fn is_followed(&self) -> bool {
         self.progress.followed.load(Ordering::Relaxed)
+    }
+
+    /// It is deleted.
+    pub fn note_deleted(&self) {
+        self.progress.deleted.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is deleted.
+    pub fn is_deleted(&self) -> bool {
+        self.progress.deleted.load(Ordering::Relaxed)
     }
 
     fn lease_until(&self) -> Timestamp {

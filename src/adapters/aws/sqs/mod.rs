@@ -34,6 +34,7 @@ mod delay;
 mod envelope;
 mod fifo;
 mod in_flight;
+mod lambda_intake;
 mod lines;
 mod move_task;
 mod queue;

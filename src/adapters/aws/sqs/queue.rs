@@ -17,6 +17,7 @@ use super::delay::Delay;
 use super::envelope::{Envelope, State};
 use super::fifo::{Fifo, in_group};
 use super::in_flight::InFlight;
+use super::lambda_intake::LambdaIntake;
 use super::lines::Lines;
 use super::move_task;
 use super::queue_check;
@@ -110,6 +111,11 @@ impl SqsQueue {
             let _ = self.settler.senders.set(senders);
         }
         self
+    }
+
+    /// Takes messages over that AWS Lambda has received from the queue of jobs.
+    pub fn intake(&self) -> LambdaIntake {
+        LambdaIntake::new(Arc::clone(&self.settler))
     }
 
     fn new_message(&self, message: &NewMessage) -> std::result::Result<Outgoing, Failure> {

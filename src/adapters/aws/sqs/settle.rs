@@ -75,6 +75,7 @@ impl Settler {
     /// Deletes the message.
     pub async fn delete(&self, held: &Held) -> Result<()> {
         self.queue_of(held.origin).deletes.hand_in(held.handle.clone()).await?;
+        held.note_deleted();
         self.in_flight.forget(&held.handle);
         Ok(())
     }
