@@ -420,6 +420,7 @@ impl App {
             chance: Arc::clone(&self.chance),
             fencing: self.config.worker.fence,
             max_receives: self.config.worker.max_receives,
+            webhook_origin: self.config.egress.webhook_origin.clone(),
             envelopes: self.config.envelopes.clone(),
             long_timeouts: LongTimeouts::over(self.config.worker.drain),
             recorder: self.recorder(),

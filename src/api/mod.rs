@@ -87,6 +87,7 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(endpoint_state::pause))
         .routes(routes!(endpoint_state::enable))
         .routes(routes!(test_calls::ask))
+        .routes(routes!(test_calls::verify))
         .routes(routes!(test_calls::get))
         .routes(routes!(secrets::list))
         .routes(routes!(secrets::get, secrets::put, secrets::delete))

@@ -86,8 +86,9 @@ fn add_bodies(document: &mut Value) {
             json!({"required": true, "content": json(schema)});
     }
     // A token of the usual lifetime, and no jobs at all.
-    let test = format!("{customers}/endpoints/{{endpointId}}/test");
-    for path in [format!("{customers}/tokens"), "/v1/jobs/bulk".to_owned(), test] {
+    let optional = ["tokens", "endpoints/{endpointId}/test", "endpoints/{endpointId}/verify"];
+    let optional = optional.map(|path| format!("{customers}/{path}"));
+    for path in optional.into_iter().chain(["/v1/jobs/bulk".to_owned()]) {
         document["paths"][&path]["post"]["requestBody"]["required"] = false.into();
     }
     let lines = &mut document["paths"]["/v1/jobs/bulk"]["post"]["requestBody"]["content"];
@@ -121,6 +122,8 @@ fn add_bodies(document: &mut Value) {
         (format!("{endpoint}/enable"), "post", "200", "Endpoint"),
         (format!("{endpoint}/test"), "post", "200", "TestCall"),
         (format!("{endpoint}/test"), "post", "202", "TestCall"),
+        (format!("{endpoint}/verify"), "post", "200", "TestCall"),
+        (format!("{endpoint}/verify"), "post", "202", "TestCall"),
         (format!("{endpoint}/tests/{{testId}}"), "get", "200", "TestCall"),
         (secret.clone(), "get", "200", "Secret"),
         (secret.clone(), "put", "200", "Secret"),
@@ -215,7 +218,7 @@ mod tests {
         let document = document();
         let schemas = &document["components"]["schemas"];
         let mut fields = properties(&schemas["NewEndpoint"]);
-        for read_only in ["version", "updatedAt", "health"] {
+        for read_only in ["version", "updatedAt", "health", "authorization"] {
             assert!(fields.remove(read_only), "{read_only}");
         }
         assert_eq!(fields, expected(r#""x":1"#));
@@ -223,6 +226,7 @@ mod tests {
             ("retry", "Retry"),
             ("limits", "Limits"),
             ("tls", "Tls"),
+            ("verification", "Verification"),
             ("body", "BodySettings"),
             ("eventbridge", "RuleTarget"),
         ] {

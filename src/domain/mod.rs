@@ -6,6 +6,7 @@
 pub mod access;
 pub mod adaptive;
 pub mod asked;
+pub mod authorization;
 pub mod aws_role;
 pub mod backoff;
 pub mod body;
@@ -57,3 +58,4 @@ pub mod test_call;
 pub mod test_report;
 pub mod timestamp;
 pub mod traces;
+pub mod verification;
