@@ -91,12 +91,7 @@ pub fn prepared(call: &TestCall, event: &TestEvent) -> Result<String, FieldError
 
 impl TestCaller {
     /// A new test of an endpoint, which nobody was asked for yet.
-    pub fn call(
-        &self,
-        customer: &CustomerId,
-        endpoint: &EndpointId,
-        kind: TestKind,
-    ) -> TestCall {
+    pub fn call(&self, customer: &CustomerId, endpoint: &EndpointId, kind: TestKind) -> TestCall {
         let (token, now) = (self.chance.token(), self.clock.now());
         TestCall::new(token, customer.clone(), endpoint.clone(), kind, now)
     }

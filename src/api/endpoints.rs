@@ -17,12 +17,13 @@ use super::problem::{Answer, Code, Problem};
 use crate::domain::access::Action;
 use crate::domain::authorization::Authorization;
 use crate::domain::endpoint::{Endpoint, Health};
+use crate::domain::event_catalog::UnknownTypes;
 use crate::domain::field::FieldError;
 use crate::domain::health::HealthRecord;
 use crate::domain::ids::{CustomerId, EndpointId};
 use crate::domain::timestamp::Timestamp;
 use crate::ports::endpoints::{PutResult, StoredEndpoint};
-use crate::registration::put_endpoint_unopened;
+use crate::registration::{put_endpoint_unopened, unknown_event_types};
 
 /// An endpoint as it is shown: its configuration, and what is known of it.
 #[derive(Debug, Serialize)]
@@ -34,10 +35,13 @@ pub struct ShownEndpoint {
     updated_at: Timestamp,
     health: Health,
     authorization: Authorization,
+    /// What whoever registers it should know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
 }
 
 /// What is shown and cannot be set: left out of what is put, so that what was read can be put back.
-const READ_ONLY: [&str; 4] = ["version", "updatedAt", "health", "authorization"];
+const READ_ONLY: [&str; 5] = ["version", "updatedAt", "health", "authorization", "warnings"];
 
 impl ShownEndpoint {
     fn etag(version: u64) -> String {
@@ -58,6 +62,20 @@ pub async fn read(api: &Shared, customer: &CustomerId, id: &EndpointId) -> Answe
     Ok(shown(stored, &record, api.app.clock.now()))
 }
 
+/// The same, just registered: with what whoever did so should know.
+async fn read_registered(
+    api: &Shared,
+    customer: &CustomerId,
+    id: &EndpointId,
+) -> Answer<ShownEndpoint> {
+    let mut shown = read(api, customer, id).await?;
+    if api.app.config.events.unknown_types == UnknownTypes::Warn {
+        let unknown = unknown_event_types(&api.app, &shown.endpoint).await?;
+        shown.warnings = unknown.iter().map(ToString::to_string).collect();
+    }
+    Ok(shown)
+}
+
 /// An endpoint as it is stored, or the problem that there is none.
 pub async fn stored(
     api: &Shared,
@@ -71,7 +89,7 @@ pub async fn stored(
 fn shown(stored: StoredEndpoint, record: &HealthRecord, now: Timestamp) -> ShownEndpoint {
     let StoredEndpoint { version, updated_at, endpoint } = stored;
     let (health, authorization) = (record.health.clone(), record.authorization_of(&endpoint, now));
-    ShownEndpoint { endpoint, version, updated_at, health, authorization }
+    ShownEndpoint { endpoint, version, updated_at, health, authorization, warnings: Vec::new() }
 }
 
 /// List a customer's endpoints
@@ -133,7 +151,8 @@ pub async fn create(
     match put_endpoint_unopened(&api.app, endpoint, Some(0)).await? {
         PutResult::Put(_) => {
             let location = format!("/v1/customers/{customer}/endpoints/{id}");
-            let mut response = read(&api, &customer, &id).await?.response(StatusCode::CREATED);
+            let registered = read_registered(&api, &customer, &id).await?;
+            let mut response = registered.response(StatusCode::CREATED);
             // Ids hold nothing that a header could not.
             if let Ok(location) = location.parse() {
                 response.headers_mut().insert(header::LOCATION, location);
@@ -182,7 +201,9 @@ pub async fn put(
     let now = async { current(&api, &customer, &id).await };
     let expected = Expected::of(&headers)?.for_store(now).await?;
     match put_endpoint_unopened(&api.app, endpoint, expected).await? {
-        PutResult::Put(_) => Ok(read(&api, &customer, &id).await?.response(StatusCode::OK)),
+        PutResult::Put(_) => {
+            Ok(read_registered(&api, &customer, &id).await?.response(StatusCode::OK))
+        }
         PutResult::Conflict(now) => Err(Problem::other_version(now)),
     }
 }

@@ -20,7 +20,7 @@ use crate::domain::access::Action;
 use crate::domain::field::FieldError;
 use crate::domain::ids::{CustomerId, EndpointId};
 use crate::domain::test_call::{TestEvent, TestKind, TestRecord};
-use crate::registration::begin_authorizing;
+use crate::registration::{begin_authorizing, with_example};
 use crate::test_calls::AskError;
 
 /// Longest time that a request waits for an answer.
@@ -112,6 +112,7 @@ async fn ask_for(
         return Err(Problem::new(Code::Conflict, detail));
     }
     let event = TestEvent { event_type, data, headers, query, path_parameters };
+    let event = with_example(&api.app, event).await?;
     if kind == TestKind::Handshake {
         // Before a worker can know better.
         begin_authorizing(&api.app, &stored).await?;

@@ -14,12 +14,13 @@ use crate::app::App;
 use crate::domain::authorization::Authorization;
 use crate::domain::dead_letter::DeadLetterFilter;
 use crate::domain::endpoint::Endpoint as Configuration;
+use crate::domain::event_catalog::UnknownTypes;
 use crate::domain::health::HealthRecord;
 use crate::domain::ids::{CustomerId, EndpointId};
 use crate::domain::replay::Request;
 use crate::domain::timestamp::Timestamp;
 use crate::ports::endpoints::{PutResult, StoredEndpoint};
-use crate::registration::put_endpoint;
+use crate::registration::{put_endpoint, unknown_event_types};
 
 /// Register, show and remove endpoints.
 #[derive(Debug, Subcommand)]
@@ -180,6 +181,11 @@ async fn put(
     expected: Option<u64>,
 ) -> anyhow::Result<()> {
     let name = format!("{}/{}", endpoint.customer_id, endpoint.endpoint_id);
+    if app.config.events.unknown_types == UnknownTypes::Warn {
+        for unknown in unknown_event_types(app, &endpoint).await? {
+            output::note(&format!("warning: {unknown}"));
+        }
+    }
     let put = put_endpoint(app, endpoint, expected).await;
     match put.context("the endpoint is refused")? {
         PutResult::Put(version) if global.json => output::json(&json!({"version": version})),
@@ -215,11 +221,7 @@ async fn authorizations(
     Ok(standing)
 }
 
-async fn list(
-    global: &Global,
-    app: &App,
-    customer: Option<&CustomerId>,
-) -> anyhow::Result<()> {
+async fn list(global: &Global, app: &App, customer: Option<&CustomerId>) -> anyhow::Result<()> {
     let endpoints = app.endpoints.list(customer).await?;
     let standing = authorizations(app, &endpoints).await?;
     let endpoints = endpoints.iter().zip(&standing);

@@ -12,6 +12,7 @@ use super::{Global, duration, input, output};
 use crate::app::App;
 use crate::domain::ids::{CustomerId, EndpointId};
 use crate::domain::test_call::{TestEvent, TestKind, TestRecord};
+use crate::registration::with_example;
 use crate::test_calls::prepared;
 
 /// Call an endpoint once, to test it, and tell every step
@@ -56,6 +57,7 @@ pub async fn test(global: &Global, app: &App, verb: &Test) -> anyhow::Result<Exi
         None => TestEvent::default(),
     };
     event.event_type = verb.event_type.clone().or(event.event_type);
+    let event = with_example(app, event).await?;
     let whose = (&verb.customer, &verb.endpoint);
     call(global, app, whose, (TestKind::Test, &event), verb.wait).await
 }

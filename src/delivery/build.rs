@@ -1,10 +1,10 @@
 //! Admitted → built: method, URL, headers and body are as they will be sent, but for credentials.
 
-use super::{Halt, Pipeline};
 use super::admit::Admitted;
 use super::fill::{secret_path, untransformed};
 use super::parameters::EventData;
 use super::resolve::Resolved;
+use super::{Halt, Pipeline};
 use crate::domain::field::FieldError;
 use crate::domain::header;
 use crate::domain::origin::Origin;

@@ -55,7 +55,18 @@ impl KnownEndpoint {
         let StoredEndpoint { version, endpoint, .. } = stored;
         let Compiled { chain, parameters, transform, retry } = compiled;
         let secrets = destinations(&endpoint, &chain);
-        Self { version, endpoint, chain, parameters, transform, retry, secrets, record, meter, judged: AtomicBool::new(false) }
+        Self {
+            version,
+            endpoint,
+            chain,
+            parameters,
+            transform,
+            retry,
+            secrets,
+            record,
+            meter,
+            judged: AtomicBool::new(false),
+        }
     }
 
     /// Whether nobody else has judged its authorization since it was read: of many calls that find out the

@@ -113,7 +113,8 @@ impl Pipeline {
         let resolved = self.resolve_for_test(decoded, report).await?;
         let known = Arc::clone(&resolved.known);
         if !known.record.is_verified(&known.endpoint) {
-            let why = "its handshake was not passed for this url, and until then it is sent nothing";
+            let why =
+                "its handshake was not passed for this url, and until then it is sent nothing";
             let halt = Halt::DeadLetter(Reason::EndpointUnverified, why.to_owned());
             return Err(self.stopped(report, StepName::Endpoint, halt));
         }

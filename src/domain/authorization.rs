@@ -109,7 +109,9 @@ impl HealthRecord {
     pub fn judged(&self, endpoint: &Endpoint, verdict: &Verdict, now: Timestamp) -> Self {
         let mut next = self.clone();
         next.authorization = match verdict {
-            Verdict::Taken if matches!(next.authorization, Some(Authorization::Authorized { .. })) => {
+            Verdict::Taken
+                if matches!(next.authorization, Some(Authorization::Authorized { .. })) =>
+            {
                 next.authorization
             }
             Verdict::Taken | Verdict::Agreed => Some(Authorization::Authorized { at: now }),

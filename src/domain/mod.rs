@@ -22,6 +22,7 @@ pub mod delivery_record;
 pub mod dry_run;
 pub mod endpoint;
 pub mod envelope;
+pub mod event_catalog;
 pub mod event_type;
 pub mod eventbridge;
 pub mod fan_out;

@@ -89,7 +89,8 @@ pub fn challenge(challenge: &str) -> Value {
 /// Whether the beginning of a response sends a challenge back: as its text, or as the member `challenge` of a
 /// JSON object. One that only sends back all that it was sent agrees to nothing.
 pub fn judge_challenge(status: u16, challenge: &str, body: &[u8]) -> Judgement {
-    const ADVICE: &str = "answer with status 200 and the challenge, as text or as {\"challenge\": \"…\"}";
+    const ADVICE: &str =
+        "answer with status 200 and the challenge, as text or as {\"challenge\": \"…\"}";
     if !(200..=299).contains(&status) {
         return Judgement::Failed(format!("it answered with status {status}"), ADVICE);
     }
@@ -109,7 +110,8 @@ pub fn judge_cloudevents(
     allowed_rate: Option<&str>,
     rate: Option<&Rate>,
 ) -> Judgement {
-    let advice = "answer OPTIONS with the header WebHook-Allowed-Origin: the origin that is asked for, or *";
+    let advice =
+        "answer OPTIONS with the header WebHook-Allowed-Origin: the origin that is asked for, or *";
     match allowed_origin.map(str::trim) {
         None => {
             let why = format!("it does not say that it lets {origin} in");
@@ -203,11 +205,15 @@ mod tests {
     #[test]
     fn a_challenge_is_sent_back_as_text_or_as_a_member_and_not_by_an_echo_of_everything() {
         let judge = |status, body: &str| passes(judge_challenge(status, "c-1", body.as_bytes()));
-        for body in ["c-1", " c-1\n", "\"c-1\"", r#"{"challenge":"c-1"}"#, r#"{"challenge":"c-1","ok":1}"#] {
+        for body in
+            ["c-1", " c-1\n", "\"c-1\"", r#"{"challenge":"c-1"}"#, r#"{"challenge":"c-1","ok":1}"#]
+        {
             assert!(judge(200, body), "{body}");
         }
         let echo = challenge("c-1").to_string();
-        for body in ["", "c-2", "c-1 and more", r#"{"challenge":"c-2"}"#, r#"["c-1"]"#, &echo, "null"] {
+        for body in
+            ["", "c-2", "c-1 and more", r#"{"challenge":"c-2"}"#, r#"["c-1"]"#, &echo, "null"]
+        {
             assert!(!judge(200, body), "{body}");
         }
         assert!(!judge(401, "c-1") && !judge(302, "c-1"));
@@ -219,7 +225,9 @@ mod tests {
         for origin in ["*", "a.example", "A.Example", " a.example "] {
             assert!(judge(Some(origin), None) && judge(Some(origin), Some("*")), "{origin}");
         }
-        for origin in [None, Some(""), Some("b.example"), Some("a.example, b.example"), Some("*.example")] {
+        for origin in
+            [None, Some(""), Some("b.example"), Some("a.example, b.example"), Some("*.example")]
+        {
             assert!(!judge(origin, Some("*")), "{origin:?}");
         }
         assert!(judge(Some("*"), Some("120")));
@@ -247,7 +255,10 @@ mod tests {
         };
         let asks = r#","verification":{"handshake":"challenge"}"#;
         let first = of("https://a.example/", asks).unwrap();
-        assert_eq!(of("https://a.example/", &format!(r#"{asks},"timeout":"3s""#)), Some(first.clone()));
+        assert_eq!(
+            of("https://a.example/", &format!(r#"{asks},"timeout":"3s""#)),
+            Some(first.clone())
+        );
         assert_ne!(of("https://a.example/other", asks), Some(first.clone()));
         let other = r#","verification":{"handshake":"cloudevents"}"#;
         assert_ne!(of("https://a.example/", other), Some(first));
@@ -256,7 +267,10 @@ mod tests {
 
     #[test]
     fn an_origin_is_a_dns_name() {
-        assert_eq!("Hooks.Example.com".parse::<WebhookOrigin>().unwrap().as_str(), "hooks.example.com");
+        assert_eq!(
+            "Hooks.Example.com".parse::<WebhookOrigin>().unwrap().as_str(),
+            "hooks.example.com"
+        );
         for bad in ["", "*", "a b", "a..b", "https://a.example", "a.example:443", "a_b.example"] {
             assert!(bad.parse::<WebhookOrigin>().is_err(), "{bad}");
         }

@@ -246,7 +246,10 @@ async fn a_handshake_outlives_the_version_that_passed_it_and_an_authorization_do
         ..HealthRecord::default()
     };
     assert!(health.change(&customer, &id, 1, &read(1).await, &next).await.unwrap());
-    assert_eq!((read(1).await.verified, read(1).await.authorization), (verified.clone(), authorization.clone()));
+    assert_eq!(
+        (read(1).await.verified, read(1).await.authorization),
+        (verified.clone(), authorization.clone())
+    );
     assert_eq!((read(2).await.verified, read(2).await.authorization), (verified.clone(), None));
     // Neither a pause, of this or of a later version, nor a failure takes it away.
     let until = now.plus(Duration::from_secs(60));

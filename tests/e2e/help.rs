@@ -53,6 +53,7 @@ fn prepare(program: &Program) -> String {
         program.ok(&["secret", "put", "acme", "signing", "--origin", "https://acme.example"], "k");
     }
     program.ok(&["tenant-key", "create", "acme"], "");
+    program.ok(&["event-type", "put", "order.created"], "");
     let endpoint = json!({"customerId": "acme", "endpointId": "orders",
                           "url": "https://acme.example/hook"});
     // The job comes before the endpoint, so that it is dead-lettered without a call.
@@ -133,7 +134,8 @@ fn at_a_receiver(verifies: bool) -> String {
             let body = request.split_once("\r\n\r\n").map_or("", |(_, body)| body);
             let challenge = body.split("\"challenge\":\"").nth(1).and_then(|c| c.split('"').next());
             let body = challenge.unwrap_or("taken");
-            let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}", body.len());
+            let head =
+                format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}", body.len());
             let _ = stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes());
         }
     });

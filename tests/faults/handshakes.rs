@@ -62,8 +62,13 @@ async fn agreeing() -> Web {
 async fn nothing_is_delivered_before_the_handshake_and_all_of_it_after() {
     let web = agreeing().await;
     let bench = open().await;
-    register(&bench, &web.origin, "challenge", json!({"auth": [{"scheme": "bearer", "secret": "s"}]}))
-        .await;
+    register(
+        &bench,
+        &web.origin,
+        "challenge",
+        json!({"auth": [{"scheme": "bearer", "secret": "s"}]}),
+    )
+    .await;
     put_secret(&bench.app, "canary-of-a-handshake", &[&web.origin]).await;
     assert_eq!(authorization(&bench).await, Authorization::Unverified);
     enqueue(&bench.app, 2).await;
@@ -126,7 +131,9 @@ async fn whoever_does_not_agree_is_deauthorized_and_takes_an_earlier_agreement_b
     let agrees = std::sync::Arc::new(Mutex::new(true));
     let shared = std::sync::Arc::clone(&agrees);
     let web = Web::start(move |request| match (*shared.lock().unwrap(), challenge(request)) {
-        (true, Some(challenge)) => ("200 OK".to_owned(), json!({"challenge": challenge}).to_string()),
+        (true, Some(challenge)) => {
+            ("200 OK".to_owned(), json!({"challenge": challenge}).to_string())
+        }
         // Sends everything back, as some servers do with whatever they get.
         (_, _) => ("200 OK".to_owned(), request.split_once("\r\n\r\n").unwrap().1.to_owned()),
     });
@@ -137,7 +144,9 @@ async fn whoever_does_not_agree_is_deauthorized_and_takes_an_earlier_agreement_b
     *agrees.lock().unwrap() = false;
     let report = ask(&bench, TestKind::Handshake).await;
     let step = report.failure().unwrap();
-    assert!(step.step == StepName::Handshake && step.advice.as_ref().unwrap().contains("challenge"));
+    assert!(
+        step.step == StepName::Handshake && step.advice.as_ref().unwrap().contains("challenge")
+    );
     assert!(matches!(authorization(&bench).await, Authorization::Deauthorized { .. }));
     bench.clock.advance(Duration::from_secs(60));
     enqueue(&bench.app, 1).await;
@@ -153,7 +162,9 @@ async fn a_receiver_of_cloud_events_lets_this_sender_in_and_sees_its_name_on_eve
     let web = Web::start(|request| match request.starts_with("OPTIONS ") {
         // The status of the answer says nothing.
         true => (
-            format!("405 Not Allowed\r\nwebhook-allowed-origin: {ORIGIN}\r\nwebhook-allowed-rate: 60"),
+            format!(
+                "405 Not Allowed\r\nwebhook-allowed-origin: {ORIGIN}\r\nwebhook-allowed-rate: 60"
+            ),
             String::new(),
         ),
         false => ("204 No Content".to_owned(), String::new()),
@@ -164,7 +175,9 @@ async fn a_receiver_of_cloud_events_lets_this_sender_in_and_sees_its_name_on_eve
     let report = ask(&bench, TestKind::Handshake).await;
     assert!(report.has_passed() && report.to_string().contains("60 times a minute"), "{report}");
     let asked = web.all()[0].clone();
-    for header in [format!("webhook-request-origin: {ORIGIN}"), "webhook-request-rate: 120".to_owned()] {
+    for header in
+        [format!("webhook-request-origin: {ORIGIN}"), "webhook-request-rate: 120".to_owned()]
+    {
         assert!(asked.contains(&header), "{asked}");
     }
     assert!(asked.ends_with("\r\n\r\n") && !asked.contains("content-type"), "{asked}");
@@ -187,8 +200,11 @@ async fn refusals_deauthorize_an_endpoint_once_and_the_next_delivery_that_is_tak
     let web = Web::start(move |_| (shared.lock().unwrap().to_string(), String::new())).await;
     let bench = open().await;
     let retry = json!({"maxAttempts": 1});
-    put(&bench.app, json!({"customerId": "c", "endpointId": "e", "url": web.origin, "retry": retry}))
-        .await;
+    put(
+        &bench.app,
+        json!({"customerId": "c", "endpointId": "e", "url": web.origin, "retry": retry}),
+    )
+    .await;
     let deliver = async |count| {
         bench.clock.advance(Duration::from_secs(60));
         enqueue(&bench.app, count).await;
