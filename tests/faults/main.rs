@@ -14,6 +14,7 @@ mod events;
 mod fan_out;
 mod h2_cases;
 mod h2_server;
+mod handshakes;
 mod health;
 mod held;
 mod http2;
