@@ -104,7 +104,7 @@ async fn a_change_of_health_is_made_only_over_the_record_that_was_seen(backend: 
     assert!(!change(1, &seen, &seen.well()).await, "it was seen before it was disabled");
     let disabled = read(1).await;
     assert_eq!((&disabled.health, disabled.failing), (&gone.health, gone.failing));
-    assert!(health.list(&customer).await.unwrap()[0].health.is_disabled());
+    assert!(health.list(&customer).await.unwrap()[0].record.health.is_disabled());
     assert!(change(1, &disabled, &disabled.well()).await, "whoever saw it enables it");
     let well = read(1).await;
     assert_eq!((well.health, well.failing), (Health::Active, None));
