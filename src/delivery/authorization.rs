@@ -45,16 +45,15 @@ impl Pipeline {
     /// Tells those who watch of a change. That an endpoint of which nothing was known works is no news.
     fn tell_authorization(&self, known: &KnownEndpoint, seen: &HealthRecord, next: &HealthRecord) {
         let (customer, id) = (&known.endpoint.customer_id, &known.endpoint.endpoint_id);
-        let was_refused = matches!(seen.authorization, Some(Authorization::Deauthorized { .. }));
         match &next.authorization {
-            Some(Authorization::Deauthorized { why, .. }) => {
+            Some(Authorization::Deauthorized { why, .. }) if !seen.is_refused() => {
                 self.tally.deauthorized(customer, id, why);
                 let (endpoint_id, why) = (id.clone(), why.clone());
                 let fact = Fact::EndpointDeauthorized { endpoint_id, why, probe_at: None };
                 self.tell_operator(known, fact);
             }
             Some(Authorization::Authorized { .. })
-                if was_refused || seen.verified != next.verified =>
+                if seen.is_refused() || seen.verified != next.verified =>
             {
                 self.tally.authorized(customer, id);
                 self.tell_operator(known, Fact::EndpointAuthorized { endpoint_id: id.clone() });
@@ -62,7 +61,8 @@ impl Pipeline {
             Some(
                 Authorization::Unverified
                 | Authorization::Authorizing { .. }
-                | Authorization::Authorized { .. },
+                | Authorization::Authorized { .. }
+                | Authorization::Deauthorized { .. },
             )
             | None => {}
         }

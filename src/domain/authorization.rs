@@ -76,6 +76,11 @@ impl Verdict {
 }
 
 impl HealthRecord {
+    /// Whether a refusal is recorded.
+    pub fn is_refused(&self) -> bool {
+        matches!(self.authorization, Some(Authorization::Deauthorized { .. }))
+    }
+
     /// Whether deliveries may be made as far as a handshake goes: none is asked for, or it was passed for
     /// this URL.
     pub fn is_verified(&self, endpoint: &Endpoint) -> bool {
@@ -115,6 +120,7 @@ impl HealthRecord {
                 next.authorization
             }
             Verdict::Taken | Verdict::Agreed => Some(Authorization::Authorized { at: now }),
+            Verdict::Refused(_) | Verdict::Disagreed(_) if next.is_refused() => next.authorization,
             Verdict::Refused(why) | Verdict::Disagreed(why) => {
                 Some(Authorization::Deauthorized { at: Some(now), why: why.clone() })
             }
