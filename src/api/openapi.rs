@@ -92,6 +92,9 @@ fn add_bodies(document: &mut Value) {
     for path in optional.into_iter().chain(["/v1/jobs/bulk".to_owned()]) {
         document["paths"][&path]["post"]["requestBody"]["required"] = false.into();
     }
+    // A type needs no more than its name.
+    document["paths"]["/v1/event-types/{eventType}"]["put"]["requestBody"]["required"] =
+        false.into();
     let lines = &mut document["paths"]["/v1/jobs/bulk"]["post"]["requestBody"]["content"];
     lines["text/plain"] = lines["application/x-ndjson"].clone();
     let page = |item: &str| {

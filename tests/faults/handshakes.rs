@@ -110,7 +110,7 @@ async fn a_job_that_may_wait_no_longer_is_given_up_with_a_reason_of_its_own() {
 #[tokio::test]
 async fn another_url_has_to_agree_itself_and_another_version_does_not() {
     let (web, other) = (agreeing().await, agreeing().await);
-    let bench = open().await;
+    let mut bench = open().await;
     register(&bench, &web.origin, "challenge", json!({})).await;
     assert!(ask(&bench, TestKind::Handshake).await.has_passed());
     register(&bench, &web.origin, "challenge", json!({"timeout": "3s"})).await;
@@ -119,6 +119,8 @@ async fn another_url_has_to_agree_itself_and_another_version_does_not() {
     bench.deliver_due().await;
     assert_eq!(bench.app.tally.counts().delivered, 1);
     register(&bench, &other.origin, "challenge", json!({})).await;
+    // A worker that has not cached the version before.
+    bench.pipeline = bench.app.pipeline().unwrap();
     assert_eq!(authorization(&bench).await, Authorization::Unverified);
     bench.clock.advance(Duration::from_secs(60));
     enqueue(&bench.app, 1).await;
