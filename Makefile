@@ -25,7 +25,7 @@ INFRA := infra
 export FUZZER_DIR ?= $(CURDIR)/target/fuzzer
 FUZZER := tests/api/fuzzer.txt
 
-.PHONY: test bench fmt lint emulator producers receivers fuzzer infra
+.PHONY: test bench soak fmt lint emulator producers receivers fuzzer infra
 
 test: fmt lint emulator producers receivers fuzzer infra
 	@cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest --version $(NEXTEST_VERSION)
@@ -38,6 +38,11 @@ bench: emulator
 	cargo bench --locked --bench vault
 	cargo bench --locked --bench api
 	cargo bench --locked --bench limits
+	cargo bench --locked --bench isolation
+
+# SOAK_SECONDS and SOAK_SEED set how long it runs and what is random in it.
+soak: emulator
+	cargo bench --locked --bench soak
 
 fmt:
 	cargo fmt --all --check

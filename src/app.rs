@@ -8,7 +8,7 @@ use crate::adapters::aws::{
     AwsReferences, Clients, KmsKeys, KmsRebind, StsRoles,
     dynamodb::{
         DynamoControl, DynamoDeliveries, DynamoEndpoints, DynamoEventTypes, DynamoHealth,
-        DynamoRecords, DynamoReplays, DynamoSecrets, DynamoTestCalls, tables,
+        DynamoRates, DynamoRecords, DynamoReplays, DynamoSecrets, DynamoTestCalls, tables,
     },
     sqs::SqsQueue,
 };
@@ -22,7 +22,8 @@ use crate::adapters::system::{SystemChance, SystemClock};
 use crate::config::TablePrefix;
 use crate::config::{AwsConfig, Config};
 use crate::delivery::{
-    Challenges, EndpointBook, Limiters, LongTimeouts, Pipeline, Recorder, Roles, Tokens,
+    Challenges, EndpointBook, Limiters, LongTimeouts, Pipeline, Recorder, Roles, SharedRates,
+    Tokens,
 };
 #[cfg(feature = "aws")]
 use crate::domain::aws_role::RolePolicy;
@@ -33,8 +34,8 @@ use crate::egress::resolver::SystemResolver;
 use crate::ports::operational_events::LogOnly;
 use crate::ports::{
     AwsRoles, Chance, Clock, Control, Deliveries, Endpoints, EventTypes, HealthStore, Keys,
-    MasterKeys, OperationalEvents, Queue, Rebind, Records, References, Replays, Result, Secrets,
-    TestCalls,
+    MasterKeys, OperationalEvents, Queue, Rates, Rebind, Records, References, Replays, Result,
+    Secrets, TestCalls,
 };
 use crate::replay::Replayer;
 use crate::telemetry::Tally;
@@ -66,6 +67,8 @@ pub struct App {
     pub secrets: Arc<dyn Secrets>,
     /// What was learnt of endpoints.
     pub health: Arc<dyn HealthStore>,
+    /// The rates that workers share; `None` where there is one worker.
+    pub rates: Option<Arc<dyn Rates>>,
     /// Fences and dead letters.
     pub deliveries: Arc<dyn Deliveries>,
     /// Recorded deliveries.
@@ -117,6 +120,7 @@ struct Parts {
     endpoints: Arc<dyn Endpoints>,
     secrets: Arc<dyn Secrets>,
     health: Arc<dyn HealthStore>,
+    rates: Option<Arc<dyn Rates>>,
     deliveries: Arc<dyn Deliveries>,
     records: Arc<dyn Records>,
     replays: Arc<dyn Replays>,
@@ -192,6 +196,7 @@ impl App {
             endpoints: Arc::new(DynamoEndpoints::new(dynamodb, prefix)),
             secrets: Arc::new(DynamoSecrets::new(dynamodb, prefix)),
             health: Arc::new(DynamoHealth::new(dynamodb, prefix)),
+            rates: Some(Arc::new(DynamoRates::new(dynamodb, prefix))),
             deliveries: Arc::new(DynamoDeliveries::new(dynamodb, prefix)),
             records: Arc::new(DynamoRecords::new(dynamodb, prefix)),
             replays: Arc::new(DynamoReplays::new(dynamodb, prefix)),
@@ -248,6 +253,7 @@ impl App {
             endpoints: Arc::new(SqliteEndpoints(database.clone())),
             secrets: Arc::new(SqliteSecrets(database.clone())),
             health: Arc::new(SqliteHealth(database.clone())),
+            rates: None,
             control: Arc::new(SqliteControl(database.clone())),
             deliveries: Arc::new(deliveries),
             records: Arc::new(SqliteRecords(database.clone())),
@@ -304,6 +310,7 @@ impl App {
             endpoints,
             secrets,
             health,
+            rates,
             deliveries,
             records,
             replays,
@@ -341,6 +348,7 @@ impl App {
             endpoints,
             secrets,
             health,
+            rates,
             deliveries,
             records,
             replays,
@@ -370,6 +378,11 @@ impl App {
             Arc::clone(&self.clock),
             Arc::clone(&self.tally),
         )
+    }
+
+    fn shared_rates(&self) -> Option<SharedRates> {
+        let rates = self.rates.clone()?;
+        Some(SharedRates { rates, tally: Arc::clone(&self.tally) })
     }
 
     /// What plans, keeps and works on replays.
@@ -412,7 +425,7 @@ impl App {
                 self.endpoints.clone(),
                 Arc::clone(&self.health),
                 Arc::clone(&self.guard),
-                Limiters::new(self.config.worker.concurrency),
+                Limiters::new(self.config.worker.concurrency).sharing(self.shared_rates()),
                 self.config.cache.lifetimes(self.config.is_aws()),
             ),
             vault: self.vault.opener.clone(),

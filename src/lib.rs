@@ -17,6 +17,7 @@ pub mod domain;
 pub mod egress;
 pub mod keygen;
 pub mod ports;
+pub mod process;
 pub mod redrive;
 pub mod registration;
 pub mod replay;

@@ -6,6 +6,10 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let cli = sealpost::cli::Cli::parse();
+    if let Err(error) = sealpost::process::keep_memory_private() {
+        eprintln!("sealpost: core dumps cannot be turned off: {error}");
+        return ExitCode::FAILURE;
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use anyhow::bail;
 use clap::Args;
+use tokio::net::TcpListener;
 use tracing::info;
 
 use super::Global;
 use crate::api;
 use crate::app::{App, Role};
 use crate::config::Config;
+use crate::delivery::Pipeline;
+use crate::process;
 use crate::replay;
 use crate::telemetry::logging;
 use crate::worker::{self, Ended, Limits, lifecycle, sweeper};
@@ -37,11 +40,16 @@ pub async fn run(global: &Global, _: &Serve) -> anyhow::Result<ExitCode> {
 /// How long a stop waits for the page of a replay.
 pub const REPLAYS_END: Duration = Duration::from_secs(5);
 
-/// Works, on whichever form the configuration chooses, until told to stop.
-pub async fn work(global: &Global, config: Config) -> anyhow::Result<ExitCode> {
-    let format = if global.json { logging::Format::Json } else { config.log.format };
-    logging::start(format, config.log.level);
-    let stop = lifecycle::listen()?;
+/// What is ready to work.
+struct Started {
+    app: Arc<App>,
+    pipeline: Arc<Pipeline>,
+    listener: Option<TcpListener>,
+    limits: Limits,
+}
+
+/// Opens what the work needs. Nothing is received yet.
+async fn start(global: &Global, config: Config) -> anyhow::Result<Started> {
     let listener = match config.api.listen {
         Some(address) => Some(api::bind(address).await?),
         None => None,
@@ -49,14 +57,32 @@ pub async fn work(global: &Global, config: Config) -> anyhow::Result<ExitCode> {
     let app = Arc::new(App::open(&global.data, config, Role::Worker).await?);
     let pipeline = Arc::new(app.pipeline()?);
     sweeper::forget_old_fences(&pipeline).await?;
-    let limits =
-        Limits { concurrency: app.config.worker.concurrency, drain: app.config.worker.drain };
+    let settings = &app.config.worker;
+    let concurrency = process::deliveries_with_open_files(settings.concurrency);
+    let limits = Limits { concurrency, drain: settings.drain };
     let depth = app.queue.depth().await?;
     let from = match &app.config.aws {
         Some(aws) => aws.queue_url.to_string(),
         None => global.data.display().to_string(),
     };
     info!(event = "serving", from, pending = depth.pending, dead_letters = depth.dead);
+    Ok(Started { app, pipeline, listener, limits })
+}
+
+/// Works, on whichever form the configuration chooses, until told to stop.
+pub async fn work(global: &Global, config: Config) -> anyhow::Result<ExitCode> {
+    let format = if global.json { logging::Format::Json } else { config.log.format };
+    logging::start(format, config.log.level);
+    let stop = lifecycle::listen()?;
+    let started = tokio::select! {
+        biased;
+        () = stop.soft.cancelled() => None,
+        started = start(global, config) => Some(started?),
+    };
+    let Some(Started { app, pipeline, listener, limits }) = started else {
+        info!(event = "stopped", clean = true, "told to stop before it had begun");
+        return Ok(ExitCode::SUCCESS);
+    };
     // Replays that nobody else works on. On AWS a worker has no right to their records.
     let replays = (!app.config.is_aws())
         .then(|| tokio::spawn(replay::keep_running(app.replayer(), stop.soft.clone())));

@@ -78,7 +78,7 @@ impl Pipeline {
             // delivery that was made is done, whoever made it.
             let ours = self.record_outcome(key, &token, &record).await;
             if !ours && record.disposition != Disposition::Done {
-                return Err(Halt::Leftover);
+                return Err(Halt::Lost);
             }
         }
         self.learn(&signed.resolved.known, &record.attempt.outcome).await;

@@ -9,7 +9,9 @@ use crate::domain::job::{Job, Undecodable};
 use crate::domain::ordering;
 use crate::domain::reason::Reason;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::version;
 use crate::ports::queue::Received;
+use crate::ports::{Alarm, Error};
 
 /// What a message is.
 pub enum Message<'m> {
@@ -43,6 +45,21 @@ pub struct Parent<'m> {
     pub key: FanOutKey,
 }
 
+/// Why a message is neither.
+pub enum NotDecoded {
+    /// It will never be.
+    Undecodable(Undecodable),
+    /// A newer program wrote its job or its state, in this version.
+    Newer(&'static str, u64),
+}
+
+/// The fault of a worker that is too old for a message.
+pub fn too_new(what: &str, version: u64) -> Error {
+    let known = version::KNOWN;
+    let problem = format!("the {what} has version {version}, and this worker knows {known}");
+    Error::new("delivery.decode", problem).with_alarm(Some(Alarm::NewerVersion))
+}
+
 /// What is known where a message is decoded.
 pub struct Circumstances<'c> {
     /// Receipts after which a message is given up.
@@ -59,18 +76,25 @@ pub struct Circumstances<'c> {
 pub fn decode<'m>(
     message: &'m Received,
     circumstances: &Circumstances<'_>,
-) -> Result<Message<'m>, Undecodable> {
-    let refuse =
-        |reason, problem: String| Undecodable { reason, error: FieldError::new("", problem) };
+) -> Result<Message<'m>, NotDecoded> {
+    let refuse = |reason, problem: String| {
+        NotDecoded::Undecodable(Undecodable { reason, error: FieldError::new("", problem) })
+    };
     if message.receive_count > circumstances.max_receives {
         let problem = format!("received {} times without being settled", message.receive_count - 1);
         return Err(refuse(Reason::CrashLoop, problem));
     }
-    let job = envelope::read(&message.body, circumstances.envelopes)?;
-    ordering::check(&job, circumstances.keeps_order)?;
+    let job = envelope::read(&message.body, circumstances.envelopes).map_err(|undecodable| {
+        match version::newer(&message.body) {
+            Some(version) => NotDecoded::Newer("job", version),
+            None => NotDecoded::Undecodable(undecodable),
+        }
+    })?;
+    ordering::check(&job, circumstances.keeps_order).map_err(NotDecoded::Undecodable)?;
     let mut state: DeliveryState = match &message.state {
-        Some(state) => serde_json::from_slice(state).map_err(|e| {
-            refuse(Reason::InvalidJob, format!("its delivery state is unreadable: {e}"))
+        Some(state) => serde_json::from_slice(state).map_err(|e| match version::newer(state) {
+            Some(version) => NotDecoded::Newer("delivery's state", version),
+            None => refuse(Reason::InvalidJob, format!("its delivery state is unreadable: {e}")),
         })?,
         None => {
             let named: Result<JobId, _> =

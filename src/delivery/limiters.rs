@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::shared_rate::{SharedRate, SharedRates};
 use crate::domain::breaker::Change;
 use crate::domain::gate::{Ask, Gate, Later, Turn};
 use crate::domain::ids::{CustomerId, EndpointId};
@@ -31,11 +32,12 @@ const IDLE: Duration = Duration::from_secs(3600);
 const PATIENCE: Duration = Duration::from_millis(250);
 
 /// The limits of all endpoints, as far as they are used.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Limiters {
     endpoints: Cache<(CustomerId, EndpointId), Meter>,
     customers: Cache<CustomerId, Arc<Share>>,
     places: Arc<Places>,
+    shared: Option<SharedRates>,
 }
 
 /// The worker's places, and how many customers hold some.
@@ -47,16 +49,18 @@ struct Places {
 }
 
 /// The limits of one endpoint as far as they are used, and its customer's share of the worker.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Meter {
     calls: Arc<Calls>,
     share: Arc<Share>,
 }
 
 /// The calls to one endpoint.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Calls {
     limiter: Mutex<Limiter>,
+    /// The account that its rate is leased from, where other workers share it.
+    shared: Option<SharedRate>,
     /// Wakes those who wait in hand for a place, one after another.
     freed: Notify,
     /// When a call last went well, in milliseconds since the Unix epoch; 0 if none has.
@@ -80,7 +84,14 @@ impl Limiters {
             endpoints: kept().build(),
             customers: kept().build(),
             places: Arc::new(Places { most, holders: AtomicU32::new(0) }),
+            shared: None,
         }
+    }
+
+    /// The same, of a worker that shares the endpoints' rates with others.
+    #[must_use]
+    pub fn sharing(self, shared: Option<SharedRates>) -> Self {
+        Self { shared, ..self }
     }
 
     /// What the limits of an endpoint are reckoned with: the same, as long as anybody uses it.
@@ -90,7 +101,12 @@ impl Limiters {
         let share = || async move { Arc::new(Share { gate: Mutex::default(), places }) };
         let made = async {
             let share = self.customers.get_with_by_ref(customer, share()).await;
-            Meter { calls: Arc::default(), share }
+            let calls = self.shared.as_ref().map(|shared| Calls {
+                limiter: Mutex::new(Limiter::of_many()),
+                shared: Some(shared.of(customer, endpoint)),
+                ..Calls::default()
+            });
+            Meter { calls: Arc::new(calls.unwrap_or_default()), share }
         };
         self.endpoints.get_with(key, made).await
     }
@@ -138,6 +154,28 @@ impl Calls {
     fn limiter(&self) -> MutexGuard<'_, Limiter> {
         self.limiter.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Asks the limiter; tokens that it wants to have leased are leased first.
+    async fn ask(
+        &self,
+        version: u64,
+        limits: &Limits,
+        ask: &mut Ask,
+        clock: &dyn Clock,
+    ) -> Result<Leave, Refusal> {
+        let asked = self.limiter().ask(version, limits, ask);
+        let (Err(Refusal::Lease(_)), Some(shared)) = (&asked, &self.shared) else { return asked };
+        let _turn = shared.turn().await;
+        ask.now = clock.now();
+        let asked = self.limiter().ask(version, limits, ask);
+        let Err(Refusal::Lease(request)) = asked else { return asked };
+        let answer = shared.lease(&request).await;
+        ask.now = clock.now();
+        // In one step: a token that lives for a moment only is this job's.
+        let mut limiter = self.limiter();
+        limiter.leased(&request, answer.as_ref(), ask.now, ask.chance);
+        limiter.ask(version, limits, ask)
+    }
 }
 
 /// Waits in hand until this is dropped.
@@ -176,7 +214,7 @@ impl Meter {
             let mut freed = pin!(self.calls.freed.notified());
             // What is freed from here on is heard of.
             freed.as_mut().enable();
-            let asked = self.calls.limiter().ask(version, limits, &ask);
+            let asked = self.calls.ask(version, limits, &mut ask, clock).await;
             if asked != Err(Refusal::Soon) {
                 if asked.is_ok_and(|leave| leave.has_room) {
                     self.calls.freed.notify_one();

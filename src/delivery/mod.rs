@@ -28,6 +28,7 @@ pub mod preview;
 mod recorder;
 mod resolve;
 mod settle;
+mod shared_rate;
 mod sign;
 pub mod test_call;
 mod withhold;
@@ -54,7 +55,7 @@ use crate::telemetry::Tally;
 use crate::vault::Opener;
 
 use attempt::Attempted;
-use decode::{Circumstances, Decoded, Message};
+use decode::{Circumstances, Decoded, Message, NotDecoded};
 pub use endpoint_book::{Compiled, EndpointBook, compile, destinations};
 use grants::Learning;
 pub use grants::{Challenges, Egress, Roles, Tokens};
@@ -62,6 +63,7 @@ pub use limiters::Limiters;
 pub use long_timeouts::LongTimeouts;
 use permit::Permit;
 pub use recorder::Recorder;
+pub use shared_rate::SharedRates;
 use sign::Signed;
 
 /// Why a message goes no further.
@@ -77,6 +79,9 @@ enum Halt {
     Finish(AttemptRecord),
     /// A leftover of a delivery that has gone on: to be removed.
     Leftover,
+    /// The attempt is another worker's since our claim ran out. It may have died, too: the message has to
+    /// come back.
+    Lost,
     /// Our own fault.
     Ours(Error),
 }
@@ -90,6 +95,7 @@ impl Halt {
             | Self::Limited(..)
             | Self::Finish(_)
             | Self::Leftover
+            | Self::Lost
             | Self::Ours(_) => self,
         }
     }
@@ -193,7 +199,10 @@ impl Pipeline {
                 };
                 self.settle(&decoded, result).await
             }
-            Err(undecodable) => self.settle_undecodable(message, undecodable).await,
+            Err(NotDecoded::Undecodable(why)) => self.settle_undecodable(message, why).await,
+            Err(NotDecoded::Newer(what, version)) => {
+                self.leave_to_newer(message, what, version).await
+            }
         }
     }
 

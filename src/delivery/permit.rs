@@ -2,6 +2,7 @@
 //! one more call.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -34,7 +35,7 @@ impl Permit {
     /// The attempt ended; what it changes for the endpoint.
     pub fn ended(&mut self, attempt: &Attempt, now: Timestamp, chance: f64) -> Option<Change> {
         self.used = Used::Ended;
-        let took = std::time::Duration::from_millis(attempt.duration_ms);
+        let took = Duration::from_millis(attempt.duration_ms);
         let ended = Ended { now, took, verdict: Verdict::of(&attempt.outcome), chance };
         self.known.meter.ended(&self.known.endpoint.limits, &self.leave, &ended)
     }
@@ -89,6 +90,8 @@ fn put_off(resolved: &Resolved<'_>, now: Timestamp, refusal: Refusal) -> Halt {
         Refusal::Until(until, why) => (until, why),
         // Only told to those who wait in hand.
         Refusal::Soon => (now, "concurrency limit"),
+        // What was leased was taken by others meanwhile.
+        Refusal::Lease(_) => (now.plus(Duration::from_millis(100)), "rate limit"),
     };
     let reason = resolved.reason_against(until);
     resolved.wait_within(now, until, why, reason, why).limited()

@@ -2,10 +2,10 @@
 
 use tokio::time::Instant;
 
-use super::decode::{Message, decode};
+use super::decode::{Message, NotDecoded, decode, too_new};
 use super::grants::Learning;
 use super::{Halt, Pipeline, admit, sign};
-use crate::domain::field::FieldError;
+use crate::domain::job::Undecodable;
 use crate::domain::request::OutboundRequest;
 use crate::domain::timestamp::Timestamp;
 use crate::ports::queue::{Handle, Received};
@@ -57,11 +57,11 @@ impl Pipeline {
         now: Timestamp,
     ) -> Result<OutboundRequest, PreviewError> {
         let message = looked_at("msg_preview", job, now);
-        let decoded = decode(&message, &self.circumstances(1, now)).map_err(|undecodable| {
-            PreviewError::DeadLetter {
-                reason: undecodable.reason,
-                message: FieldError::to_string(&undecodable.error),
+        let decoded = decode(&message, &self.circumstances(1, now)).map_err(|not| match not {
+            NotDecoded::Undecodable(Undecodable { reason, error }) => {
+                PreviewError::DeadLetter { reason, message: error.to_string() }
             }
+            NotDecoded::Newer(what, version) => PreviewError::Ours(too_new(what, version)),
         })?;
         let decoded = match decoded {
             Message::Delivery(decoded) => decoded,
@@ -92,7 +92,7 @@ impl Pipeline {
             }
             Err(Halt::Ours(error)) => Err(error.into()),
             // Only claims give these, and a preview makes none.
-            Err(Halt::Finish(_) | Halt::Leftover) => {
+            Err(Halt::Finish(_) | Halt::Leftover | Halt::Lost) => {
                 unreachable!("a preview claims nothing")
             }
         }

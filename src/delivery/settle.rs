@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::decode::Decoded;
+use super::decode::{Decoded, too_new};
 use super::{FAULT_DELAY, Halt, Pipeline};
 use crate::domain::asked::Asked;
 use crate::domain::dead_letter::{DeadLetter, job_sha256};
@@ -21,6 +21,9 @@ use crate::ports::deliveries::AttemptRecord;
 use crate::ports::queue::{NewMessage, Received};
 use crate::ports::{Error, Result};
 
+/// About how long a message waits that a newer worker has to take.
+const NEWER_DELAY: Duration = Duration::from_secs(60);
+
 impl Pipeline {
     /// Settles a message.
     pub(super) async fn settle(
@@ -30,11 +33,19 @@ impl Pipeline {
     ) -> Result<()> {
         let state = decoded.state.clone();
         match result {
-            Ok(record) => self.follow(decoded, record).await,
+            Ok(record) => {
+                self.tally.attempted(&decoded.key, &record.attempt, record.disposition);
+                self.follow(decoded, record).await
+            }
+            // Whoever made it has counted it.
             Err(Halt::Finish(record)) => self.follow(decoded, record).await,
             Err(Halt::Leftover) => {
                 self.tally.leftover(&decoded.key);
                 self.queue.acknowledge(&decoded.message.handle).await
+            }
+            Err(Halt::Lost) => {
+                self.tally.leftover(&decoded.key);
+                self.queue.release(&decoded.message.handle, Duration::ZERO).await
             }
             Err(Halt::DeadLetter(reason, why)) => self.give_up(decoded, state, reason, why).await,
             Err(Halt::Park(until, why)) => {
@@ -61,7 +72,6 @@ impl Pipeline {
 
     async fn follow(&self, decoded: &Decoded<'_>, record: AttemptRecord) -> Result<()> {
         let AttemptRecord { attempt, disposition } = record;
-        self.tally.attempted(&decoded.key, &attempt, disposition);
         let why = format!("attempt {}: {}", attempt.number, attempt.outcome);
         let state = decoded.state.clone().after(attempt);
         match disposition {
@@ -152,6 +162,19 @@ impl Pipeline {
     ) -> Result<()> {
         let letter = self.letter_of_message(message, why.reason, &why.error.to_string());
         self.bury(message, letter, message.state.clone()).await
+    }
+
+    /// Gives back a message that only a newer worker understands, as it came. Whoever deploys has to
+    /// know that there is none, or that an old one is left.
+    pub(super) async fn leave_to_newer(
+        &self,
+        message: &Received,
+        what: &str,
+        version: u64,
+    ) -> Result<()> {
+        self.tally.fault(&too_new(what, version), &message.message_id);
+        let delay = NEWER_DELAY.mul_f64(0.5 + self.chance.fraction());
+        self.queue.release(&message.handle, delay).await
     }
 
     /// Puts a dead letter that the queue made by itself into the index, and then gives it the id by

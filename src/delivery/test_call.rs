@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::admit::Admitted;
 use super::attempt::{is_refusal, outcome};
 use super::build::Built;
-use super::decode::{Decoded, Message, decode};
+use super::decode::{Decoded, Message, NotDecoded, decode, too_new};
 use super::grants::Learning;
 use super::handshake::judge;
 use super::preview::looked_at;
@@ -98,8 +98,11 @@ impl Pipeline {
             Ok(Message::Parent(_)) => {
                 report.fail(StepName::Request, "the test names no endpoint", None);
             }
-            Err(wrong) => {
+            Err(NotDecoded::Undecodable(wrong)) => {
                 report.fail(StepName::Request, wrong.error.to_string(), advice_on(wrong.reason));
+            }
+            Err(NotDecoded::Newer(what, version)) => {
+                report.fail(StepName::Request, too_new(what, version).to_string(), None);
             }
         }
         report.finished(self.clock.now())
@@ -326,7 +329,7 @@ impl Pipeline {
                 let says = "something that sealpost needs cannot be reached";
                 report.fail(step, says, Some("try again; the operator's log says what it is"));
             }
-            Halt::Finish(_) | Halt::Leftover => unreachable!("a test claims nothing"),
+            Halt::Finish(_) | Halt::Leftover | Halt::Lost => unreachable!("a test claims nothing"),
         }
         Stopped
     }
@@ -348,6 +351,7 @@ fn step_of(halt: &Halt) -> StepName {
         | Halt::Limited(..)
         | Halt::Finish(_)
         | Halt::Leftover
+        | Halt::Lost
         | Halt::Ours(_) => StepName::Secrets,
     }
 }

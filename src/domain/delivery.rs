@@ -7,6 +7,7 @@ use crate::domain::fan_out::Child;
 use crate::domain::ids::{CustomerId, EndpointId, JobId};
 use crate::domain::outcome::Attempt;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::version::Known;
 
 /// How many attempts the state remembers: it has to fit one message attribute of 4 KiB.
 const REMEMBERED: usize = 5;
@@ -17,6 +18,9 @@ const MAX_DETAIL: usize = 300;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeliveryState {
+    /// The version of its form.
+    #[serde(default, skip_serializing)]
+    pub version: Known,
     /// The idempotency key, fixed when the message was first received.
     pub job_id: JobId,
     /// The round, from 1; a replay begins the next.
@@ -48,6 +52,7 @@ impl DeliveryState {
     /// The state of a job that was never attempted.
     pub fn first(job_id: JobId, accepted_at: Timestamp) -> Self {
         Self {
+            version: Known,
             job_id,
             round: 1,
             attempt: 0,

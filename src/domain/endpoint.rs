@@ -123,6 +123,10 @@ fn is_enabled(enabled: &bool) -> bool {
     *enabled
 }
 
+/// Largest configuration of an endpoint, in bytes of its JSON. A row of a table of Amazon DynamoDB takes
+/// 400 KB (Amazon DynamoDB Developer Guide, "Quotas in Amazon DynamoDB").
+pub const MAX_ENDPOINT: usize = 256 * 1024;
+
 /// How a body is compressed before it is signed and sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -147,6 +151,10 @@ impl Endpoint {
     /// # Errors
     /// With the path of the first field that is wrong.
     pub fn from_json(json: &str) -> Result<Self, FieldError> {
+        if json.len() > MAX_ENDPOINT {
+            let problem = format!("{} bytes: an endpoint has at most {MAX_ENDPOINT}", json.len());
+            return Err(FieldError::new("", problem));
+        }
         let mut reader = serde_json::Deserializer::from_str(json);
         let endpoint: Self = serde_path_to_error::deserialize(&mut reader).map_err(|e| {
             let path = e.path().to_string();
@@ -457,6 +465,14 @@ mod tests {
         assert_eq!(within(r#""timeout":"3s""#), 3);
         assert_eq!(within(r#""timeout":"15m","connectTimeout":"15m""#), 900);
         assert_eq!(Connection::default(), parse("").unwrap().connection());
+    }
+
+    #[test]
+    fn an_endpoint_that_no_table_takes_is_refused() {
+        let header = |length: usize| format!(r#""headers":{{"x-long":"{}"}}"#, "x".repeat(length));
+        assert!(parse(&header(8_000)).is_ok());
+        let error = parse(&header(MAX_ENDPOINT)).unwrap_err();
+        assert!(error.problem.contains("at most 262144"), "{error}");
     }
 
     #[test]

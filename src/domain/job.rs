@@ -17,6 +17,7 @@ use crate::domain::ids::{CustomerId, EndpointId, JobId, OrderingGroup};
 use crate::domain::ordering::MessageGroup;
 use crate::domain::reason::Reason;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::version::Known;
 
 /// Largest job, in bytes as enqueued: the largest message of Amazon SQS
 /// (Amazon SQS Developer Guide, "Amazon SQS message quotas").
@@ -80,6 +81,10 @@ pub struct Undecodable {
     {"required": ["body", "bodyBase64"]},
 ]}))]
 struct Document<'a> {
+    /// The version of the job's form.
+    #[serde(default, rename = "version")]
+    #[schemars(transform = without_default)]
+    _version: Known,
     /// The idempotency key, the same on every attempt. The queue's message id by default.
     id: Option<JobId>,
     /// Whose endpoint is called.

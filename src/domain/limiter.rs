@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use crate::domain::adaptive::Adaptive;
 use crate::domain::breaker::{Breaker, Change, Pass};
-use crate::domain::bucket::{Bucket, LONGEST_PATIENCE};
+use crate::domain::bucket::LONGEST_PATIENCE;
 use crate::domain::gate::{Ask, Gate, Later};
+use crate::domain::leased::{Leased, Missing};
 use crate::domain::limits::{Limits, Rate};
 use crate::domain::outcome::{AttemptOutcome, Phase};
 use crate::domain::parking::Line;
+use crate::domain::rate_lease::{LeaseAnswer, LeaseRequest};
 use crate::domain::timestamp::Timestamp;
+use crate::domain::tokens::Tokens;
 
 /// An endpoint that has answered nothing for so long, and for four times what it usually takes, is
 /// given no more than [`FEW`] calls at once.
@@ -72,6 +75,8 @@ pub struct Leave {
 pub enum Refusal {
     /// Wait beside the gate, between [`Limiter::wait`] and [`Limiter::stop_waiting`].
     Soon,
+    /// Carry this out, tell [`Limiter::leased`], and ask again.
+    Lease(LeaseRequest),
     /// Come back then, because this limit is reached.
     Until(Timestamp, &'static str),
 }
@@ -107,13 +112,18 @@ pub struct Limiter {
     gate: Gate,
     adaptive: Adaptive,
     breaker: Breaker,
-    bucket: Bucket,
+    tokens: Tokens,
     first_time: Line,
     again: Line,
     paused_until: Timestamp,
 }
 
 impl Limiter {
+    /// Of a worker among others, which share the rate: tokens are leased.
+    pub fn of_many() -> Self {
+        Self { tokens: Tokens::Leased(Leased::default()), ..Self::default() }
+    }
+
     /// Asks for leave to call the endpoint in this version of its configuration. A new version
     /// forgets what was learnt of the old one, but not which calls are out or which tokens are used.
     pub fn ask(&mut self, version: u64, limits: &Limits, ask: &Ask) -> Result<Leave, Refusal> {
@@ -122,6 +132,7 @@ impl Limiter {
             self.adaptive =
                 if limits.adaptive { Adaptive::default() } else { Adaptive::unbounded() };
             self.gate.forget();
+            self.tokens.forget();
         }
         let pass =
             limits.breaker.as_ref().map_or(Pass::Free, |policy| self.breaker.ask(policy, ask));
@@ -138,10 +149,7 @@ impl Limiter {
             })?;
         }
         let at = match &limits.rate {
-            Some(rate) => {
-                let token = self.token(rate, ask);
-                token.map_err(|until| Refusal::Until(until, "rate limit"))?
-            }
+            Some(rate) => self.token(rate, ask)?,
             None => ask.now,
         };
         self.gate.enter(ask.now);
@@ -169,18 +177,36 @@ impl Limiter {
     /// A token, for those who come for the first time only if nobody waits for one. Those who come
     /// at the time that they were told are given one that is there very soon: queues that count in
     /// whole seconds bring many of them at once.
-    fn token(&mut self, rate: &Rate, ask: &Ask) -> Result<Timestamp, Timestamp> {
+    fn token(&mut self, rate: &Rate, ask: &Ask) -> Result<Timestamp, Refusal> {
         let is_first = ask.waits == 0;
-        let token = if is_first && self.first_time.is_waiting(ask.now) {
-            Err(ask.now)
+        let taken = if is_first && self.first_time.is_waiting(ask.now) {
+            Err(Missing::Until(ask.now))
         } else {
             let patience = if is_first { Duration::ZERO } else { LONGEST_PATIENCE };
-            self.bucket.take(rate, ask.now, patience)
+            self.tokens.take(rate, ask.now, patience)
         };
-        token.map_err(|earliest| {
-            let line = if is_first { &mut self.first_time } else { &mut self.again };
-            ask.back_at(line.join(rate.interval(), earliest, ask.latest))
+        taken.map_err(|missing| match missing {
+            Missing::Lease(request) => Refusal::Lease(request),
+            Missing::Until(earliest) => {
+                let line = if is_first { &mut self.first_time } else { &mut self.again };
+                let turn = line.join(self.tokens.pace(rate), earliest, ask.latest);
+                Refusal::Until(ask.back_at(turn), "rate limit")
+            }
         })
+    }
+
+    /// What came of a [`Refusal::Lease`]; `None` if it failed. `chance` in `0.0..1.0`.
+    pub fn leased(
+        &mut self,
+        request: &LeaseRequest,
+        answer: Option<&LeaseAnswer>,
+        now: Timestamp,
+        chance: f64,
+    ) {
+        match answer {
+            Some(answer) => self.tokens.answered(request, answer, now, chance),
+            None => self.tokens.failed(now),
+        }
     }
 
     /// A call ended; it keeps its place until [`Limiter::leave`].
@@ -230,7 +256,7 @@ impl Limiter {
             self.breaker.gave_up_probe();
         }
         if let Some(rate) = limits.rate.as_ref().filter(|_| leave.has_token && !has_called) {
-            self.bucket.give_back(rate);
+            self.tokens.give_back(rate);
         }
         self.gate.is_waited_for()
     }

@@ -3,8 +3,10 @@ use crate::domain::gate::Turn;
 use crate::domain::limits::BreakerPolicy;
 use crate::domain::parking::most_parks;
 use crate::domain::{breaker, gate};
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use simulation::Simulation;
+
+#[path = "limiter_simulation.rs"]
+mod simulation;
 
 const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const LATEST: Timestamp = Timestamp::from_millis(1_900_000_000_000);
@@ -26,6 +28,7 @@ fn why(asked: Result<Leave, Refusal>) -> &'static str {
     match asked.unwrap_err() {
         Refusal::Until(_, why) => why,
         Refusal::Soon => "soon",
+        Refusal::Lease(_) => "lease",
     }
 }
 
@@ -33,122 +36,6 @@ fn limits(json: &str) -> Limits {
     let limits: Limits = serde_json::from_str(json).unwrap();
     limits.check().unwrap();
     limits
-}
-
-/// A queue of jobs before a limiter, and an endpoint behind it.
-struct Simulation {
-    limiter: Limiter,
-    limits: Limits,
-    now: Timestamp,
-    /// What happens when: the number of the job, and the leave that ends.
-    events: BinaryHeap<Reverse<(Timestamp, u32, usize, bool)>>,
-    leaves: Vec<Option<Leave>>,
-    waits: Vec<u32>,
-    parks: Vec<u32>,
-    calls: Vec<Timestamp>,
-    done: Vec<usize>,
-    most_at_once: u32,
-    /// Times are rounded up to whole seconds, as those of SQS are.
-    whole_seconds: bool,
-    dice: u64,
-}
-
-impl Simulation {
-    fn new(limits: Limits, jobs: usize) -> Self {
-        let events = (0..jobs).map(|job| Reverse((START, 0, job, false))).collect();
-        let (calls, done) = (Vec::new(), Vec::new());
-        Self {
-            limiter: Limiter::default(),
-            limits,
-            now: START,
-            events,
-            leaves: vec![None; jobs],
-            waits: vec![0; jobs],
-            parks: vec![0; jobs],
-            calls,
-            done,
-            most_at_once: 0,
-            whole_seconds: false,
-            dice: 7,
-        }
-    }
-
-    fn chance(&mut self) -> f64 {
-        self.dice = self.dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        (self.dice >> 33) as f64 / (1u64 << 31) as f64
-    }
-
-    /// Runs until `end`, or until nothing is left. `endpoint` says how long a call takes and what
-    /// comes of it.
-    fn run(&mut self, end: Timestamp, mut endpoint: impl FnMut(f64) -> (Duration, Verdict)) {
-        while let Some(Reverse((at, order, job, ends))) = self.events.pop() {
-            self.now = at.max(self.now);
-            if self.now > end {
-                return self.events.push(Reverse((at, order, job, ends)));
-            }
-            let chance = self.chance();
-            if ends {
-                let (took, verdict) = endpoint(chance);
-                self.finish(job, took, verdict, chance);
-                continue;
-            }
-            let ask = Ask {
-                now: self.now,
-                latest: LATEST,
-                waits: self.waits[job],
-                turn: Turn::Over,
-                chance,
-            };
-            match self.limiter.ask(1, &self.limits, &ask) {
-                Ok(leave) => {
-                    assert!(leave.at.since(self.now) <= SECOND);
-                    self.calls.push(leave.at);
-                    self.leaves[job] = Some(leave);
-                    self.most_at_once = self.most_at_once.max(self.limiter.gate.held());
-                    let (took, _) = endpoint(chance);
-                    self.events.push(Reverse((leave.at.plus(took), 0, job, true)));
-                }
-                Err(Refusal::Until(until, _)) => self.park(job, until),
-                Err(Refusal::Soon) => unreachable!("nobody waits beside the gate"),
-            }
-        }
-    }
-
-    fn park(&mut self, job: usize, until: Timestamp) {
-        assert!(until > self.now);
-        self.waits[job] += 1;
-        self.parks[job] += 1;
-        self.come_back(job, until);
-    }
-
-    fn come_back(&mut self, job: usize, until: Timestamp) {
-        let wait = until.since(self.now).as_millis() as u64;
-        let wait = if self.whole_seconds { wait.div_ceil(1000) * 1000 } else { wait };
-        let order = self.chance() * f64::from(u32::MAX);
-        self.events.push(Reverse((
-            self.now.plus(Duration::from_millis(wait)),
-            order as u32,
-            job,
-            false,
-        )));
-    }
-
-    fn finish(&mut self, job: usize, took: Duration, verdict: Verdict, chance: f64) {
-        let leave = self.leaves[job].take().unwrap();
-        let ended = Ended { now: self.now, took, verdict, chance };
-        self.limiter.ended(&self.limits, &leave, &ended);
-        self.limiter.leave(&self.limits, &leave, Used::Ended);
-        self.waits[job] = 0;
-        match verdict {
-            Verdict::Works => self.done.push(job),
-            // The retry policy's wait, as it is after a few attempts.
-            Verdict::Fails | Verdict::TooMuch => self.come_back(job, self.now.plus(SECOND * 3600)),
-        }
-    }
-
-    fn mean_parks(&self) -> f64 {
-        self.parks.iter().map(|parks| f64::from(*parks)).sum::<f64>() / self.parks.len() as f64
-    }
 }
 
 fn works_at_once(_: f64) -> (Duration, Verdict) {
@@ -180,6 +67,30 @@ fn a_queue_that_counts_in_whole_seconds_keeps_the_rate_too() {
         for (first, from) in backlog.calls.iter().enumerate().step_by(50) {
             let in_a_second = backlog.calls[first..].iter().take_while(|c| c.since(*from) < SECOND);
             assert!(in_a_second.count() <= 101 + burst);
+        }
+    }
+}
+
+#[test]
+fn workers_that_share_a_rate_work_a_backlog_off_at_the_rate_with_few_parks_a_job() {
+    for (workers, burst, span) in
+        [(1, 100, 0), (3, 100, 0), (3, 1, 50), (10, 100, 50), (40, 100, 50)]
+    {
+        let json = format!(r#"{{"rate":{{"count":100,"burst":{burst}}},"adaptive":false}}"#);
+        let mut backlog = Simulation::of_many(limits(&json), 10_000, workers, SECOND * span);
+        backlog.whole_seconds = true;
+        backlog.run(LATEST, works_at_once);
+        let what = format!("{workers} workers, burst {burst}");
+        let window = after(10_000)..after(80_000);
+        let in_window = backlog.calls.iter().filter(|call| window.contains(call)).count();
+        println!("{what}: {in_window}, {} parks, {} leases", backlog.mean_parks(), backlog.leases);
+        assert_eq!(backlog.done.len(), 10_000);
+        assert!((6_300..=7_100).contains(&in_window), "{what}: {in_window} in 70 s");
+        assert!(backlog.mean_parks() < 5.0, "{what}: {} parks", backlog.mean_parks());
+        backlog.calls.sort();
+        for (first, from) in backlog.calls.iter().enumerate().step_by(50) {
+            let in_a_second = backlog.calls[first..].iter().take_while(|c| c.since(*from) < SECOND);
+            assert!(in_a_second.count() <= 101 + burst, "{what}");
         }
     }
 }

@@ -18,7 +18,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// How much may be asked of an endpoint by one worker.
+/// How much may be asked of an endpoint: its rate by all workers together, the rest by each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Limits {
@@ -98,6 +98,13 @@ impl Rate {
     pub fn interval(&self) -> Duration {
         let nanos = self.per.as_nanos().div_ceil(u128::from(self.count.max(1)));
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
+    /// A part of this rate; `share` in `0.0..=1.0`, without 0.
+    #[must_use]
+    pub fn part(&self, share: f64) -> Self {
+        let burst = ((f64::from(self.burst) * share) as u32).max(1);
+        Self { per: self.per.div_f64(share), burst, ..*self }
     }
 
     fn check(&self) -> Result<(), FieldError> {

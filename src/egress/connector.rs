@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 
 use http::Uri;
 use hyper_util::rt::TokioIo;
+use rustix::io::Errno;
 use rustls::AlertDescription;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpSocket;
@@ -54,6 +55,17 @@ pub enum ConnectError {
 /// A failure of the endpoint's.
 pub fn fault(phase: Phase, detail: impl Into<String>) -> ConnectError {
     ConnectError::Endpoint { phase, detail: detail.into() }
+}
+
+/// Why a connection was not opened. That this machine has no more open files, ports or memory is no
+/// fault of the endpoint's.
+fn not_opened(address: SocketAddr, error: &io::Error) -> ConnectError {
+    match Errno::from_io_error(error) {
+        Some(Errno::MFILE | Errno::NFILE | Errno::ADDRNOTAVAIL | Errno::NOBUFS | Errno::NOMEM) => {
+            ConnectError::Ours(Error::new("egress.connect", error.to_string()))
+        }
+        Some(_) | None => fault(Phase::Connect, format!("{address}: {error}")),
+    }
 }
 
 fn late(progress: &Progress) -> ConnectError {
@@ -192,7 +204,7 @@ impl GuardedConnector {
             return proxy.tunnel(address, &*self.resolver, progress).await;
         }
         progress.reach(Stage::Connecting, Some(address));
-        open(address).await.map_err(|e| fault(Phase::Connect, format!("{address}: {e}")))
+        open(address).await.map_err(|e| not_opened(address, &e))
     }
 
     async fn handshake(

@@ -70,7 +70,7 @@ pub trait Deliveries: Send + Sync {
     async fn claim(&self, request: ClaimRequest) -> Result<Claim>;
 
     /// Records the outcome of a claimed attempt; `false`, and nothing written, if the claim is no
-    /// longer `token`'s.
+    /// longer `token`'s. Doing so again, as after an `Err`, gives the same answer.
     async fn record(&self, key: &DeliveryKey, token: &str, record: &AttemptRecord) -> Result<bool>;
 
     /// Gives a claim back whose call was not begun, if it is still `token`'s and has no outcome: the

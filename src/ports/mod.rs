@@ -12,6 +12,7 @@ pub mod keys;
 pub mod master_keys;
 pub mod operational_events;
 pub mod queue;
+pub mod rates;
 pub mod rebind;
 pub mod records;
 pub mod references;
@@ -30,6 +31,7 @@ pub use keys::{Keys, OpenKeys, SealKeys};
 pub use master_keys::MasterKeys;
 pub use operational_events::OperationalEvents;
 pub use queue::Queue;
+pub use rates::Rates;
 pub use rebind::Rebind;
 pub use records::Records;
 pub use references::References;
@@ -74,11 +76,15 @@ pub enum Alarm {
     ReferenceNotAllowed,
     /// What a reference leads to cannot be used as a secret.
     ReferenceUnusable,
+    /// A stored row cannot be read: it is damaged, or a newer version wrote it.
+    RowUnreadable,
+    /// A message's job or state is of a newer version.
+    NewerVersion,
 }
 
 impl Alarm {
     /// Every alarm, in the order of the documentation.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::KeyAccessDenied,
         Self::KeyDisabled,
         Self::KeyPendingDeletion,
@@ -89,6 +95,8 @@ impl Alarm {
         Self::ReferenceDeleted,
         Self::ReferenceNotAllowed,
         Self::ReferenceUnusable,
+        Self::RowUnreadable,
+        Self::NewerVersion,
     ];
 
     /// Its name in the log.
@@ -104,6 +112,8 @@ impl Alarm {
             Self::ReferenceDeleted => "reference_deleted",
             Self::ReferenceNotAllowed => "reference_not_allowed",
             Self::ReferenceUnusable => "reference_unusable",
+            Self::RowUnreadable => "row_unreadable",
+            Self::NewerVersion => "newer_version",
         }
     }
 }
@@ -115,6 +125,14 @@ impl Error {
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
         Self { operation, source: source.into(), alarm: None }
+    }
+
+    /// A stored row that cannot be read. What it holds is not guessed at.
+    pub fn unreadable(
+        operation: &'static str,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::new(operation, source).with_alarm(Some(Alarm::RowUnreadable))
     }
 
     /// The same, which somebody has to mend.

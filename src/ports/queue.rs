@@ -206,6 +206,11 @@ pub trait Queue: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// How long a dead letter is kept once it is here; `None` if for as long as nobody purges it.
+    fn dead_letters_kept(&self) -> Option<Duration> {
+        None
+    }
+
     /// Begins to move every dead letter back, where the queue does that by itself; what is under way
     /// already goes on. `None` where it does not. What is moved so begins its next round when it is
     /// received, and its index record is removed then.

@@ -226,6 +226,16 @@ impl Tally {
         debug!(event = "leftover", %customer_id, %endpoint_id, %job_id);
     }
 
+    /// The queue will soon forget so many dead letters, this one first.
+    pub fn ending(&self, count: usize, first: &str, at: Timestamp) {
+        warn!(event = "dead_letters_ending", count, first, %at, "replay them before the queue forgets them");
+    }
+
+    /// The clock was set while the worker ran.
+    pub fn clock_was_set(&self, by_ms: i64) {
+        warn!(event = "clock_step", by_ms, "the machine's clock was set: see whether it is right");
+    }
+
     /// Something failed on our side while `what` was in hand.
     pub fn fault(&self, error: &Error, what: &str) {
         self.faults.fetch_add(1, Ordering::Relaxed);

@@ -1,19 +1,26 @@
 //! Runs the pipeline: takes messages as fast as there are permits, keeps their leases, and stops
 //! cleanly.
 
+mod clock_watch;
+pub mod ending;
 mod heartbeat;
 pub mod lifecycle;
 pub mod sweeper;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::delivery::Pipeline;
+use crate::ports::Error;
+use crate::ports::queue::Received;
 use crate::telemetry::WorkerState;
+use clock_watch::ClockWatch;
 use heartbeat::Heartbeat;
 use sweeper::Sweeper;
 
@@ -54,6 +61,7 @@ pub async fn run(pipeline: Arc<Pipeline>, limits: Limits, stop: Stop) -> Ended {
     let permits = Arc::new(Semaphore::new(limits.concurrency));
     let (tasks, heartbeat) = (TaskTracker::new(), Heartbeat::start(Arc::clone(&pipeline)));
     let _sweeper = Sweeper::start(Arc::clone(&pipeline));
+    let _clock_watch = ClockWatch::start(Arc::clone(&pipeline));
     pipeline.tally.worker_is(WorkerState::Receiving);
     loop {
         let permit = tokio::select! {
@@ -97,7 +105,7 @@ pub async fn run(pipeline: Arc<Pipeline>, limits: Limits, stop: Stop) -> Ended {
             let (pipeline, hard) = (Arc::clone(&pipeline), stop.hard.clone());
             let lease = heartbeat.keep(message.handle.clone());
             tasks.spawn(async move {
-                pipeline.deliver(&message, &hard).await;
+                deliver(&pipeline, &message, &hard).await;
                 drop((lease, own));
             });
         }
@@ -110,6 +118,17 @@ pub async fn run(pipeline: Arc<Pipeline>, limits: Limits, stop: Stop) -> Ended {
         let _ = tokio::time::timeout(RECORDS_END, recorder.flush()).await;
     }
     ended
+}
+
+/// Delivers a message. A bug that panics ends nothing but this delivery: the message is not settled, and
+/// comes back when its lease has run out, which counts as a crash.
+async fn deliver(pipeline: &Pipeline, message: &Received, stop: &CancellationToken) {
+    let delivery = AssertUnwindSafe(pipeline.deliver(message, stop));
+    if delivery.catch_unwind().await.is_err() {
+        // What it was about is on standard error; it is none of the log's.
+        let error = Error::new("delivery", "it panicked, which is a bug");
+        pipeline.tally.fault(&error, &message.message_id);
+    }
 }
 
 /// How long a stop waits for the recording of attempts.

@@ -2,7 +2,8 @@
 //!
 //! A message that crashes every worker which receives it can only be given up by the queue, and the
 //! queue knows nothing of the index. The sweeper gives such a message its index record and its id,
-//! so that it can be listed, replayed and purged like any other. It also removes old fences.
+//! so that it can be listed, replayed and purged like any other. It also removes old fences, and tells of
+//! dead letters that will soon be gone.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::task::AbortHandle;
 
+use super::ending::tell_of_ending_letters;
 use crate::delivery::Pipeline;
 use crate::ports::Result;
 
@@ -39,10 +41,15 @@ impl Sweeper {
     pub fn start(pipeline: Arc<Pipeline>) -> Self {
         let task = tokio::spawn(async move {
             let mut last = LastSearch::default();
-            loop {
+            for look in 0u32.. {
                 // With jitter, so that the workers of one queue do not look in step.
                 tokio::time::sleep(PACE.mul_f64(0.5 + pipeline.chance.fraction())).await;
                 if let Err(error) = last.look(&pipeline).await {
+                    pipeline.tally.fault(&error, "sweeper");
+                }
+                if look % LOOKS == 0
+                    && let Err(error) = tell_of_ending_letters(&pipeline).await
+                {
                     pipeline.tally.fault(&error, "sweeper");
                 }
                 if let Err(error) = forget_old_fences(&pipeline).await {

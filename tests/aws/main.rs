@@ -10,6 +10,8 @@ mod aws;
 mod canary;
 #[path = "../support/emulator.rs"]
 mod emulator;
+#[path = "../support/fault_proxy.rs"]
+mod fault_proxy;
 #[path = "../support/producers.rs"]
 mod producers;
 #[path = "../e2e/receiver.rs"]
@@ -20,12 +22,14 @@ mod sqs;
 
 mod access;
 mod dead_letters;
+mod faults;
 mod fences;
 mod infra;
 mod keys;
 mod leaks;
 mod outage;
 mod program;
+mod rates;
 mod references;
 mod rewrap;
 mod roles;

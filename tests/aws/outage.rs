@@ -80,8 +80,12 @@ impl Write for Log {
 }
 
 impl Log {
+    pub fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
     pub fn alarms(&self) -> Vec<String> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        let text = self.text();
         let events = text.lines().map(serde_json::from_str::<serde_json::Value>);
         let faults = events.map(Result::unwrap).filter(|event| event["event"] == "fault");
         faults.map(|event| event["alarm"].as_str().unwrap_or("-").to_owned()).collect()

@@ -15,6 +15,7 @@ over_both! {
     of_two_workers_one_gets_the_claim,
     after_the_claimer_s_death_the_next_one_is_told_that_a_call_may_have_been_made,
     a_settled_attempt_tells_what_follows_and_is_not_made_again,
+    an_outcome_may_be_recorded_again_by_its_claimer_and_by_nobody_else,
     a_new_round_has_a_fence_of_its_own,
     an_id_that_is_enqueued_again_has_a_fence_of_its_own,
     a_claim_that_was_given_back_is_granted_at_once_and_without_a_word,
@@ -72,6 +73,20 @@ async fn after_the_claimer_s_death_the_next_one_is_told_that_a_call_may_have_bee
     assert_eq!(claim(&backend, 1, "b").await, Claim::Granted { after_lost_claimer: true });
     let late = record(&backend, 1);
     assert!(!backend.app.deliveries.record(&key(1), "a", &late).await.unwrap(), "a lost its claim");
+}
+
+async fn an_outcome_may_be_recorded_again_by_its_claimer_and_by_nobody_else(backend: Backend) {
+    claim(&backend, 1, "a").await;
+    let first = record(&backend, 1);
+    let deliveries = &backend.app.deliveries;
+    for _ in 0..2 {
+        assert!(deliveries.record(&key(1), "a", &first).await.unwrap(), "its answer was lost");
+    }
+    let other = AttemptRecord { disposition: Disposition::Done, ..first.clone() };
+    assert!(!deliveries.record(&key(1), "a", &other).await.unwrap());
+    assert!(!deliveries.record(&key(1), "b", &first).await.unwrap());
+    backend.clock.advance(LEASE);
+    assert_eq!(claim(&backend, 1, "b").await, Claim::Settled(first));
 }
 
 async fn a_settled_attempt_tells_what_follows_and_is_not_made_again(backend: Backend) {

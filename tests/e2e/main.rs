@@ -22,10 +22,14 @@ mod dry_run;
 #[path = "../support/emulator.rs"]
 mod emulator;
 mod fan_out;
+mod full_disk;
 mod help;
 mod keys;
 #[path = "../support/canary.rs"]
 mod leaks;
+mod memory;
+mod own_world;
+mod process;
 #[cfg(feature = "aws")]
 #[path = "../support/producers.rs"]
 mod producers;

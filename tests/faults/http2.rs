@@ -65,6 +65,11 @@ type Requests = Arc<Mutex<Vec<(usize, http::Request<()>, Bytes)>>>;
 
 /// A sound server that answers 204 to everything, all that came at once together.
 async fn sound(acceptor: TlsAcceptor) -> (SocketAddr, Requests) {
+    sound_with_streams(acceptor, 100).await
+}
+
+/// The same, with at most so many requests at once on one connection.
+async fn sound_with_streams(acceptor: TlsAcceptor, streams: u32) -> (SocketAddr, Requests) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, requests) = (listener.local_addr().unwrap(), Requests::default());
     let seen = Arc::clone(&requests);
@@ -74,7 +79,10 @@ async fn sound(acceptor: TlsAcceptor) -> (SocketAddr, Requests) {
             let (acceptor, seen) = (acceptor.clone(), Arc::clone(&seen));
             tokio::spawn(async move {
                 let Ok(stream) = acceptor.accept(stream).await else { return };
-                let Ok(mut server) = h2::server::handshake(stream).await else { return };
+                let mut builder = h2::server::Builder::new();
+                let server =
+                    builder.max_concurrent_streams(streams).handshake::<_, Bytes>(stream).await;
+                let Ok(mut server) = server else { return };
                 while let Some(Ok((request, mut respond))) = server.accept().await {
                     let seen = Arc::clone(&seen);
                     tokio::spawn(async move {
@@ -128,6 +136,18 @@ async fn calls_share_a_connection_and_neither_version_of_http_borrows_the_other_
     let (address, seen) = listen_as(authority.server(&TLS13, &["h2", "http/1.1"])).await;
     assert_eq!(send(&client, &request(&https(address)), LONG).await.result.unwrap().status, 204);
     assert!(seen.text().starts_with("POST / HTTP/1.1\r\n"), "{}", seen.text());
+}
+
+#[tokio::test]
+async fn a_server_that_takes_one_call_at_a_time_gets_them_all_one_after_another() {
+    let authority = Authority::new();
+    let (address, requests) = sound_with_streams(authority.server(&TLS13, &["h2"]), 1).await;
+    let (client, call) = (named(&authority).await, over_http2(request(&https(address))));
+    // From its first answer on the limit is known; before, what is over it is refused unprocessed.
+    assert_eq!(send(&client, &call, LONG).await.result.unwrap().status, 204);
+    let replies = join_all((0..20).map(|_| send(&client, &call, LONG))).await;
+    assert!(replies.into_iter().all(|reply| reply.result.unwrap().status == 204));
+    assert_eq!(requests.lock().unwrap().len(), 21);
 }
 
 #[tokio::test]

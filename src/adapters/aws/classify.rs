@@ -195,6 +195,7 @@ fn by_code(code: &str, status: u16) -> Kind {
         | "MissingAuthenticationTokenException"
         | "NotAuthorized"
         | "RequestExpired"
+        | "RequestTimeTooSkewed"
         | "SignatureDoesNotMatch"
         | "UnrecognizedClientException" => Kind::Credentials,
         "ResourceNotFoundException"

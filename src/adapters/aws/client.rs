@@ -5,12 +5,15 @@
 //! (`AWS_REGION`, `AWS_PROFILE`, `AWS_ENDPOINT_URL`, `AWS_MAX_ATTEMPTS` and the others of the "AWS
 //! SDKs and Tools Reference Guide"). Only the timeouts are ours: the SDK waits for ever by default.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 
+use super::skew::SkewWatch;
+use crate::adapters::system::SystemClock;
 use crate::ports::{Error, Result};
 
 /// Longest time for one HTTP call. The services answer in milliseconds.
@@ -54,11 +57,18 @@ impl Clients {
 
     /// Clients over a configuration of one's own.
     pub fn new(config: &SdkConfig) -> Self {
+        let watch = SkewWatch::new(Arc::new(SystemClock));
+        macro_rules! watched {
+            ($sdk:ident) => {{
+                let builder = $sdk::config::Builder::from(config);
+                $sdk::Client::from_conf(builder.interceptor(watch.clone()).build())
+            }};
+        }
         Self {
-            dynamodb: aws_sdk_dynamodb::Client::new(config),
-            kms: aws_sdk_kms::Client::new(config),
-            sqs: aws_sdk_sqs::Client::new(config),
-            sts: aws_sdk_sts::Client::new(config),
+            dynamodb: watched!(aws_sdk_dynamodb),
+            kms: watched!(aws_sdk_kms),
+            sqs: watched!(aws_sdk_sqs),
+            sts: watched!(aws_sdk_sts),
             config: config.clone(),
             credentials: config.credentials_provider(),
         }

@@ -11,6 +11,7 @@ mod kms;
 mod kms_rebind;
 mod references;
 mod roles;
+mod skew;
 pub mod sqs;
 
 pub use classify::{Failure, Kind, failed};

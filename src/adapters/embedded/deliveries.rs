@@ -114,8 +114,8 @@ impl Deliveries for SqliteDeliveries {
         match found {
             Found::Claim(claim) => Ok(claim),
             Found::Settled(record) => {
-                let stored: StoredRecord =
-                    serde_json::from_str(&record).map_err(|e| Error::new("deliveries.claim", e))?;
+                let stored: StoredRecord = serde_json::from_str(&record)
+                    .map_err(|e| Error::unreadable("deliveries.claim", e))?;
                 let StoredRecord { attempt, disposition } = stored;
                 Ok(Claim::Settled(AttemptRecord { attempt, disposition }))
             }
@@ -129,8 +129,10 @@ impl Deliveries for SqliteDeliveries {
             serde_json::to_string(&stored).map_err(|e| Error::new("deliveries.record", e))?;
         let (key, token) = (key.clone(), token.to_owned());
         let write = move |c: &Connection| {
+            // The same again is no loss of the claim: whoever was told of a failure tries it once more.
             let sql = format!(
-                "UPDATE message_fences SET record = ?6 WHERE {KEY} AND token = ?7 AND record IS NULL"
+                "UPDATE message_fences SET record = ?6
+                 WHERE {KEY} AND token = ?7 AND (record IS NULL OR record = ?6)"
             );
             let (customer, endpoint) = (key.customer_id.as_str(), key.endpoint_id.as_str());
             let (job, message) = (key.job_id.as_str(), &key.message_id);
@@ -281,7 +283,7 @@ impl Deliveries for SqliteDeliveries {
 }
 
 fn parse_letter(text: impl AsRef<str>) -> Result<DeadLetter> {
-    serde_json::from_str(text.as_ref()).map_err(|e| Error::new("deliveries.read", e))
+    serde_json::from_str(text.as_ref()).map_err(|e| Error::unreadable("deliveries.read", e))
 }
 
 fn page(

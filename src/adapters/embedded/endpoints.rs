@@ -27,7 +27,7 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
 
 fn parse(stored: Stored) -> Result<StoredEndpoint> {
     let endpoint: Endpoint =
-        serde_json::from_str(&stored.config).map_err(|e| Error::new("endpoints.read", e))?;
+        serde_json::from_str(&stored.config).map_err(|e| Error::unreadable("endpoints.read", e))?;
     let updated_at = Timestamp::from_millis(stored.updated_at);
     Ok(StoredEndpoint { version: stored.version, updated_at, endpoint })
 }

@@ -16,7 +16,7 @@ fn find(c: &Connection, key: &FanOutKey) -> rusqlite::Result<Option<String>> {
 }
 
 fn parse(operation: &'static str, json: &str) -> Result<Vec<EndpointId>> {
-    serde_json::from_str(json).map_err(|e| Error::new(operation, e))
+    serde_json::from_str(json).map_err(|e| Error::unreadable(operation, e))
 }
 
 /// The list of `key`, if it was fixed.

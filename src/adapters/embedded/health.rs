@@ -79,7 +79,7 @@ impl HealthStore for SqliteHealth {
     ) -> Result<HealthRecord> {
         let (customer, endpoint) = (customer.clone(), endpoint.clone());
         let row = self.0.read("health.get", move |c| row(c, &customer, &endpoint)).await?;
-        record(row, version).map_err(|e| Error::new("health.get", e))
+        record(row, version).map_err(|e| Error::unreadable("health.get", e))
     }
 
     async fn list(&self, customer: &CustomerId) -> Result<Vec<RecordedHealth>> {
@@ -95,8 +95,9 @@ impl HealthStore for SqliteHealth {
         };
         let rows = self.0.read("health.list", read).await?;
         let parse = |(endpoint, version, health): (String, u64, String)| {
-            let endpoint_id = endpoint.parse().map_err(|e| Error::new("health.list", e))?;
-            let record = serde_json::from_str(&health).map_err(|e| Error::new("health.list", e))?;
+            let endpoint_id = endpoint.parse().map_err(|e| Error::unreadable("health.list", e))?;
+            let record =
+                serde_json::from_str(&health).map_err(|e| Error::unreadable("health.list", e))?;
             Ok(RecordedHealth { endpoint_id, version, record })
         };
         rows.into_iter().map(parse).collect()

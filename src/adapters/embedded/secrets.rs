@@ -15,7 +15,7 @@ use crate::ports::{Error, ReadSecrets, Result, Secrets};
 pub struct SqliteSecrets(pub Database);
 
 fn parse(record: &str) -> Result<SealedSecret> {
-    serde_json::from_str(record).map_err(|e| Error::new("secrets.read", e))
+    serde_json::from_str(record).map_err(|e| Error::unreadable("secrets.read", e))
 }
 
 /// The last version given and the record, if the secret was not deleted.
@@ -121,7 +121,7 @@ impl ReadSecrets for SqliteSecrets {
             rows.collect::<rusqlite::Result<Vec<String>>>()
         };
         let rows = self.0.read("secrets.history", read).await?;
-        let failed = |e| Error::new("secrets.history", e);
+        let failed = |e| Error::unreadable("secrets.history", e);
         rows.iter().map(|record| serde_json::from_str(record).map_err(failed)).collect()
     }
 

@@ -44,7 +44,7 @@ fn shard(id: &str) -> u8 {
 
 fn parse(operation: &'static str, item: &Item) -> Result<DeadLetter> {
     let text = Reader { operation, item }.text("letter")?;
-    serde_json::from_str(text).map_err(|e| Error::new(operation, e))
+    serde_json::from_str(text).map_err(|e| Error::unreadable(operation, e))
 }
 
 /// Puts a letter, over one of the same id.

@@ -30,7 +30,7 @@ impl DynamoEndpoints {
 fn stored(operation: &'static str, item: &Item) -> Result<Option<StoredEndpoint>> {
     let item = Reader { operation, item };
     let Some(config) = item.optional_text("config")? else { return Ok(None) };
-    let endpoint = serde_json::from_str(config).map_err(|e| Error::new(operation, e))?;
+    let endpoint = serde_json::from_str(config).map_err(|e| Error::unreadable(operation, e))?;
     let (version, updated_at) = (item.number("version")?, item.parsed("updatedAt")?);
     Ok(Some(StoredEndpoint { version, updated_at, endpoint }))
 }

@@ -21,7 +21,7 @@ fn at(fan_out: &FanOutKey) -> Option<Item> {
 
 fn parse(operation: &'static str, item: &Item) -> Result<Vec<EndpointId>> {
     let text = Reader { operation, item }.text("endpoints")?;
-    serde_json::from_str(text).map_err(|e| Error::new(operation, e))
+    serde_json::from_str(text).map_err(|e| Error::unreadable(operation, e))
 }
 
 /// The list, if it was fixed and is not so old that it is only waiting to be removed.

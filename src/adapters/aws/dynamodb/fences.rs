@@ -62,7 +62,7 @@ fn refused(item: &Item, request: &ClaimRequest) -> Result<Claim> {
     }
     if let Some(record) = item.optional_text("record")? {
         let stored: StoredRecord =
-            serde_json::from_str(record).map_err(|e| Error::new("deliveries.claim", e))?;
+            serde_json::from_str(record).map_err(|e| Error::unreadable("deliveries.claim", e))?;
         let StoredRecord { attempt, disposition } = stored;
         return Ok(Claim::Settled(AttemptRecord { attempt, disposition }));
     }

@@ -43,7 +43,9 @@ impl HealthStore for DynamoHealth {
             let (endpoint_id, version) = (read.parsed("endpointId")?, read.number("version")?);
             Ok(RecordedHealth { endpoint_id, version, record: record(item, version)? })
         };
-        self.0.items("health.list", Some(customer)).await?.iter().map(recorded).collect()
+        let items = self.0.items("health.list", Some(customer)).await?;
+        // Of an endpoint with a rate there may be nothing but its account.
+        items.iter().filter(|item| item.contains_key("version")).map(recorded).collect()
     }
 
     async fn set(
@@ -182,10 +184,10 @@ fn is_of(item: &Item, version: u64) -> bool {
 fn record(item: &Item, version: u64) -> Result<HealthRecord> {
     let read = Reader { operation: "health.get", item };
     let revision = read.optional_number("revision")?.unwrap_or(0);
-    let parsed = |e| Error::new("health.get", e);
+    let parsed = |e| Error::unreadable("health.get", e);
     let verified = read.optional_text("verified")?;
     let verified = verified.map(serde_json::from_str).transpose().map_err(parsed)?;
-    if read.number::<u64>("version")? != version {
+    if read.optional_number::<u64>("version")? != Some(version) {
         return Ok(HealthRecord { revision, verified, ..HealthRecord::default() });
     }
     let health = serde_json::from_str(read.text("health")?).map_err(parsed)?;

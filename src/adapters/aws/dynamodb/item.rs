@@ -91,6 +91,6 @@ impl<'a> Reader<'a> {
 
     /// The failure to read an attribute. Says nothing of its value.
     pub fn unlike(self, name: &str, expected: &str) -> Error {
-        Error::new(self.operation, format!("a stored item's `{name}` is not {expected}"))
+        Error::unreadable(self.operation, format!("a stored item's `{name}` is not {expected}"))
     }
 }

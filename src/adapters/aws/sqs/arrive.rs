@@ -18,7 +18,7 @@ pub fn held(message: Message, origin: Origin, now: Timestamp) -> Option<Held> {
     // The state of a message whose attribute cannot be read is what stands there: the pipeline
     // gives it up with its reason.
     let opened = attributes::open(message.message_attributes.unwrap_or_default());
-    let (envelope, unreadable) = match opened.envelope {
+    let (envelope, unread) = match opened.envelope {
         None => (Envelope::default(), None),
         Some(Ok(envelope)) => (envelope, None),
         Some(Err(bytes)) => (Envelope::default(), Some(bytes)),
@@ -36,7 +36,8 @@ pub fn held(message: Message, origin: Origin, now: Timestamp) -> Option<Held> {
             .unwrap_or(1),
         hops: envelope.hops,
         dead_letter_id: envelope.dead_letter_id,
-        state: unreadable.or_else(|| envelope.state.as_ref().map(State::bytes)),
+        state: unread.clone().or_else(|| envelope.state.as_ref().map(State::bytes)),
+        unread,
         body: message.body.unwrap_or_default().into(),
         producer: opened.producer,
         group: system.get(&System::MessageGroupId).cloned(),

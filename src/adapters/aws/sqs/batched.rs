@@ -8,9 +8,11 @@ use aws_sdk_sqs::types::{
     Message, MessageSystemAttributeName as System, QueueAttributeName as Name,
 };
 use serde::Deserialize;
+use tracing::warn;
 
 use super::batch::Batcher;
 use super::calls::{Deletes, Sends, Visibility};
+use super::checksum;
 use super::in_flight::InFlight;
 use crate::adapters::aws::{Failure, Kind};
 use crate::ports::Chance;
@@ -143,7 +145,20 @@ impl BatchedQueue {
             .send()
             .await;
         let output = output.map_err(|error| naming(&self.url, Failure::of(&error)))?;
-        Ok(output.messages.unwrap_or_default())
+        let messages = output.messages.unwrap_or_default().into_iter();
+        Ok(messages.filter(|message| self.is_intact(message)).collect())
+    }
+
+    /// Whether the body came as SQS has it. One that did not is left alone: it comes again when its
+    /// lease has run out, and goes to the dead letters if it never comes whole.
+    fn is_intact(&self, message: &Message) -> bool {
+        let body = message.body.as_deref().unwrap_or_default();
+        let checked = checksum::check(body, message.md5_of_body.as_deref());
+        if let Err(failure) = &checked {
+            let (queue, message_id) = (&self.url, message.message_id.as_deref());
+            warn!(event = "altered_message", queue, message_id, "{failure}");
+        }
+        checked.is_ok()
     }
 
     /// About how many messages the queue holds: visible, delayed and in flight.

@@ -13,6 +13,7 @@ use aws_sdk_sqs::types::{
 
 use super::attributes::Closed;
 use super::batch::{Answer, BatchCall};
+use super::checksum;
 use crate::adapters::aws::{Failure, Kind};
 use crate::ports::queue::Handle;
 
@@ -65,6 +66,7 @@ impl BatchCall for Sends {
     }
 
     async fn call(&self, entries: &[&Outgoing]) -> Result<Vec<Answer<String>>, Failure> {
+        let sent = entries;
         let entries = numbered(entries, |id, entry| {
             SendMessageBatchRequestEntry::builder()
                 .id(id)
@@ -79,8 +81,22 @@ impl BatchCall for Sends {
         let request = self.client.send_message_batch().queue_url(&self.queue_url);
         let output = request.set_entries(Some(entries)).send().await;
         let output = output.map_err(|error| Failure::of(&error))?;
-        let done = output.successful.into_iter().map(|entry| (entry.id, entry.message_id));
-        Ok(in_order(count, done, output.failed))
+        let mut altered = Vec::new();
+        let done = output.successful.into_iter().map(|entry| {
+            let place = entry.id.parse().unwrap_or(usize::MAX);
+            let body = sent.get(place).map_or("", |outgoing| &outgoing.body);
+            let checked = checksum::check(body, Some(&entry.md5_of_message_body));
+            altered.extend(checked.err().map(|failure| (place, failure)));
+            (entry.id, entry.message_id)
+        });
+        let mut answers = in_order(count, done, output.failed);
+        // What is there is not what was sent, which has to be sent still.
+        for (place, failure) in altered {
+            if let Some(answer) = answers.get_mut(place) {
+                *answer = Answer::Again(failure);
+            }
+        }
+        Ok(answers)
     }
 }
 

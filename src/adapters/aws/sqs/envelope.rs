@@ -11,11 +11,18 @@ use serde_json::value::RawValue;
 
 use crate::domain::delivery::DeliveryState;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::version::Known;
 
 /// What our attribute holds.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Envelope {
+    /// The version of its form. What is of a newer one is not read.
+    #[serde(default, rename = "version", skip_serializing)]
+    pub _version: Known,
+    /// The whole of it, as it came and cannot be read: it goes on unchanged.
+    #[serde(skip)]
+    pub unread: Option<String>,
     /// The id of the producer's message; absent until it was received once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,
@@ -111,6 +118,9 @@ impl Envelope {
     /// The envelope in JSON. SQS takes the characters of XML 1.0 alone: of those that JSON leaves
     /// unescaped, that forbids two, which can only stand in a string.
     pub fn json(&self) -> String {
+        if let Some(unread) = &self.unread {
+            return unread.clone();
+        }
         // Strings, numbers and JSON that was read before: none can fail to be written.
         let json = serde_json::to_string(self).unwrap_or_default();
         if json.contains(['\u{fffe}', '\u{ffff}']) {

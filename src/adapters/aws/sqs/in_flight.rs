@@ -44,6 +44,8 @@ pub struct Held {
     pub dead_letter_id: Option<String>,
     /// The delivery's state.
     pub state: Option<Bytes>,
+    /// Our attribute, if it cannot be read; it stands in the state's place too.
+    pub unread: Option<Bytes>,
     /// The job.
     pub body: Bytes,
     /// The producer's attributes.
@@ -191,6 +193,7 @@ mod tests {
             hops: 0,
             dead_letter_id: None,
             state: None,
+            unread: None,
             body: Bytes::new(),
             producer: Attributes::new(),
             group: None,

@@ -12,7 +12,8 @@
 //! * [`receive`] polls, as often as [`appetite`] says; [`arrive`] takes a message apart.
 //! * [`in_flight`] knows what has to be known to send a message anew.
 //! * [`settle`] ends a message's time in hand; [`delay`] says how long its follower waits.
-//! * [`batch`] gathers what all callers want done into the calls of [`calls`]; [`batched`] is one
+//! * [`batch`] gathers what all callers want done into the calls of [`calls`]; [`checksum`] finds bodies
+//!   that were altered on their way; [`batched`] is one
 //!   queue with its batches.
 //! * [`dead_letters`] finds dead letters by id; [`attributes`] is what travels beside a body,
 //!   and [`envelope`] the part of it that is ours.
@@ -26,6 +27,7 @@ mod attributes;
 mod batch;
 mod batched;
 mod calls;
+mod checksum;
 mod dead_letters;
 mod delay;
 mod envelope;

@@ -194,6 +194,10 @@ impl Queue for SqsQueue {
         self.dead_letters.strays(max).await.map_err(ours("queue.stray_dead_letters"))
     }
 
+    fn dead_letters_kept(&self) -> Option<Duration> {
+        self.settler.dead.retention
+    }
+
     async fn move_all(&self, per_second: Option<NonZeroU32>) -> Result<Option<MoveTask>> {
         move_task::begin(&self.settler, per_second).await.map(Some).map_err(ours("queue.move_all"))
     }

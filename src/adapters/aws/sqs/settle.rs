@@ -132,6 +132,8 @@ impl Settler {
         let envelope = Envelope {
             state: held.state.as_ref().map(State::of),
             hops: held.hops.saturating_add(1),
+            // What a newer worker wrote is for it to read.
+            unread: held.unread.as_ref().map(|b| String::from_utf8_lossy(b).into_owned()),
             ..continuing(held, Some(held.sent_at))
         };
         let follower = self.compose(held, &held.body, envelope, delay);
