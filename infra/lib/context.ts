@@ -20,11 +20,21 @@ function text(context: Context, name: string): string | undefined {
   return given;
 }
 
+/** What stands between commas. */
+function list(context: Context, name: string): string[] {
+  return text(context, name)?.split(",").filter(Boolean) ?? [];
+}
+
 export function stackProps(context: Context): SealpostProps {
   const tablePrefix = text(context, "tablePrefix");
   return {
     ...(tablePrefix !== undefined && { tablePrefix }),
-    allowUnbound: word(context, "allowUnbound", ["true", "false"]) === "true",
+    workerMay: {
+      legacyKeys: list(context, "legacyKeys"),
+      assumeRoles: list(context, "assumeRoles"),
+      readSecrets: list(context, "readSecrets"),
+      readParameters: list(context, "readParameters"),
+    },
     fifo: word(context, "fifo", ["true", "false"]) === "true",
     compute: compute(context),
   };
@@ -34,7 +44,7 @@ function compute(context: Context): ComputeOptions {
   const worker = word(context, "worker", ["fargate", "lambda"]);
   const architecture = word(context, "architecture", ["arm64", "x86_64"]);
   const [image, certificate] = [text(context, "image"), text(context, "apiCertificate")];
-  const callers = text(context, "apiCallers")?.split(",") ?? [];
+  const callers = list(context, "apiCallers");
   const [bucket, ...key] = text(context, "functionCode")?.split("/") ?? [];
   return {
     ...(worker && { worker }),
