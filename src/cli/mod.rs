@@ -172,12 +172,13 @@ fn duration(text: &str) -> Result<Duration, String> {
 pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let global = cli.global;
     match cli.verb {
-        Verb::Serve(verb) => serve::run(&global, &verb).await,
+        // What runs for long is kept apart: the compiler lays out no future that is too deep.
+        Verb::Serve(verb) => Box::pin(serve::run(&global, &verb)).await,
         #[cfg(feature = "aws")]
-        Verb::Worker(verb) => worker::run(&global, &verb).await,
+        Verb::Worker(verb) => Box::pin(worker::run(&global, &verb)).await,
         #[cfg(feature = "aws")]
-        Verb::Lambda(verb) => lambda::run(&global, &verb).await,
-        Verb::Api(verb) => api::run(&global, &verb).await,
+        Verb::Lambda(verb) => Box::pin(lambda::run(&global, &verb)).await,
+        Verb::Api(verb) => Box::pin(api::run(&global, &verb)).await,
         Verb::ApiKey(verb) => api_key::run(&global, verb).await,
         Verb::Demo(verb) => demo::run(&global, &verb).await,
         Verb::Endpoint(verb) => endpoint::run(&global, &verb).await,
