@@ -1,6 +1,7 @@
 //! The endpoints as the pipeline uses them: checked, compiled and cached together with their health.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -139,6 +140,7 @@ pub struct EndpointBook {
     guard: Arc<Guard>,
     limiters: Limiters,
     known: Arc<SoftCache<(CustomerId, EndpointId), KnownEndpoint>>,
+    soft: Duration,
 }
 
 impl EndpointBook {
@@ -150,7 +152,13 @@ impl EndpointBook {
         limiters: Limiters,
         lifetimes: Lifetimes,
     ) -> Self {
-        Self { endpoints, health, guard, limiters, known: Arc::new(SoftCache::new(lifetimes)) }
+        let known = Arc::new(SoftCache::new(lifetimes));
+        Self { endpoints, health, guard, limiters, known, soft: lifetimes.soft }
+    }
+
+    /// What was read then or later is not older than the soft lifetime at `now`.
+    pub fn fresh_since(&self, now: Instant) -> Instant {
+        now.checked_sub(self.soft).unwrap_or(now)
     }
 
     /// The endpoint: from the cache where it is fresh enough, or as it was read at `since` or later.

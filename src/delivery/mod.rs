@@ -212,7 +212,10 @@ impl Pipeline {
         stop: &CancellationToken,
     ) -> Result<Attempted, Halt> {
         let begun = Instant::now();
-        let (signed, permit) = match self.prepare(decoded, None, stop).await {
+        // What is sent again was mended first: a cached value may be used, but none that is due to be
+        // read anew.
+        let since = decoded.state.begins_again().then(|| self.endpoints.fresh_since(begun));
+        let (signed, permit) = match self.prepare(decoded, since, stop).await {
             // Nobody's job is given up on what a cache remembers: it may have been mended since.
             // But what the job alone says is not mended by reading.
             Err(Halt::DeadLetter(reason, _)) if reason != Reason::Expired => {

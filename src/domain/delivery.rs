@@ -71,6 +71,11 @@ impl DeliveryState {
         self.turn_at.unwrap_or(self.accepted_at)
     }
 
+    /// Whether it is a replay that has not been attempted yet.
+    pub fn begins_again(&self) -> bool {
+        self.round > 1 && self.attempt == 0
+    }
+
     /// The state after one more attempt.
     pub fn after(mut self, mut attempt: Attempt) -> Self {
         self.attempt = attempt.number;

@@ -32,9 +32,6 @@ fn run(script: &str) {
         .env("SEALPOST_API_LISTEN", "127.0.0.1:0")
         .env("SEALPOST_DELIVERIES_RECORD", "all")
         .env("SEALPOST_CONSOLE_EMBED_ORIGINS", "['https://product.example']")
-        // What was edited counts for the next call.
-        .env("SEALPOST_CACHE_SOFT", "1ms")
-        .env("SEALPOST_CACHE_HARD", "2ms")
         .env("SEALPOST_LOG_LEVEL", "info")
         .stderr(Stdio::piped())
         .spawn()
