@@ -42,7 +42,7 @@ export class Compute extends Construct {
   constructor(scope: Construct, id: string, props: ComputeProps) {
     super(scope, id);
     const { store, roles, log, architecture = "arm64", tasks = [2, 20] } = props;
-    const environment = settings(store, props.tablePrefix, {});
+    const environment = settings(store, props.tablePrefix);
     if (props.worker === "lambda") {
       new WorkerFunction(this, "Function", {
         code: this.code(props), architecture, environment, role: roles.worker, log, store, concurrency: tasks[1],

@@ -1,7 +1,6 @@
 //! `sealpost import eventbridge`: a folder of saved output and a whole account, planned and written.
 
 use std::path::{Path, PathBuf};
-#[cfg(feature = "aws")]
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -213,6 +212,33 @@ fn a_map_says_whose_each_destination_becomes_and_a_broken_folder_says_where_it_i
     let refused = program.fails(&["import", "eventbridge", "--from", path], b"");
     assert!(
         refused.contains("connections/k.json") && refused.contains("ConnectionArn"),
+        "{refused}"
+    );
+}
+
+/// Files may come from anywhere: what they hold is neither repeated where it is a value, nor run where it is
+/// a name in a command that is printed to be pasted.
+#[test]
+fn a_complaint_repeats_no_value_and_a_printed_command_runs_no_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let copied = Command::new("cp").arg("-r").arg(saved().join(".")).arg(folder.path()).status();
+    assert!(copied.unwrap().success());
+    let rule = folder.path().join("rules/customer-changed.json");
+    let text = std::fs::read_to_string(&rule).unwrap();
+    std::fs::write(&rule, text.replace("\"Name\": \"customer-changed\"", "\"Name\": \"a$(id)'b\""))
+        .unwrap();
+    let arguments = ["import", "eventbridge", "--customer", "acme", "--queue", "x';id;'"];
+    let with_folder = [&arguments[..], &["--from", folder.path().to_str().unwrap()]].concat();
+    let program = Program::new();
+    let told = program.ok(&with_folder, "");
+    assert!(told.contains(r#"put-targets --rule 'a$(id)'\''b' --targets"#), "{told}");
+    assert!(told.contains(r#""Arn":"x'\'';id;'\''""#), "{told}");
+
+    let secret = folder.path().join("secrets/orders-key.json");
+    std::fs::write(&secret, r#"{"ARN": "arn", "SecretString": 1234567}"#).unwrap();
+    let refused = program.fails(&with_folder, b"");
+    assert!(
+        refused.contains("secrets/orders-key.json") && !refused.contains("1234567"),
         "{refused}"
     );
 }

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use aws_config::SdkConfig;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::classify::failed;
 use super::json_call::{JsonCall, Target};
-use crate::import::account::{Account, ApiDestination, Connection, Rule, Targets};
+use crate::import::account::{Account, ApiDestination, Connection, Rule};
 use crate::ports::{Error, Result};
 
 /// Most pages of one list. EventBridge's quotas allow far fewer.
@@ -32,22 +33,34 @@ impl Call {
             .map_err(|e| Error::new(self.name, format!("an answer that cannot be read: {e}")))
     }
 
-    /// The texts `member` of everything in the list `of`, over all pages.
-    async fn names(&self, question: Value, of: &str, member: Option<&str>) -> Result<Vec<String>> {
-        let (mut names, mut question) = (Vec::new(), question);
+    /// Everything in the list `of`, over all pages.
+    async fn entries<T: DeserializeOwned>(&self, mut question: Value, of: &str) -> Result<Vec<T>> {
+        let mut entries = Vec::new();
         for _ in 0..MOST_PAGES {
-            let page: Value = self.ask(&question).await?;
-            let entries = page[of].as_array().into_iter().flatten();
-            let name =
-                |entry: &Value| member.map_or(entry, |m| &entry[m]).as_str().map(str::to_owned);
-            names.extend(entries.filter_map(name));
+            let mut page: Value = self.ask(&question).await?;
+            let of_page: Vec<T> = serde_json::from_value(page[of].take())
+                .map_err(|e| Error::new(self.name, format!("{of} cannot be read: {e}")))?;
+            entries.extend(of_page);
             match page["NextToken"].as_str() {
                 Some(token) => question["NextToken"] = json!(token),
-                None => return Ok(names),
+                None => return Ok(entries),
             }
         }
         Err(Error::new(self.name, format!("more than {MOST_PAGES} pages")))
     }
+
+    /// The names of everything in the list `of`.
+    async fn names(&self, of: &str) -> Result<Vec<String>> {
+        let entries: Vec<Named> = self.entries(json!({}), of).await?;
+        Ok(entries.into_iter().map(|entry| entry.name).collect())
+    }
+}
+
+/// What every entry of a list has.
+#[derive(Deserialize)]
+struct Named {
+    #[serde(rename = "Name")]
+    name: String,
 }
 
 macro_rules! operation {
@@ -82,13 +95,13 @@ impl EventBridge {
         let mut account = Account::default();
         let list = operation!(self, "ListConnections");
         let describe = operation!(self, "DescribeConnection");
-        for name in list.names(json!({}), "Connections", Some("Name")).await? {
+        for name in list.names("Connections").await? {
             account.connections.push(describe.ask::<Connection>(&json!({"Name": name})).await?);
             read(&name);
         }
         let list = operation!(self, "ListApiDestinations");
         let describe = operation!(self, "DescribeApiDestination");
-        for name in list.names(json!({}), "ApiDestinations", Some("Name")).await? {
+        for name in list.names("ApiDestinations").await? {
             let destination = describe.ask::<ApiDestination>(&json!({"Name": name})).await?;
             account.destinations.push(destination);
             read(&name);
@@ -108,19 +121,18 @@ impl EventBridge {
         let describe = operation!(self, "DescribeRule");
         let targets = operation!(self, "ListTargetsByRule");
         let mut rules = Vec::new();
-        for bus in buses.names(json!({}), "EventBuses", Some("Name")).await? {
+        for bus in buses.names("EventBuses").await? {
             let mut of_bus = BTreeSet::new();
             for destination in destinations {
                 let question =
                     json!({"TargetArn": destination.api_destination_arn, "EventBusName": bus});
-                of_bus.extend(by_target.names(question, "RuleNames", None).await?);
+                of_bus.extend(by_target.entries::<String>(question, "RuleNames").await?);
             }
             for name in of_bus {
                 let mut rule: Rule =
                     describe.ask(&json!({"Name": name, "EventBusName": bus})).await?;
-                // A rule has five targets, at most a hundred on request: one page.
-                let asked = json!({"Rule": name, "EventBusName": bus, "Limit": 100});
-                rule.targets = targets.ask::<Targets>(&asked).await?.targets;
+                let asked = json!({"Rule": name, "EventBusName": bus});
+                rule.targets = targets.entries(asked, "Targets").await?;
                 read(&name);
                 rules.push(rule);
             }

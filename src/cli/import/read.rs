@@ -70,7 +70,11 @@ struct Text(SecretBytes);
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        String::deserialize(from).map(|text| Self(SecretBytes::new(text.into_bytes())))
+        // A reader's own complaint would repeat what it found.
+        match serde_json::Value::deserialize(from) {
+            Ok(serde_json::Value::String(text)) => Ok(Self(SecretBytes::new(text.into_bytes()))),
+            Ok(_) | Err(_) => Err(serde::de::Error::custom("expected a text")),
+        }
     }
 }
 

@@ -47,6 +47,15 @@ fn told(step: &Step, secret: &Secret) -> String {
     }
 }
 
+/// A word for a shell, whatever a file may have brought into it.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
 impl Report<'_> {
     /// Tells it: as text, or as JSON.
     pub fn tell(&self, as_json: bool) -> anyhow::Result<()> {
@@ -76,11 +85,11 @@ impl Report<'_> {
             };
             heading.take().map_or(Ok(()), output::line)?;
             let bus = bus.as_ref().filter(|bus| *bus != "default");
-            let bus = bus.map_or_else(String::new, |bus| format!(" --event-bus-name {bus}"));
-            let target = json!([queue_target(&self.verb.queue, who)]).to_string();
+            let bus = bus.map_or_else(String::new, |b| format!(" --event-bus-name {}", quoted(b)));
+            let target = quoted(&json!([queue_target(&self.verb.queue, who)]).to_string());
+            let rule = quoted(rule);
             output::line(&format!(
-                "  aws events put-targets --rule {rule}{bus} --targets '{}'",
-                target.replace('\'', "'\\''")
+                "  aws events put-targets --rule {rule}{bus} --targets {target}"
             ))?;
         }
         if heading.is_none() { output::line("") } else { Ok(()) }
