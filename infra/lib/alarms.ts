@@ -20,17 +20,14 @@ export class Alarms extends Construct {
     const age = store.jobs.metricApproximateAgeOfOldestMessage({ period: every, statistic: "Maximum" });
     const dead = store.deadLetters.metricApproximateNumberOfMessagesVisible({ period: every, statistic: "Maximum" });
     const inFlight = store.jobs.metricApproximateNumberOfMessagesNotVisible({ period: every, statistic: "Maximum" });
-    const denials = new logs.MetricFilter(this, "KeyAlarms", {
-      logGroup: this.log,
-      filterPattern: logs.FilterPattern.literal('{ $.event = "fault" && $.alarm = "key_*" }'),
-      metricNamespace: "sealpost",
-      metricName: "KeyAlarms",
-      metricValue: "1",
-    }).metric({ period: every, statistic: "Sum" });
+    const denials = this.faults("KeyAlarms", '$.alarm = "key_*"').metric({ period: every, statistic: "Sum" });
+    const strange = this.faults("NotUnderstood", '($.alarm = "newer_version" || $.alarm = "row_unreadable")')
+      .metric({ period: every, statistic: "Sum" });
     this.all = [
       this.alarm("OldestMessage", age, 900, 5, "jobs have waited for a quarter of an hour: workers are missing, or too few"),
       this.alarm("DeadLetters", dead, 1, 1, "jobs were given up: sealpost dlq list"),
       this.alarm("InFlight", inFlight, IN_FLIGHT_QUOTA * 0.8, 1, "SQS gives no more messages beyond its quota"),
+      this.alarm("Unreadable", strange, 1, 1, "a worker met a job or a row that it cannot read: finish the deploy, or look at the row"),
       this.alarm("KeyUnusable", denials, 1, 1, "the KMS key refuses the workers: jobs wait until it is mended"),
     ];
     new cloudwatch.Dashboard(this, "Dashboard", {
@@ -38,6 +35,17 @@ export class Alarms extends Construct {
         [graph("Waiting jobs: age of the oldest, in seconds", age), graph("In flight", inFlight)],
         [graph("Dead letters", dead), graph("Alarms of the key", denials)],
       ],
+    });
+  }
+
+  /** Counts the log's faults of some alarms. */
+  private faults(name: string, which: string): logs.MetricFilter {
+    return new logs.MetricFilter(this, name, {
+      logGroup: this.log,
+      filterPattern: logs.FilterPattern.literal(`{ $.event = "fault" && ${which} }`),
+      metricNamespace: "sealpost",
+      metricName: name,
+      metricValue: "1",
     });
   }
 

@@ -60,11 +60,11 @@ test("the key is turned over every year", () => {
   assert.deepEqual(all("AWS::KMS::Key").map(([, key]) => key.Properties.EnableKeyRotation), [true]);
 });
 
-test("somebody is told of waiting jobs, dead letters, the quota in flight and a key that refuses", () => {
+test("somebody is told of waiting jobs, dead letters, the quota in flight, a key that refuses and what is not understood", () => {
   const alarms = all("AWS::CloudWatch::Alarm").map(([, alarm]) => alarm.Properties.MetricName);
   assert.deepEqual(alarms.sort(), [
     "ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesNotVisible",
-    "ApproximateNumberOfMessagesVisible", "KeyAlarms",
+    "ApproximateNumberOfMessagesVisible", "KeyAlarms", "NotUnderstood",
   ]);
 });
 
