@@ -18,8 +18,9 @@ use crate::ports::queue::Intake;
 use crate::telemetry::logging;
 use crate::worker::batch::deliver_batch;
 
-/// How long the end of an event waits for operational events to be sent.
-const FLUSH: Duration = Duration::from_secs(1);
+/// How long the end of an event waits for operational events to be sent: less than is left of
+/// [`SETTLING`](crate::worker::batch::SETTLING), so that the answer is in time.
+const FLUSH: Duration = Duration::from_millis(500);
 
 /// Work as a function of AWS Lambda whose event source is the queue
 #[derive(Debug, Args)]

@@ -11,7 +11,8 @@ use tokio_util::task::TaskTracker;
 use crate::delivery::Pipeline;
 use crate::ports::queue::Received;
 
-/// The end of the time, in which what was cut short is settled and what is to be recorded is written.
+/// The end of the time, in which what was cut short is settled (half of it), what is to be recorded is
+/// written (a quarter), and the caller still answers.
 pub const SETTLING: Duration = Duration::from_secs(3);
 
 /// Delivers the messages, at most `concurrency` at once, until `deadline`. Calls that have not ended
@@ -47,6 +48,6 @@ pub async fn deliver_batch(
     }
     if let Some(recorder) = &pipeline.recorder {
         // Nothing runs between two events: what is not written now may never be.
-        let _ = timeout(SETTLING / 3, recorder.flush()).await;
+        let _ = timeout(SETTLING / 4, recorder.flush()).await;
     }
 }
