@@ -17,6 +17,7 @@ use crate::delivery::Pipeline;
 use crate::ports::queue::Intake;
 use crate::telemetry::logging;
 use crate::worker::batch::deliver_batch;
+use crate::worker::lifecycle;
 
 /// How long the end of an event waits for operational events to be sent: less than is left of
 /// [`SETTLING`](crate::worker::batch::SETTLING), so that the answer is in time.
@@ -44,21 +45,23 @@ pub async fn run(global: &Global, _: &Lambda) -> anyhow::Result<ExitCode> {
         );
     };
     let pipeline = Arc::new(app.pipeline()?);
+    // Before it says that it serves: the runtime's own handler begins to listen some time later.
+    let stop = lifecycle::listen()?;
     // It registers an extension, without which Lambda ends a function with no signal.
-    lambda_runtime::spawn_graceful_shutdown_handler(|| async {
-        info!(event = "stopped");
-    })
-    .await;
+    lambda_runtime::spawn_graceful_shutdown_handler(std::future::pending::<()>).await;
     info!(event = "serving", from = "lambda");
     let handler = service_fn(|event: LambdaEvent<Value>| {
         let (app, pipeline, intake) =
             (Arc::clone(&app), Arc::clone(&pipeline), Arc::clone(&intake));
         async move { handle(&app, &pipeline, &*intake, event).await }
     });
-    lambda_runtime::run(handler)
-        .await
-        .map_err(|e| anyhow::anyhow!(e))
-        .context("the runtime API")?;
+    tokio::select! {
+        // Lambda sends it between events: nothing is under way.
+        () = stop.soft.cancelled() => info!(event = "stopped"),
+        ended = lambda_runtime::run(handler) => {
+            ended.map_err(|e| anyhow::anyhow!(e)).context("the runtime API")?;
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }
 
