@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use aws_config::SdkConfig;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::classify::failed;
+use super::client::Clients;
 use super::json_call::{JsonCall, Target};
 use crate::import::account::{Account, ApiDestination, Connection, Rule, Targets};
 use crate::ports::{Error, Result};
@@ -16,7 +16,7 @@ const MOST_PAGES: usize = 1000;
 
 /// One client for each operation that is needed, all of which only read.
 pub struct EventBridge {
-    config: SdkConfig,
+    clients: Clients,
 }
 
 /// A call of one operation.
@@ -55,7 +55,7 @@ macro_rules! operation {
         Call {
             name: concat!("eventbridge.", $name),
             call: JsonCall::new(
-                &$of.config,
+                &$of.clients,
                 Target {
                     service: "events",
                     service_id: "EventBridge",
@@ -68,9 +68,9 @@ macro_rules! operation {
 }
 
 impl EventBridge {
-    /// Over a configuration of the SDK.
-    pub fn new(config: &SdkConfig) -> Self {
-        Self { config: config.clone() }
+    /// As these clients are configured; counted with them.
+    pub fn new(clients: &Clients) -> Self {
+        Self { clients: clients.clone() }
     }
 
     /// All that an import needs of the account, in the configured region. `read` is told of every
