@@ -22,6 +22,7 @@ use sealpost::api::{Api, serve};
 use sealpost::app::{App, Role};
 use sealpost::config::Config;
 use sealpost::domain::access::{Grant, Scope};
+use sealpost::monitor::Monitor;
 use sealpost::worker::Stop;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -72,7 +73,7 @@ async fn measure(bench: &Bench) -> anyhow::Result<()> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let key = key.expose_str().context("a key is text")?.to_owned();
     let server = Server { address: listener.local_addr()?, key };
-    let router = Arc::new(Api::new(Arc::clone(&app), false)).router();
+    let router = Arc::new(Api::new(Monitor::new(Arc::clone(&app), None))).router();
     tokio::spawn(serve(listener, router, Duration::from_secs(1), Stop::default()));
     let mut rows: [(&str, Vec<f64>); 4] = [
         ("one by one, without an id", Vec::new()),

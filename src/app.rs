@@ -5,17 +5,20 @@ use std::sync::Arc;
 
 #[cfg(feature = "aws")]
 use crate::adapters::aws::{
-    AwsReferences, Clients, KmsKeys, KmsRebind, StsRoles,
+    AwsReferences, CallCounts, Clients, KmsKeys, KmsRebind, StsRoles,
     dynamodb::{
         DynamoControl, DynamoDeliveries, DynamoEndpoints, DynamoHealth, DynamoRates, DynamoRecords,
         DynamoReplays, DynamoSecrets, DynamoTestCalls, MessageStates, tables,
     },
     sqs::SqsQueue,
 };
+use crate::adapters::counted_events::CountedEvents;
+use crate::adapters::counted_keys::CountedKeys;
 use crate::adapters::embedded::{
     DataDir, Database, KeyFile, SqliteControl, SqliteDeliveries, SqliteEndpoints, SqliteHealth,
     SqliteQueue, SqliteRecords, SqliteReplays, SqliteSecrets, SqliteTestCalls,
 };
+use crate::adapters::otlp::Collector;
 use crate::adapters::queued_events::QueuedEvents;
 use crate::adapters::system::{SystemChance, SystemClock};
 #[cfg(feature = "aws")]
@@ -29,10 +32,11 @@ use crate::delivery::{
 };
 #[cfg(feature = "aws")]
 use crate::domain::aws_role::RolePolicy;
+use crate::domain::timestamp::Timestamp;
 use crate::egress::client::Client;
 use crate::egress::guard::Guard;
 use crate::egress::proxy::Proxy;
-use crate::egress::resolver::SystemResolver;
+use crate::egress::resolver::{Resolver, SystemResolver};
 use crate::ports::operational_events::LogOnly;
 use crate::ports::{
     AwsRoles, Chance, Clock, Control, Deliveries, Endpoints, HealthStore, Intake, Keys, MasterKeys,
@@ -40,7 +44,7 @@ use crate::ports::{
     TestCalls,
 };
 use crate::replay::Replayer;
-use crate::telemetry::Tally;
+use crate::telemetry::{Tally, Tracer};
 use crate::test_calls::{TestCaller, TestRate};
 use crate::vault::{ReferencePolicy, Vault};
 
@@ -105,6 +109,11 @@ pub struct App {
     pub events: Arc<dyn OperationalEvents>,
     /// Counts what happens.
     pub tally: Arc<Tally>,
+    /// When the process began to work.
+    pub started_at: Timestamp,
+    /// What AWS was asked, counted; `None` in the embedded form.
+    #[cfg(feature = "aws")]
+    pub aws_calls: Option<Arc<CallCounts>>,
 }
 
 /// Whether this process works on a data directory's queue, or only writes beside the one that does.
@@ -136,6 +145,8 @@ struct Parts {
     references: Option<Arc<dyn References>>,
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
+    #[cfg(feature = "aws")]
+    aws_calls: Option<Arc<CallCounts>>,
 }
 
 impl App {
@@ -204,9 +215,10 @@ impl App {
             master_keys: None,
             rebind: Some(Arc::new(KmsRebind::new(&clients.kms, aws.kms_key_id.as_str()))),
             roles: Some(Arc::new(StsRoles::new(clients, Arc::clone(&clock)))),
-            references: Some(Arc::new(AwsReferences::new(&clients.config))),
+            references: Some(Arc::new(AwsReferences::new(clients))),
             clock,
             chance,
+            aws_calls: Some(Arc::clone(&clients.calls)),
         };
         Ok(Self::assemble(parts, config))
     }
@@ -286,6 +298,8 @@ impl App {
             references: Self::references(&config).await?,
             clock,
             chance,
+            #[cfg(feature = "aws")]
+            aws_calls: None,
         };
         Ok(Self::assemble(parts, config))
     }
@@ -311,7 +325,7 @@ impl App {
         if config.secrets.references.is_empty() {
             return Ok(None);
         }
-        Ok(Some(Arc::new(AwsReferences::new(&Clients::load().await?.config))))
+        Ok(Some(Arc::new(AwsReferences::new(&Clients::load().await?))))
     }
 
     #[cfg(not(feature = "aws"))]
@@ -343,11 +357,18 @@ impl App {
             references,
             clock,
             chance,
+            #[cfg(feature = "aws")]
+            aws_calls,
         } = parts;
         let events: Arc<dyn OperationalEvents> = match &config.events.customer {
             Some(operator) => Arc::new(QueuedEvents::start(operator.clone(), Arc::clone(&queue))),
             None => Arc::new(LogOnly),
         };
+        let tally: Arc<Tally> = Arc::default();
+        let events: Arc<dyn OperationalEvents> =
+            Arc::new(CountedEvents::new(events, Arc::clone(&tally)));
+        let keys: Arc<dyn Keys> =
+            Arc::new(CountedKeys::new(keys, Arc::clone(&tally), Arc::clone(&clock)));
         let vault = Vault::new(
             Arc::clone(&secrets),
             Arc::clone(&keys),
@@ -359,7 +380,7 @@ impl App {
         let rules = config.secrets.references.clone();
         let vault = vault.with_references(ReferencePolicy { rules, source: references });
         let vault = vault.with_events(Arc::clone(&events));
-        let (guard, tally) = (Arc::new(config.egress.guard()), Arc::default());
+        let (guard, started_at) = (Arc::new(config.egress.guard()), clock.now());
         let test_rate = Arc::default();
         Self {
             config,
@@ -385,6 +406,9 @@ impl App {
             chance,
             events,
             tally,
+            started_at,
+            #[cfg(feature = "aws")]
+            aws_calls,
         }
     }
 
@@ -397,6 +421,21 @@ impl App {
             Arc::clone(&self.clock),
             Arc::clone(&self.tally),
         )
+    }
+
+    /// Who makes traces, if there is a collector for them.
+    fn tracer(&self, resolver: Arc<dyn Resolver>) -> Result<Option<Tracer>> {
+        let settings = &self.config.traces;
+        let Some(endpoint) = &settings.endpoint else { return Ok(None) };
+        let roots = self.config.egress.extra_roots.as_deref();
+        let collector = Collector::new(endpoint.url(), self.chance.token(), resolver, roots)?;
+        Ok(Some(Tracer::start(
+            settings.sample,
+            Arc::new(collector),
+            Arc::clone(&self.clock),
+            Arc::clone(&self.chance),
+            Arc::clone(&self.tally),
+        )))
     }
 
     fn shared_rates(&self) -> Option<SharedRates> {
@@ -413,6 +452,7 @@ impl App {
             endpoints: Arc::clone(&self.endpoints),
             clock: Arc::clone(&self.clock),
             chance: Arc::clone(&self.chance),
+            tally: Arc::clone(&self.tally),
         }
     }
 
@@ -437,7 +477,9 @@ impl App {
         let guard = Arc::clone(&self.guard);
         let credentials = egress.proxy_authorization_file.as_deref();
         let proxy = Proxy::configured(egress.proxy.as_ref(), credentials)?;
-        let client = Client::through(proxy, guard, resolver, egress.extra_roots.as_deref())?;
+        let roots = egress.extra_roots.as_deref();
+        let tracer = self.tracer(Arc::clone(&resolver) as _)?;
+        let client = Client::through(proxy, guard, resolver, roots)?.timed(tracer.is_some());
         Ok(Pipeline {
             queue: Arc::clone(&self.queue),
             endpoints: EndpointBook::new(
@@ -464,6 +506,8 @@ impl App {
             long_timeouts: LongTimeouts::over(self.config.worker.drain),
             recorder: self.recorder(),
             records: Arc::clone(&self.records),
+            tracer,
+            traceparent: self.config.traces.traceparent,
             test_calls: Arc::clone(&self.test_calls),
             tally: Arc::clone(&self.tally),
         })

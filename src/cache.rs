@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::telemetry::metrics::PerLabel;
+use crate::telemetry::metrics::label::Lookup;
 use bounded::Bounded;
 use moka::future::Cache;
 use moka::ops::compute::Op;
@@ -41,6 +43,14 @@ pub trait Aged {
     }
 }
 
+/// How a cache is used.
+pub struct Usage<'c> {
+    /// What was looked up.
+    pub lookups: &'c PerLabel<Lookup>,
+    /// About how many values there are.
+    pub size: usize,
+}
+
 /// The cache.
 pub struct SoftCache<K, V> {
     entries: Arc<Bounded<K, Arc<Entry<V>>>>,
@@ -48,6 +58,7 @@ pub struct SoftCache<K, V> {
     /// each value costs a quarter of a kilobyte in this map alone.
     readings: Cache<K, Arc<Entry<V>>>,
     lifetimes: Lifetimes,
+    lookups: PerLabel<Lookup>,
 }
 
 /// Most readings that callers wait for at once and share.
@@ -87,7 +98,8 @@ where
     /// An empty cache.
     pub fn new(lifetimes: Lifetimes) -> Self {
         let entries = Arc::new(Bounded::new(lifetimes.capacity));
-        Self { entries, readings: Cache::new(READINGS), lifetimes }
+        let readings = Cache::new(READINGS);
+        Self { entries, readings, lifetimes, lookups: PerLabel::default() }
     }
 
     /// The value of `key`, read with `load` if it is not there or too old. Callers that miss at the
@@ -100,6 +112,7 @@ where
         if let Some(entry) = self.entries.get(key) {
             if entry.is_usable(self.lifetimes.hard) {
                 let is_fresh = entry.loaded.elapsed() < self.lifetimes.soft;
+                self.lookups.of(if is_fresh { Lookup::Fresh } else { Lookup::Stale }).one();
                 if !is_fresh && !entry.refreshing.swap(true, Ordering::AcqRel) {
                     self.refresh(key.clone(), Arc::clone(&entry), load);
                 }
@@ -108,6 +121,7 @@ where
             // Another caller may have read it anew in between.
             self.entries.remove_if(key, |there| Arc::ptr_eq(there, &entry));
         }
+        self.lookups.of(Lookup::Missing).one();
         // Left behind by a caller that went away before it could forget it.
         if self.readings.get(key).await.is_some_and(|left| !left.is_usable(self.lifetimes.hard)) {
             self.readings.invalidate(key).await;
@@ -163,6 +177,11 @@ where
             (Some(entry), None) => Ok(Arc::clone(&entry.value)),
             (None, None) => unreachable!("what is neither there nor read is a failure"),
         }
+    }
+
+    /// How it is used.
+    pub fn usage(&self) -> Usage<'_> {
+        Usage { lookups: &self.lookups, size: self.entries.size() }
     }
 
     /// The value of `key` as it is, however old.

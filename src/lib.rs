@@ -18,6 +18,7 @@ pub mod domain;
 pub mod egress;
 pub mod import;
 pub mod keygen;
+pub mod monitor;
 pub mod ports;
 pub mod process;
 pub mod redrive;

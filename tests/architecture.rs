@@ -14,8 +14,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("auth", &["auth", "domain"]),
     ("transform", &["transform", "domain"]),
     ("ports", &["ports", "domain"]),
-    ("cache", &["cache"]),
-    ("vault", &["vault", "cache", "ports", "domain"]),
+    ("cache", &["cache", "telemetry"]),
+    ("vault", &["vault", "cache", "telemetry", "ports", "domain"]),
     ("egress", &["egress", "ports", "domain"]),
     ("telemetry", &["telemetry", "ports", "domain"]),
     (
@@ -32,7 +32,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "domain",
         ],
     ),
-    ("replay", &["replay", "ports", "domain"]),
+    ("replay", &["replay", "telemetry", "ports", "domain"]),
     ("test_calls", &["test_calls", "ports", "domain"]),
     ("worker", &["worker", "delivery", "telemetry", "ports", "domain"]),
     (
@@ -43,6 +43,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "app",
             "redrive",
             "replay",
+            "monitor",
             "registration",
             "telemetry",
             "test_calls",
@@ -52,7 +53,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "domain",
         ],
     ),
-    ("adapters", &["adapters", "import", "vault", "ports", "domain"]),
+    ("monitor", &["monitor", "app", "cache", "delivery", "telemetry", "ports", "domain"]),
+    ("adapters", &["adapters", "egress", "import", "vault", "telemetry", "ports", "domain"]),
     (
         "console",
         &["console", "access", "api", "auth", "config", "keygen", "telemetry", "ports", "domain"],

@@ -17,6 +17,7 @@ use sealpost::egress::client::Client;
 use sealpost::egress::guard::Guard;
 use sealpost::egress::resolver::SystemResolver;
 use sealpost::ports::Clock;
+use sealpost::telemetry::Tally;
 use serde_json::json;
 
 /// Most microseconds of processor time.
@@ -25,6 +26,7 @@ pub const MARK: f64 = 1.0;
 /// A token in hand.
 pub struct Bench {
     tokens: Tokens,
+    tally: Tally,
     chain: Chain,
     client: Client,
     key: (CustomerId, EndpointId, u64, usize),
@@ -58,6 +60,7 @@ impl Bench {
         let resolver = Arc::new(SystemResolver::new(&[])?);
         let bench = Self {
             tokens: Tokens::default(),
+            tally: Tally::default(),
             chain: Chain::compile(&[serde_json::from_value(step)?], std::iter::empty())?,
             client: Client::with_roots(Arc::new(guard), resolver, None)?,
             key: ("acme".parse()?, "orders".parse()?, 1, 0),
@@ -84,7 +87,12 @@ impl Bench {
             secrets: &self.secrets,
             grant: None,
         };
-        let egress = Egress { client: &self.client, clock: &SystemClock, chance: &SystemChance };
+        let egress = Egress {
+            client: &self.client,
+            clock: &SystemClock,
+            chance: &SystemChance,
+            tally: &self.tally,
+        };
         let token = self.tokens.get(&self.key, request, &call, egress).await;
         let grant = Grant::Token(token.map_err(|e| anyhow::anyhow!("{e:?}"))?);
         let mut request = self.request.clone();

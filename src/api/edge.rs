@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -12,6 +12,7 @@ use tracing::{debug, info};
 
 use super::Shared;
 use super::problem::{Code, Problem};
+use crate::telemetry::Tally;
 
 /// Longest time that a request may take, a bulk of jobs excepted.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -28,6 +29,7 @@ const BULK: &str = "/v1/jobs/bulk";
 /// Handles a request from its first byte to its last.
 pub async fn handle(State(api): State<Shared>, mut request: Request, next: Next) -> Response {
     let (started, method) = (Instant::now(), request.method().clone());
+    let route = request.extensions().get::<MatchedPath>().cloned();
     let path = request.uri().path().to_owned();
     let id = request_id(&request).unwrap_or_else(|| format!("req_{}", api.app.chance.token()));
     let mut key = None;
@@ -48,8 +50,11 @@ pub async fn handle(State(api): State<Shared>, mut request: Request, next: Next)
             }
         }
     };
-    let response = finished(response, &id);
-    let (status, ms) = (response.status().as_u16(), started.elapsed().as_millis() as u64);
+    let response = finished(response, &id, &api.app.tally);
+    let (status, took) = (response.status().as_u16(), started.elapsed());
+    let route = route.as_ref().map(MatchedPath::as_str);
+    api.app.tally.requests.count(method.as_str(), route, status, took);
+    let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let key = key.unwrap_or_else(|| "-".to_owned());
     // Who changed what stands in the log. Ids and numbers only: no query, no body.
     if method == Method::GET || path.starts_with("/v1/jobs") {
@@ -80,9 +85,12 @@ async fn within(path: &str, handled: impl Future<Output = Response>) -> Response
 }
 
 /// The response with the request's id; whatever went wrong is a problem document.
-fn finished(mut response: Response, id: &str) -> Response {
+fn finished(mut response: Response, id: &str, tally: &Tally) -> Response {
     let status = response.status();
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        if let Some((dependency, alarm)) = problem.fault() {
+            tally.count_fault(dependency, alarm);
+        }
         response = problem.of_request(id).into_response();
     } else if status.is_client_error() || status.is_server_error() {
         let allow = response.headers().get(axum::http::header::ALLOW).cloned();

@@ -17,6 +17,7 @@ use crate::domain::job::Job;
 use crate::domain::ordering;
 use crate::domain::submission::{Begun, Submission};
 use crate::ports::queue::NewMessage;
+use crate::telemetry::metrics::label::Taken;
 
 /// A job that was taken.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -77,7 +78,17 @@ pub async fn take(
     let new: Vec<&Candidate> = read.iter().flatten().filter(is_new).collect();
     let sent = send_all(api, &new).await?;
     let mut sent = sent.into_iter();
-    Ok(read.into_iter().map(|candidate| candidate?.answer(&mut sent)).collect())
+    let answers: Vec<Answer<Accepted>> =
+        read.into_iter().map(|candidate| candidate?.answer(&mut sent)).collect();
+    for answer in &answers {
+        let taken = match answer {
+            Ok(accepted) if accepted.duplicate => Taken::Duplicate,
+            Ok(_) => Taken::Accepted,
+            Err(_) => Taken::Rejected,
+        };
+        api.app.tally.counters.jobs_taken.of(taken).one();
+    }
+    Ok(answers)
 }
 
 fn candidate(api: &Shared, caller: &Caller, bytes: Bytes) -> Answer<Candidate> {

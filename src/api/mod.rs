@@ -32,10 +32,12 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
+use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
+use crate::monitor::Monitor;
 use caller::Keyring;
 
 pub use edge::PUBLIC;
@@ -47,8 +49,8 @@ pub struct Api {
     pub app: Arc<App>,
     /// The keys in use.
     pub(crate) keys: Keyring,
-    /// Whether a worker runs in this process.
-    pub(crate) has_worker: bool,
+    /// What is asked of the process itself.
+    pub(crate) monitor: Arc<Monitor>,
     /// The OpenAPI document, and the page made of it.
     document: String,
     reference: String,
@@ -58,15 +60,16 @@ pub struct Api {
 pub(crate) type Shared = Arc<Api>;
 
 impl Api {
-    /// The API over these stores; `has_worker` if a worker runs beside it in this process.
-    pub fn new(app: Arc<App>, has_worker: bool) -> Self {
-        let document = openapi::document();
+    /// The API over the stores of this process.
+    pub fn new(monitor: Arc<Monitor>) -> Self {
+        let (app, document) = (Arc::clone(&monitor.app), openapi::document());
+        app.tally.requests.begin(routes_of(&document));
         let settings = &app.config.api;
         // A reading costs next to nothing from a file, and money from AWS.
         let lifetime = Duration::from_secs(if app.config.is_aws() { 10 } else { 1 });
         let keys = Keyring::new(lifetime, settings.requests_per_second);
         let reference = reference::page(&document);
-        Self { keys, has_worker, document: document.to_string(), reference, app }
+        Self { keys, monitor, document: document.to_string(), reference, app }
     }
 
     /// Everything that the API serves.
@@ -77,6 +80,15 @@ impl Api {
             .layer(from_fn_with_state(Arc::clone(&self), edge::handle))
             .with_state(self)
     }
+}
+
+/// The methods and paths of a document.
+fn routes_of(document: &Value) -> impl Iterator<Item = (String, String)> {
+    let paths = document["paths"].as_object().into_iter().flatten();
+    paths.flat_map(|(path, item)| {
+        let methods = item.as_object().into_iter().flat_map(|item| item.keys());
+        methods.map(|method| (method.to_uppercase(), path.clone()))
+    })
 }
 
 /// Every route with its description.
@@ -109,6 +121,7 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(tokens::mint))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
+        .routes(routes!(health::metrics))
         .routes(routes!(reference::document))
         .routes(routes!(reference::docs))
         .routes(routes!(reference::style))

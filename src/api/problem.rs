@@ -13,6 +13,7 @@ use crate::domain::job::Undecodable;
 use crate::domain::reason::Reason;
 use crate::ports;
 use crate::registration::RegistrationError;
+use crate::telemetry::metrics::label::Dependency;
 use crate::vault::{TenantKeyError, WriteError};
 
 macro_rules! codes {
@@ -108,6 +109,9 @@ pub struct Problem {
     what: Code,
     #[serde(skip)]
     retry_after: Option<u32>,
+    /// What of ours failed, and what has to be mended.
+    #[serde(skip)]
+    fault: Option<(Dependency, Option<ports::Alarm>)>,
 }
 
 /// What is wrong with one field.
@@ -132,6 +136,7 @@ impl Problem {
             request_id: None,
             what,
             retry_after: None,
+            fault: None,
         }
     }
 
@@ -165,6 +170,11 @@ impl Problem {
     #[must_use]
     pub fn of_request(self, id: &str) -> Self {
         Self { request_id: Some(id.into()), ..self }
+    }
+
+    /// What of ours failed, if anything did, and what has to be mended.
+    pub fn fault(&self) -> Option<(Dependency, Option<ports::Alarm>)> {
+        self.fault
     }
 
     /// What it is.
@@ -228,7 +238,9 @@ impl From<ports::Error> for Problem {
     /// What failed is for the log: the caller can do nothing about it, and need not know our names.
     fn from(error: ports::Error) -> Self {
         warn!(event = "fault", operation = error.operation, what = "api", "{error}");
-        Self::new(Code::Unavailable, Code::Unavailable.title()).retry_after(1)
+        let fault = Some((Dependency::of(error.operation), error.alarm));
+        let problem = Self::new(Code::Unavailable, Code::Unavailable.title()).retry_after(1);
+        Self { fault, ..problem }
     }
 }
 

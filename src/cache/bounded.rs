@@ -42,6 +42,11 @@ impl<K: Hash + Eq + Clone, T: Clone> Bounded<K, T> {
         slot.item.clone()
     }
 
+    /// How many keys there are; of some the item may have been removed.
+    pub fn size(&self) -> usize {
+        self.state().slots.len()
+    }
+
     /// Puts an item in the place of the one that is there.
     pub fn insert(&self, key: K, item: T) {
         let mut state = self.state();

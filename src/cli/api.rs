@@ -9,8 +9,9 @@ use tracing::info;
 use super::Global;
 use crate::api;
 use crate::app::{App, Role};
-use crate::cli::serve::REPLAYS_END;
+use crate::cli::serve::{REPLAYS_END, watch};
 use crate::console;
+use crate::monitor::{self, Monitor};
 use crate::replay;
 use crate::telemetry::logging;
 use crate::worker::lifecycle;
@@ -29,6 +30,7 @@ pub async fn run(global: &Global, _: &Api) -> anyhow::Result<ExitCode> {
     let stop = lifecycle::listen()?;
     let (address, drain) = (config.api.address(), config.worker.drain);
     let listener = api::bind(address).await?;
+    let metrics = monitor::bind(config.metrics.listen).await?;
     let app = Arc::new(App::open(&global.data, config, Role::Command).await?);
     let from = match &app.config.aws {
         Some(aws) => aws.queue_url.to_string(),
@@ -37,8 +39,12 @@ pub async fn run(global: &Global, _: &Api) -> anyhow::Result<ExitCode> {
     info!(event = "serving", from, address = %listener.local_addr()?);
     // Replays that were begun over the API go on here: a worker on AWS has no right to their records.
     let replays = tokio::spawn(replay::keep_running(app.replayer(), stop.soft.clone()));
-    let router = console::site(Arc::new(api::Api::new(app, false)), stop.soft.clone());
-    api::serve(listener, router, drain, stop).await;
+    let monitor = Monitor::new(app, None);
+    let router = console::site(Arc::new(api::Api::new(Arc::clone(&monitor))), stop.soft.clone());
+    tokio::join!(
+        api::serve(listener, router, drain, stop.clone()),
+        watch(metrics, &monitor, drain, &stop)
+    );
     // The page in hand; what is cut short is met again.
     let _ = tokio::time::timeout(REPLAYS_END, replays).await;
     info!(event = "stopped");

@@ -15,10 +15,11 @@ use crate::app::{App, Role};
 use crate::config::Config;
 use crate::console;
 use crate::delivery::Pipeline;
+use crate::monitor::{self, Monitor};
 use crate::process;
 use crate::replay;
 use crate::telemetry::logging;
-use crate::worker::{self, Ended, Limits, lifecycle, sweeper};
+use crate::worker::{self, Ended, Limits, Stop, lifecycle, sweeper};
 
 /// How long a stop waits for operational events to be sent.
 const FLUSH: std::time::Duration = std::time::Duration::from_secs(5);
@@ -43,9 +44,10 @@ pub const REPLAYS_END: Duration = Duration::from_secs(5);
 
 /// What is ready to work.
 struct Started {
-    app: Arc<App>,
+    monitor: Arc<Monitor>,
     pipeline: Arc<Pipeline>,
     listener: Option<TcpListener>,
+    metrics: Option<TcpListener>,
     limits: Limits,
 }
 
@@ -55,8 +57,10 @@ async fn start(global: &Global, config: Config) -> anyhow::Result<Started> {
         Some(address) => Some(api::bind(address).await?),
         None => None,
     };
+    let metrics = monitor::bind(config.metrics.listen).await?;
     let app = Arc::new(App::open(&global.data, config, Role::Worker).await?);
     let pipeline = Arc::new(app.pipeline()?);
+    let monitor = Monitor::new(Arc::clone(&app), Some(Arc::clone(&pipeline)));
     sweeper::forget_old_fences(&pipeline).await?;
     let settings = &app.config.worker;
     let concurrency = process::deliveries_with_open_files(settings.concurrency);
@@ -67,7 +71,7 @@ async fn start(global: &Global, config: Config) -> anyhow::Result<Started> {
         None => global.data.display().to_string(),
     };
     info!(event = "serving", from, pending = depth.pending, dead_letters = depth.dead);
-    Ok(Started { app, pipeline, listener, limits })
+    Ok(Started { monitor, pipeline, listener, metrics, limits })
 }
 
 /// Works, on whichever form the configuration chooses, until told to stop.
@@ -80,21 +84,24 @@ pub async fn work(global: &Global, config: Config) -> anyhow::Result<ExitCode> {
         () = stop.soft.cancelled() => None,
         started = start(global, config) => Some(started?),
     };
-    let Some(Started { app, pipeline, listener, limits }) = started else {
+    let Some(Started { monitor, pipeline, listener, metrics, limits }) = started else {
         info!(event = "stopped", clean = true, "told to stop before it had begun");
         return Ok(ExitCode::SUCCESS);
     };
+    let app = &monitor.app;
     // Replays that nobody else works on. On AWS a worker has no right to their records.
     let replays = (!app.config.is_aws())
         .then(|| tokio::spawn(replay::keep_running(app.replayer(), stop.soft.clone())));
-    let served = async {
+    let served = Box::pin(async {
         if let Some(listener) = listener {
-            let api = Arc::new(api::Api::new(Arc::clone(&app), true));
+            let api = Arc::new(api::Api::new(Arc::clone(&monitor)));
             let router = console::site(api, stop.soft.clone());
             api::serve(listener, router, limits.drain, stop.clone()).await;
         }
-    };
-    let (ended, ()) = tokio::join!(worker::run(pipeline, limits, stop.clone()), served);
+    });
+    let watched = watch(metrics, &monitor, limits.drain, &stop);
+    let (ended, (), ()) =
+        tokio::join!(Box::pin(worker::run(pipeline, limits, stop.clone())), served, watched);
     app.events.flush(FLUSH).await;
     if let Some(replays) = replays {
         // The page in hand; what is cut short is met again.
@@ -112,4 +119,16 @@ pub async fn work(global: &Global, config: Config) -> anyhow::Result<ExitCode> {
         events_dropped = app.events.dropped()
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// Serves metrics and health, if they are listened for, until told to stop.
+pub async fn watch(
+    listener: Option<TcpListener>,
+    monitor: &Arc<Monitor>,
+    drain: Duration,
+    stop: &Stop,
+) {
+    if let Some(listener) = listener {
+        api::serve(listener, monitor::router(Arc::clone(monitor)), drain, stop.clone()).await;
+    }
 }

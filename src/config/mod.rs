@@ -12,7 +12,9 @@ mod egress;
 mod envelopes;
 mod events;
 mod log;
+mod metrics;
 mod secrets;
+mod traces;
 mod worker;
 
 use std::path::Path;
@@ -30,7 +32,9 @@ pub use egress::EgressConfig;
 pub use envelopes::EnvelopesConfig;
 pub use events::EventsConfig;
 pub use log::LogConfig;
+pub use metrics::MetricsConfig;
 pub use secrets::SecretsConfig;
+pub use traces::TracesConfig;
 pub use worker::WorkerConfig;
 
 const PREFIX: &str = "SEALPOST_";
@@ -60,6 +64,10 @@ pub struct Config {
     pub secrets: SecretsConfig,
     /// The HTTP API.
     pub api: ApiConfig,
+    /// Metrics and health.
+    pub metrics: MetricsConfig,
+    /// Spans of deliveries, for a collector.
+    pub traces: TracesConfig,
     /// The pages for people, beside it.
     pub console: ConsoleConfig,
     /// Log lines.
@@ -151,7 +159,9 @@ fn value_of(text: &str) -> Value {
     let parsed =
         format!("value = {text}").parse::<Table>().ok().and_then(|mut t| t.remove("value"));
     match parsed {
-        Some(value @ (Value::Integer(_) | Value::Boolean(_) | Value::Array(_))) => value,
+        Some(
+            value @ (Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Array(_)),
+        ) => value,
         Some(_) | None => Value::String(text.to_owned()),
     }
 }
@@ -212,6 +222,25 @@ mod tests {
         let error = load("[auth]\naws_assumable_roles = ['*']\n", &[]).unwrap_err();
         assert_eq!(error.key, "auth.aws_assumable_roles[0]");
         assert!(error.problem.contains("a role's ARN"), "{error}");
+    }
+
+    #[test]
+    fn a_collector_is_named_by_its_address_and_a_share_is_one() {
+        let config = load("[traces]\nendpoint = 'http://127.0.0.1:4318'\nsample = 0.5\n", &[]);
+        assert_eq!(config.unwrap().traces.sample, 0.5);
+        for (line, key, expected) in [
+            ("sample = 2.0", "traces.sample", "from 0.0 to 1.0"),
+            ("endpoint = 'ftp://a'", "traces.endpoint", "http://127.0.0.1:4318"),
+            ("endpoint = 'http://u:p@a'", "traces.endpoint", "http://127.0.0.1:4318"),
+            ("traceparent = 'often'", "traces.traceparent", "given"),
+        ] {
+            let error = load(&format!("[traces]\n{line}\n"), &[]).unwrap_err();
+            assert_eq!(error.key, key, "{error}");
+            assert!(error.problem.contains(expected), "{error}");
+        }
+        let set = [("SEALPOST_TRACES_SAMPLE", "0.25"), ("SEALPOST_METRICS_LISTEN", "127.0.0.1:0")];
+        let config = load("", &set).unwrap();
+        assert!(config.traces.sample == 0.25 && config.metrics.listen.is_some());
     }
 
     const QUEUES: &str = "[aws]\nkms_key_id = 'alias/sealpost'\n\

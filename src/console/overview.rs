@@ -40,7 +40,7 @@ fn live(console: &Console, now: Timestamp, depth: Option<Depth>) -> Markup {
     let steps = tally.recent().steps(now);
     let steps: Vec<Step> = steps.chunks(TOGETHER).map(sum).collect();
     let all = sum(&steps);
-    let worker = console.api.has_worker.then(|| tally.worker());
+    let worker = console.api.monitor.has_worker().then(|| tally.worker());
     html! {
         (tiles(&all, worker, depth))
         @if worker.is_some() {

@@ -9,6 +9,7 @@ use crate::domain::health::{Health, OnDisabled};
 use crate::domain::parking::growing;
 use crate::domain::reason::Reason;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::wait::Wait;
 
 /// A job whose attempt may be made now.
 pub struct Admitted<'d>(pub Resolved<'d>);
@@ -26,7 +27,7 @@ impl Resolved<'_> {
 
     /// A wait without an attempt; the reason against it if it would end too late, for such a wait is
     /// not begun.
-    pub fn wait(&self, until: Timestamp, why: &'static str) -> Result<Halt, Reason> {
+    pub fn wait(&self, until: Timestamp, why: Wait) -> Result<Halt, Reason> {
         match too_late(self.standing(), &self.known.retry, until) {
             Some(reason) => Err(reason),
             None => Ok(Halt::Park(until, why)),
@@ -54,7 +55,7 @@ impl Resolved<'_> {
         &self,
         now: Timestamp,
         until: Timestamp,
-        what: &'static str,
+        what: Wait,
         reason: Reason,
         why: &str,
     ) -> Halt {
@@ -76,7 +77,7 @@ impl Resolved<'_> {
             OnDisabled::DeadLetter => Halt::DeadLetter(reason, why.to_owned()),
             OnDisabled::Hold => {
                 let until = now.plus(growing(FIRST_HOLD, self.decoded.state.waits, chance));
-                self.wait_within(now, until, "endpoint disabled", reason, why).limited()
+                self.wait_within(now, until, Wait::EndpointDisabled, reason, why).limited()
             }
         }
     }
@@ -110,7 +111,7 @@ pub fn admit(resolved: Resolved<'_>, now: Timestamp, chance: f64) -> Result<Admi
         Health::Paused { until } => Some(*until),
         Health::Deauthorized { why, probe_at } if *probe_at > now => {
             let reason = Reason::EndpointDeauthorized;
-            let what = "endpoint deauthorized";
+            let what = Wait::EndpointDeauthorized;
             return Err(resolved.wait_within(now, *probe_at, what, reason, why));
         }
         Health::Deauthorized { .. } => None,
@@ -118,7 +119,7 @@ pub fn admit(resolved: Resolved<'_>, now: Timestamp, chance: f64) -> Result<Admi
         Health::Disabled { why } => return Err(resolved.left_alone(now, why, chance)),
     };
     let waits =
-        [(resolved.decoded.job.not_before, "not before"), (paused_until, "endpoint paused")];
+        [(resolved.decoded.job.not_before, Wait::NotBefore), (paused_until, Wait::EndpointPaused)];
     let latest = waits.into_iter().filter_map(|(at, why)| Some((at?, why))).max();
     match latest.filter(|(at, _)| *at > now) {
         Some((at, why)) => Err(resolved.wait(at, why).unwrap_or_else(give_up)),

@@ -10,6 +10,7 @@ use super::grants::{Grants, Learning};
 use super::permit::Permit;
 use super::resolve::{OpenSecrets, Resolved};
 use super::sign::{Signed, apply, lacks_challenge};
+use super::spans::{note_call, note_parts};
 use super::withhold::withhold_secrets;
 use super::{Halt, Pipeline};
 use crate::auth::need::Need;
@@ -53,6 +54,7 @@ impl Pipeline {
     ) -> Result<Attempted, Halt> {
         let Claimed { signed, token, mut permit } = claimed;
         permit.begins();
+        let mut stage = signed.resolved.decoded.trace.attempt();
         let (attempt, exhausted) = match self.make_calls(&signed, stop).await {
             Ok((attempt, aside)) => (attempt, aside.exhausted),
             Err(halt) => {
@@ -64,6 +66,9 @@ impl Pipeline {
                 return Err(halt);
             }
         };
+        self.tally.called(&attempt);
+        note_call(&mut stage, &signed.request, &attempt);
+        drop(stage);
         let policy = &signed.resolved.known.retry;
         let (now, chance) = (self.clock.now(), self.chance.fraction());
         self.tell(&signed.resolved.known, permit.ended(&attempt, now, self.chance.fraction()));
@@ -229,6 +234,10 @@ impl Pipeline {
         let (at, started) = (self.clock.now(), Instant::now());
         let reply = self.client.send(request, started + endpoint.timeout(), stop).await?;
         let number = signed.resolved.standing().attempt;
+        if let Some(timeline) = &reply.timeline {
+            let trace = &signed.resolved.decoded.trace;
+            note_parts(trace, started, timeline, Instant::now());
+        }
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let aside = aside(&reply, self.clock.now(), signed.resolved.known.retry.max_delay);
         let address = reply.address.map(|address| address.to_string());

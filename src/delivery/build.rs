@@ -5,6 +5,7 @@ use super::admit::Admitted;
 use super::fill::{secret_path, untransformed};
 use super::parameters::EventData;
 use super::resolve::Resolved;
+use super::spans::Traceparent;
 use crate::domain::field::FieldError;
 use crate::domain::header;
 use crate::domain::origin::Origin;
@@ -24,9 +25,13 @@ pub struct Built<'d> {
 }
 
 /// Builds the request.
-pub fn build<'d>(Admitted(resolved): Admitted<'d>, guard: &Guard) -> Result<Built<'d>, Halt> {
+pub fn build<'d>(
+    Admitted(resolved): Admitted<'d>,
+    guard: &Guard,
+    traceparent: Traceparent,
+) -> Result<Built<'d>, Halt> {
     let made = transformed(&resolved)?;
-    let mut request = request(&resolved, made)?;
+    let mut request = request(&resolved, made, traceparent)?;
     // The final URL, once more: a parameter may have changed what it means.
     let checked =
         guard.check_parsed(&request.url).map_err(|e| FieldError::new("url", e.to_string()));
@@ -65,7 +70,11 @@ fn transformed(resolved: &Resolved<'_>) -> Result<Made, Halt> {
     made.map_err(|e| Halt::DeadLetter(Reason::TransformFailed, e.to_string()))
 }
 
-fn request(resolved: &Resolved<'_>, made: Made) -> Result<OutboundRequest, Halt> {
+fn request(
+    resolved: &Resolved<'_>,
+    made: Made,
+    traceparent: Traceparent,
+) -> Result<OutboundRequest, Halt> {
     let (job, endpoint) = (&resolved.decoded.job, &resolved.known.endpoint);
     let event = EventData::of(&job.payload);
     let mut request =
@@ -85,8 +94,9 @@ fn request(resolved: &Resolved<'_>, made: Made) -> Result<OutboundRequest, Halt>
     if let Some(content_type) = content_type {
         set("content-type", profile.content_type(content_type));
     }
-    if let Some(traceparent) = &job.traceparent {
-        set("traceparent", traceparent);
+    let (trace, given) = (&resolved.decoded.trace, job.traceparent.as_deref());
+    if let Some(traceparent) = traceparent.of(trace, given) {
+        set("traceparent", &traceparent);
     }
     for (name, value) in made
         .headers

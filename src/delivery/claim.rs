@@ -8,6 +8,7 @@ use super::sign::Signed;
 use super::{Fencing, Halt, Pipeline};
 use crate::auth::need::Need;
 use crate::domain::reason::Reason;
+use crate::domain::wait::Wait;
 use crate::ports::deliveries::{Claim, ClaimRequest};
 
 /// A job whose attempt is this worker's to make.
@@ -67,7 +68,7 @@ impl Pipeline {
                 Err(Halt::DeadLetter(Reason::Ambiguous, problem))
             }
             Claim::Granted { .. } => Ok(Claimed { signed, token: Some(token), permit }),
-            Claim::Held(until) => Err(Halt::Park(until, "claimed by another worker")),
+            Claim::Held(until) => Err(Halt::Park(until, Wait::Claimed)),
             Claim::Settled(record) => Err(Halt::Finish(record)),
             Claim::Superseded => Err(Halt::Leftover),
         }

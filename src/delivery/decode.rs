@@ -12,6 +12,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::version;
 use crate::ports::queue::Received;
 use crate::ports::{Alarm, Error};
+use crate::telemetry::tracer::Trace;
 
 /// What a message is.
 pub enum Message<'m> {
@@ -31,6 +32,8 @@ pub struct Decoded<'m> {
     pub state: DeliveryState,
     /// What tells this round of the delivery from every other.
     pub key: DeliveryKey,
+    /// Its trace; begun once it is decoded.
+    pub trace: Trace,
 }
 
 /// A message that is a job without an endpoint.
@@ -43,6 +46,8 @@ pub struct Parent<'m> {
     pub state: DeliveryState,
     /// What tells this round of it from every other.
     pub key: FanOutKey,
+    /// Its trace; begun once it is decoded.
+    pub trace: Trace,
 }
 
 /// Why a message is neither.
@@ -114,11 +119,11 @@ pub fn decode<'m>(
     Ok(match endpoint_id {
         Some(endpoint_id) => {
             let key = DeliveryKey { customer_id, endpoint_id, job_id, round, message_id };
-            Message::Delivery(Decoded { message, job, state, key })
+            Message::Delivery(Decoded { message, job, state, key, trace: Trace::none() })
         }
         None => {
             let key = FanOutKey { customer_id, job_id, round, message_id };
-            Message::Parent(Parent { message, job, state, key })
+            Message::Parent(Parent { message, job, state, key, trace: Trace::none() })
         }
     })
 }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::limiters::{Limiters, Meter};
 use super::parameters::Parameters;
 use crate::auth::{Chain, Part};
-use crate::cache::{Aged, Lifetimes, Passing, SoftCache};
+use crate::cache::{Aged, Lifetimes, Passing, SoftCache, Usage};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::field::FieldError;
 use crate::domain::health::HealthRecord;
@@ -175,6 +175,16 @@ impl EndpointBook {
             None => self.known.get(&key, read).await,
             Some(since) => self.known.get_since(&key, since, read).await,
         }
+    }
+
+    /// How the cache of endpoints is used.
+    pub fn usage(&self) -> Usage<'_> {
+        self.known.usage()
+    }
+
+    /// How many breakers are open, and how many half open.
+    pub fn breakers(&self) -> (u64, u64) {
+        self.limiters.breakers()
     }
 
     /// Forgets what is cached of an endpoint: something was learnt of it.

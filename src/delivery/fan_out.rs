@@ -18,8 +18,10 @@ use crate::domain::ids::{CustomerId, EndpointId};
 use crate::domain::ordering::child_deduplication_id;
 use crate::domain::reason::Reason;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::wait::Wait;
 use crate::ports::queue::NewMessage;
 use crate::ports::{Error, Result};
+use crate::telemetry::tracer::attribute;
 
 /// Most children sent at once, in messages and in bytes: what is in memory at one time.
 const BATCH: usize = 100;
@@ -48,6 +50,7 @@ impl Pipeline {
         match self.send_children(parent, stop).await {
             Ok(Fate::Done) => self.queue.acknowledge(handle).await,
             Ok(Fate::Waits(until)) => {
+                self.tally.counters.parked.of(Wait::NotBefore).one();
                 self.put_back(parent.message, &parent.state.clone().parked(), until).await
             }
             Ok(Fate::Stopped) => self.queue.release(handle, std::time::Duration::ZERO).await,
@@ -102,6 +105,8 @@ impl Pipeline {
             self.queue.send(children?).await?;
         }
         self.tally.fanned_out(&parent.key, endpoints.len());
+        let count = i64::try_from(endpoints.len()).unwrap_or(i64::MAX);
+        parent.trace.note(|| vec![attribute("sealpost.endpoints", count)]);
         Ok(Fate::Done)
     }
 

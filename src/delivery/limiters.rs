@@ -21,6 +21,7 @@ use crate::domain::limiter::{Ended, Leave, Limiter, Refusal, Used};
 use crate::domain::limits::Limits;
 use crate::domain::share;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::wait::Wait;
 use crate::ports::Clock;
 
 /// Most endpoints, and most customers, whose limits are kept.
@@ -110,6 +111,16 @@ impl Limiters {
         };
         self.endpoints.get_with(key, made).await
     }
+
+    /// How many breakers are open, and how many half open.
+    pub fn breakers(&self) -> (u64, u64) {
+        self.endpoints.iter().fold((0, 0), |(open, half_open), (_, meter)| {
+            let limiter = meter.calls.limiter();
+            let breaker = limiter.breaker();
+            let (is_open, is_half_open) = (breaker.is_open(), breaker.is_half_open());
+            (open + u64::from(is_open), half_open + u64::from(is_half_open))
+        })
+    }
 }
 
 impl Share {
@@ -127,7 +138,7 @@ impl Share {
         // Whoever is over his share does not wait in hand: it is the hands that are short.
         gate.admit(&Ask { turn: Turn::Over, ..*ask }, share).map_err(|later| match later {
             Later::Soon => Refusal::Soon,
-            Later::At(until) => Refusal::Until(until, "customer's share of the worker"),
+            Later::At(until) => Refusal::Until(until, Wait::CustomerShare),
         })?;
         gate.enter(ask.now);
         if holds == 0 {

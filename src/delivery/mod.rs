@@ -28,6 +28,7 @@ mod resolve;
 mod settle;
 mod shared_rate;
 mod sign;
+mod spans;
 pub mod test_call;
 mod withhold;
 
@@ -41,6 +42,7 @@ use crate::domain::asked::Asked;
 use crate::domain::envelope::Pointers;
 use crate::domain::reason::Reason;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::wait::Wait;
 use crate::egress::client::Client;
 use crate::egress::guard::Guard;
 use crate::ports::deliveries::AttemptRecord;
@@ -48,7 +50,7 @@ use crate::ports::queue::Received;
 use crate::ports::{
     Chance, Clock, Deliveries, Error, HealthStore, OperationalEvents, Queue, Records, TestCalls,
 };
-use crate::telemetry::Tally;
+use crate::telemetry::{Tally, Tracer};
 use crate::vault::Opener;
 
 use attempt::Attempted;
@@ -62,6 +64,7 @@ use permit::Permit;
 pub use recorder::Recorder;
 pub use shared_rate::SharedRates;
 use sign::Signed;
+pub use spans::Traceparent;
 
 /// Why a message goes no further.
 #[derive(Debug)]
@@ -69,9 +72,9 @@ enum Halt {
     /// The job is given up.
     DeadLetter(Reason, String),
     /// The job waits until then without an attempt.
-    Park(Timestamp, &'static str),
+    Park(Timestamp, Wait),
     /// The same, because a limit is reached; the next such wait is longer.
-    Limited(Timestamp, &'static str),
+    Limited(Timestamp, Wait),
     /// The attempt was made by a claimer that died before it did what follows.
     Finish(AttemptRecord),
     /// A leftover of a delivery that has gone on: to be removed.
@@ -154,6 +157,10 @@ pub struct Pipeline {
     pub recorder: Option<Recorder>,
     /// What was recorded.
     pub records: Arc<dyn Records>,
+    /// Makes traces, if anybody looks at them.
+    pub tracer: Option<Tracer>,
+    /// When a call carries `traceparent`.
+    pub traceparent: Traceparent,
     /// The answers to test calls.
     pub test_calls: Arc<dyn TestCalls>,
     /// Counts what happens.
@@ -184,7 +191,13 @@ impl Pipeline {
     }
 
     async fn deliver_job(&self, message: &Received, stop: &CancellationToken) -> Result<(), Error> {
-        match decode::decode(message, &self.circumstances(self.max_receives, self.clock.now())) {
+        let begun = self.tracer.as_ref().map(|_| Instant::now());
+        let circumstances = self.circumstances(self.max_receives, self.clock.now());
+        let mut decoded = decode::decode(message, &circumstances);
+        if let Ok(decoded) = &mut decoded {
+            self.trace(decoded, begun);
+        }
+        match decoded {
             Ok(Message::Parent(parent)) => self.fan_out(&parent, stop).await,
             Ok(Message::Delivery(decoded)) => {
                 // The permit is held until the message is settled.
@@ -192,6 +205,8 @@ impl Pipeline {
                     Ok(Attempted { record, permit }) => (Ok(record), Some(permit)),
                     Err(halt) => (Err(halt), None),
                 };
+                spans::note_result(&decoded.trace, &result);
+                let _stage = decoded.trace.stage("settle");
                 self.settle(&decoded, result).await
             }
             Err(NotDecoded::Undecodable(why)) => self.settle_undecodable(message, why).await,
@@ -223,7 +238,10 @@ impl Pipeline {
             }
             prepared => prepared?,
         };
-        let claimed = self.claim(signed, permit).await?;
+        let claimed = {
+            let _stage = decoded.trace.stage("claim");
+            self.claim(signed, permit).await?
+        };
         self.attempt(claimed, stop).await
     }
 
@@ -234,11 +252,23 @@ impl Pipeline {
         since: Option<Instant>,
         stop: &CancellationToken,
     ) -> Result<(Signed<'d>, Permit), Halt> {
-        let resolved = self.resolve(decoded, self.clock.now(), since).await?;
+        let trace = &decoded.trace;
+        let resolved = {
+            let _stage = trace.stage("resolve");
+            self.resolve(decoded, self.clock.now(), since).await?
+        };
         let admitted = admit::admit(resolved, self.clock.now(), self.chance.fraction())?;
-        let permit = self.permit(&admitted, stop).await?;
-        self.claim_probe(&admitted).await?;
-        let built = build::build(admitted, &self.guard)?;
+        let permit = {
+            let _stage = trace.stage("permit");
+            let permit = self.permit(&admitted, stop).await?;
+            self.claim_probe(&admitted).await?;
+            permit
+        };
+        let built = {
+            let _stage = trace.stage("build");
+            build::build(admitted, &self.guard, self.traceparent)?
+        };
+        let _stage = trace.stage("sign");
         let grants = self.grants(&built.resolved, Learning::Yes).await?;
         Ok((sign::sign(built, grants, &*self.chance, self.clock.now())?, permit))
     }

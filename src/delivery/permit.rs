@@ -17,6 +17,7 @@ use crate::domain::gate::{Ask, Turn};
 use crate::domain::limiter::{Ended, Leave, Refusal, Used, Verdict};
 use crate::domain::outcome::Attempt;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::wait::Wait;
 
 /// Leave to make one attempt. What it holds is given back when it is dropped, however that comes.
 pub struct Permit {
@@ -70,7 +71,7 @@ impl Pipeline {
         if !wait.is_zero() {
             tokio::select! {
                 () = sleep(wait) => {}
-                () = stop.cancelled() => return Err(Halt::Limited(leave.at, "rate limit")),
+                () = stop.cancelled() => return Err(Halt::Limited(leave.at, Wait::RateLimit)),
             }
         }
         Ok(permit)
@@ -89,10 +90,10 @@ fn put_off(resolved: &Resolved<'_>, now: Timestamp, refusal: Refusal) -> Halt {
     let (until, why) = match refusal {
         Refusal::Until(until, why) => (until, why),
         // Only told to those who wait in hand.
-        Refusal::Soon => (now, "concurrency limit"),
+        Refusal::Soon => (now, Wait::ConcurrencyLimit),
         // What was leased was taken by others meanwhile.
-        Refusal::Lease(_) => (now.plus(Duration::from_millis(100)), "rate limit"),
+        Refusal::Lease(_) => (now.plus(Duration::from_millis(100)), Wait::RateLimit),
     };
     let reason = resolved.reason_against(until);
-    resolved.wait_within(now, until, why, reason, why).limited()
+    resolved.wait_within(now, until, why, reason, why.words()).limited()
 }

@@ -8,6 +8,7 @@ use super::{Halt, Pipeline, admit, build, sign};
 use crate::domain::job::Undecodable;
 use crate::domain::request::OutboundRequest;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::wait::Wait;
 use crate::ports::queue::{Handle, Received};
 
 /// Why there is no request to show.
@@ -23,7 +24,7 @@ pub enum PreviewError {
     },
     /// The job would wait.
     #[error("the job would wait until {0}: {1}")]
-    Parked(Timestamp, &'static str),
+    Parked(Timestamp, Wait),
     /// The job names no endpoint.
     #[error(
         "the job names no endpoint, so it goes to each that wants it: {0}; name one as endpointId to see its request"
@@ -77,7 +78,7 @@ impl Pipeline {
         let signed = async {
             let admitted =
                 admit::admit(self.resolve(&decoded, now, Some(Instant::now())).await?, now, 0.0)?;
-            let built = build::build(admitted, &self.guard)?;
+            let built = build::build(admitted, &self.guard, self.traceparent)?;
             // What a look at a request shows is no reason to stop the deliveries, or to begin them.
             let grants = self.grants(&built.resolved, Learning::No).await?;
             sign::sign(built, grants, &*self.chance, now)

@@ -34,7 +34,8 @@ impl Pipeline {
         let state = decoded.state.clone();
         match result {
             Ok(record) => {
-                self.tally.attempted(&decoded.key, &record.attempt, record.disposition);
+                let age = self.clock.now().since(decoded.state.accepted_at);
+                self.tally.attempted(&decoded.key, &record.attempt, record.disposition, age);
                 self.follow(decoded, record).await
             }
             // Whoever made it has counted it.

@@ -103,7 +103,7 @@ impl Pipeline {
         stop: &CancellationToken,
     ) -> std::result::Result<(), Stopped> {
         let resolved = self.resolve_for_test(decoded, report).await?;
-        let built = build::build(Admitted(resolved), &self.guard)
+        let built = build::build(Admitted(resolved), &self.guard, self.traceparent)
             .map_err(|halt| self.stopped(report, StepName::Request, halt))?;
         let request = &built.request;
         report.pass(StepName::Request, format!("{} {}", request.method, request.url), None);
@@ -241,7 +241,7 @@ impl Pipeline {
     fn stopped(&self, report: &mut TestReport, step: StepName, halt: Halt) -> Stopped {
         match halt {
             Halt::DeadLetter(reason, why) => report.fail(step, why, advice_on(reason)),
-            Halt::Park(_, why) | Halt::Limited(_, why) => report.fail(step, why, None),
+            Halt::Park(_, why) | Halt::Limited(_, why) => report.fail(step, why.words(), None),
             // What is wrong with us is for the log.
             Halt::Ours(error) => {
                 self.tally.fault(&Error::again(&error), "test_call");

@@ -94,6 +94,16 @@ impl Recent {
 }
 
 impl Breaker {
+    /// Whether the endpoint is left alone.
+    pub fn is_open(&self) -> bool {
+        matches!(self.state, State::Open { .. })
+    }
+
+    /// Whether it is probed.
+    pub fn is_half_open(&self) -> bool {
+        matches!(self.state, State::HalfOpen { .. })
+    }
+
     /// What the job may do now.
     pub fn ask(&mut self, policy: &BreakerPolicy, ask: &Ask) -> Pass {
         match &mut self.state {

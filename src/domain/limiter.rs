@@ -13,6 +13,7 @@ use crate::domain::parking::Line;
 use crate::domain::rate_lease::{LeaseAnswer, LeaseRequest};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::tokens::Tokens;
+use crate::domain::wait::Wait;
 
 /// An endpoint that has answered nothing for so long, and for four times what it usually takes, is
 /// given no more than [`FEW`] calls at once.
@@ -78,7 +79,7 @@ pub enum Refusal {
     /// Carry this out, tell [`Limiter::leased`], and ask again.
     Lease(LeaseRequest),
     /// Come back then, because this limit is reached.
-    Until(Timestamp, &'static str),
+    Until(Timestamp, Wait),
 }
 
 /// What became of a leave.
@@ -139,13 +140,13 @@ impl Limiter {
         let is_probe = match pass {
             Pass::Free => false,
             Pass::Probe => true,
-            Pass::Wait(until) => return Err(Refusal::Until(until, "endpoint left alone")),
+            Pass::Wait(until) => return Err(Refusal::Until(until, Wait::EndpointLeftAlone)),
         };
         let places = self.places(limits, ask.now);
         if !is_probe {
             self.gate.admit(ask, places).map_err(|later| match later {
                 Later::Soon => Refusal::Soon,
-                Later::At(until) => Refusal::Until(until, "concurrency limit"),
+                Later::At(until) => Refusal::Until(until, Wait::ConcurrencyLimit),
             })?;
         }
         let at = match &limits.rate {
@@ -156,6 +157,11 @@ impl Limiter {
         let change = if is_probe { self.breaker.probe() } else { None };
         let has_room = self.gate.is_waited_for() && self.gate.held() < places;
         Ok(Leave { at, is_probe, has_token: limits.rate.is_some(), has_room, change })
+    }
+
+    /// The endpoint's breaker.
+    pub fn breaker(&self) -> &Breaker {
+        &self.breaker
     }
 
     /// One more waits beside the gate.
@@ -190,7 +196,7 @@ impl Limiter {
             Missing::Until(earliest) => {
                 let line = if is_first { &mut self.first_time } else { &mut self.again };
                 let turn = line.join(self.tokens.pace(rate), earliest, ask.latest);
-                Refusal::Until(ask.back_at(turn), "rate limit")
+                Refusal::Until(ask.back_at(turn), Wait::RateLimit)
             }
         })
     }

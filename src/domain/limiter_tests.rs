@@ -26,7 +26,7 @@ fn ended(now: Timestamp, took: Duration, verdict: Verdict) -> Ended {
 
 fn why(asked: Result<Leave, Refusal>) -> &'static str {
     match asked.unwrap_err() {
-        Refusal::Until(_, why) => why,
+        Refusal::Until(_, why) => why.words(),
         Refusal::Soon => "soon",
         Refusal::Lease(_) => "lease",
     }

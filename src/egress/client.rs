@@ -14,6 +14,7 @@ use super::failure::{classify, stopped, timed_out};
 use super::guard::Guard;
 use super::notes::{Notes, Route};
 use super::pools::{Pool, Pools, Way};
+pub use super::progress::Timeline;
 use super::progress::{PROGRESS, Progress};
 use super::proxy::Proxy;
 use super::resolver::Resolver;
@@ -32,6 +33,8 @@ pub struct Reply {
     pub result: std::result::Result<Answer, Failure>,
     /// The address that was dialled.
     pub address: Option<SocketAddr>,
+    /// When it came where, where that is kept.
+    pub timeline: Option<Timeline>,
 }
 
 /// A response.
@@ -75,6 +78,7 @@ const EXCERPT: Keep = Keep { bytes: MAX_EXCERPT, time: Duration::from_secs(2) };
 /// The client.
 pub struct Client {
     pools: Pools,
+    is_timed: bool,
 }
 
 impl Client {
@@ -98,7 +102,14 @@ impl Client {
         extra_roots: Option<&std::path::Path>,
     ) -> Result<Self> {
         let (trust, proxy) = (Trust::system(extra_roots)?, proxy.map(Arc::new));
-        Ok(Self { pools: Pools::new(Way { guard, resolver, trust, proxy })? })
+        let pools = Pools::new(Way { guard, resolver, trust, proxy })?;
+        Ok(Self { pools, is_timed: false })
+    }
+
+    /// The same, which tells of each call when it came where if `is_timed`.
+    #[must_use]
+    pub fn timed(self, is_timed: bool) -> Self {
+        Self { is_timed, ..self }
     }
 
     /// Makes the call; returns by `deadline`, or soon after `stop`.
@@ -158,16 +169,18 @@ impl Client {
         let connection = request.connection;
         let mut request = to_http(request)?;
         let capture = capture_connection(&mut request);
-        let progress =
-            Arc::new(Progress::new(connection.connect_timeout, deadline, self.pools.proxy()));
+        let progress = Progress::new(connection.connect_timeout, deadline, self.pools.proxy());
+        let progress = Arc::new(progress.timed(self.is_timed));
         let call = PROGRESS.scope(Arc::clone(&progress), pool.request(request));
         let answered = tokio::select! {
             biased;
             answered = timeout_at(deadline, call) => Some(answered),
             () = stop.cancelled() => None,
         };
+        let answered_at = progress.is_timed().then(Instant::now);
         let info = connection_info(&capture);
         let address = info.as_ref().map(|i| i.address).or(progress.read().1);
+        let written = info.as_ref().and_then(ConnectionInfo::written_at);
         let result = match answered {
             Some(Ok(Ok(response))) => Ok(read(response, keep, &capture, deadline).await),
             Some(Ok(Err(error))) => Err(classify(&error, info.as_ref(), &progress)?),
@@ -177,7 +190,10 @@ impl Client {
         if let Some(info) = info {
             info.end_call();
         }
-        Ok(Reply { result, address })
+        let answered = answered_at.filter(|_| result.is_ok());
+        let timeline = progress.timeline();
+        let timeline = timeline.map(|timeline| Timeline { written, answered, ..timeline });
+        Ok(Reply { result, address, timeline })
     }
 }
 

@@ -142,7 +142,7 @@ impl GuardedConnector {
             (false, HttpVersion::V1_1) => Transport::Plain(stream),
             (false, HttpVersion::V2) => return Err(fault(Phase::Tls, "HTTP/2 needs https")),
         };
-        let info = ConnectionInfo::new(address, self.http);
+        let info = ConnectionInfo::new(address, self.http, progress.is_timed());
         progress.connected(info.clone());
         Ok(TokioIo::new(NotingStream::new(transport, info)))
     }

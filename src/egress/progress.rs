@@ -28,10 +28,27 @@ pub enum Stage {
     Connected,
 }
 
+/// When a call came where. What it did not come to, or what was there before, has no time.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Timeline {
+    /// The name was looked up; connecting began.
+    pub connecting: Option<Instant>,
+    /// The connection was there; the TLS handshake began.
+    pub handshaking: Option<Instant>,
+    /// Everything was ready for the request.
+    pub connected: Option<Instant>,
+    /// The last byte of the request was written.
+    pub written: Option<Instant>,
+    /// The response's head was there.
+    pub answered: Option<Instant>,
+}
+
 /// The progress of one call; shared with the connector that works for it.
 #[derive(Debug)]
 pub struct Progress {
     now: Mutex<(Stage, Option<SocketAddr>)>,
+    /// Where times are kept, if anybody asks for them.
+    times: Option<Mutex<Timeline>>,
     made: OnceLock<ConnectionInfo>,
     proxy: Option<Arc<Proxy>>,
     connect_timeout: Duration,
@@ -42,7 +59,39 @@ impl Progress {
     /// A call that has just begun, ends by `deadline`, and goes through `proxy` if there is one.
     pub fn new(connect_timeout: Duration, deadline: Instant, proxy: Option<&Arc<Proxy>>) -> Self {
         let now = Mutex::new((Stage::Resolving, None));
-        Self { now, made: OnceLock::new(), proxy: proxy.cloned(), connect_timeout, deadline }
+        let (made, times, proxy) = (OnceLock::new(), None, proxy.cloned());
+        Self { now, times, made, proxy, connect_timeout, deadline }
+    }
+
+    /// The same, which keeps times if `is_timed`.
+    #[must_use]
+    pub fn timed(self, is_timed: bool) -> Self {
+        Self { times: is_timed.then(Mutex::default), ..self }
+    }
+
+    /// Whether it keeps times.
+    pub fn is_timed(&self) -> bool {
+        self.times.is_some()
+    }
+
+    /// The times so far, if they are kept.
+    pub fn timeline(&self) -> Option<Timeline> {
+        let times = self.times.as_ref()?;
+        Some(*times.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn note_time(&self, stage: Stage) {
+        let Some(times) = &self.times else { return };
+        let mut times = times.lock().unwrap_or_else(PoisonError::into_inner);
+        let moment = Some(Instant::now());
+        match stage {
+            Stage::Resolving => {}
+            Stage::ToProxy | Stage::Tunnelling(_) | Stage::Connecting => {
+                times.connecting = times.connecting.or(moment);
+            }
+            Stage::Handshaking => times.handshaking = moment,
+            Stage::Connected => times.connected = moment,
+        }
     }
 
     /// When a connection that is begun now must be there.
@@ -54,6 +103,8 @@ impl Progress {
     pub fn reach(&self, stage: Stage, address: Option<SocketAddr>) {
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         *now = (stage, address.or(now.1));
+        drop(now);
+        self.note_time(stage);
     }
 
     /// Notes the connection that was made.

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use rustls::AlertDescription;
@@ -36,13 +37,15 @@ struct Shared {
     refused: AtomicBool,
     flooded: AtomicBool,
     since: Instant,
+    /// When something was written last, in nanoseconds after `since`, if anybody asks for it.
+    written_at: Option<AtomicU64>,
     /// HTTP/2 has many calls at a time, each in frames of its own.
     watch: Option<Mutex<Watch>>,
 }
 
 impl ConnectionInfo {
     /// A new connection to `address`.
-    pub fn new(address: SocketAddr, http: HttpVersion) -> Self {
+    pub fn new(address: SocketAddr, http: HttpVersion, is_timed: bool) -> Self {
         let watch = match http {
             HttpVersion::V1_1 => None,
             HttpVersion::V2 => Some(Mutex::new(Watch::new())),
@@ -53,9 +56,16 @@ impl ConnectionInfo {
             refused: AtomicBool::new(false),
             flooded: AtomicBool::new(false),
             since: Instant::now(),
+            written_at: is_timed.then(AtomicU64::default),
             watch,
         };
         Self { address, shared: Arc::new(shared) }
+    }
+
+    /// When something was written last, if it is kept.
+    pub fn written_at(&self) -> Option<Instant> {
+        let nanos = self.shared.written_at.as_ref()?.load(Ordering::Relaxed);
+        Some(self.shared.since + Duration::from_nanos(nanos))
     }
 
     fn watch(&self) -> Option<MutexGuard<'_, Watch>> {
@@ -100,6 +110,10 @@ impl ConnectionInfo {
     /// Notes the first `written` bytes of `bufs`.
     fn note_sent<'b>(&self, written: usize, bufs: impl Iterator<Item = &'b [u8]>) {
         self.shared.written.fetch_add(written as u64, Ordering::AcqRel);
+        if let Some(at) = &self.shared.written_at {
+            let nanos = self.shared.since.elapsed().as_nanos();
+            at.store(u64::try_from(nanos).unwrap_or(u64::MAX), Ordering::Relaxed);
+        }
         let Some(mut watch) = self.watch() else { return };
         let mut left = written;
         for buf in bufs {

@@ -17,6 +17,7 @@ pub mod records;
 pub mod references;
 pub mod replays;
 pub mod secrets;
+pub mod spans;
 pub mod test_calls;
 
 pub use aws_roles::AwsRoles;
@@ -35,6 +36,7 @@ pub use records::Records;
 pub use references::References;
 pub use replays::Replays;
 pub use secrets::{ReadSecrets, Secrets};
+pub use spans::Spans;
 pub use test_calls::TestCalls;
 
 /// A failure on our side: of a store, a queue, a key service, the resolver, or a bug. It never costs

@@ -230,6 +230,12 @@ pub trait Queue: Send + Sync {
         Ok(())
     }
 
+    /// For how long the message that is due for the longest has been due; zero if none is. `None` where
+    /// the queue cannot tell.
+    async fn oldest_due(&self) -> Result<Option<Duration>> {
+        Ok(None)
+    }
+
     /// How many messages there are.
     async fn depth(&self) -> Result<Depth>;
 }

@@ -17,6 +17,7 @@ use crate::domain::dead_letter::DeadLetterFilter;
 use crate::domain::replay::{Plan, Replay, Request, Runner, Standing};
 use crate::domain::timestamp::Timestamp;
 use crate::ports::{self, Chance, Clock, Deliveries, Endpoints, Queue, Replays};
+use crate::telemetry::Tally;
 
 pub use run::keep_running;
 
@@ -55,6 +56,8 @@ pub struct Replayer {
     pub clock: Arc<dyn Clock>,
     /// Random numbers, for names.
     pub chance: Arc<dyn Chance>,
+    /// Counts what happens.
+    pub tally: Arc<Tally>,
 }
 
 impl Replayer {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use super::{Error, PAGE, Replayer, Result, told};
 use crate::domain::dead_letter::DeadLetter;
@@ -13,6 +14,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::ports;
 use crate::ports::deliveries::LetterClaim;
 use crate::ports::queue::Redrive;
+use crate::telemetry::metrics::label::Replayed;
 
 /// How long work is somebody's without a word: longer than the longest search of a queue.
 const LEASE: Duration = Duration::from_secs(600);
@@ -31,7 +33,12 @@ pub async fn keep_running(replayer: Replayer, stop: CancellationToken) {
         let rest = match work_off(&replayer, &stop).await {
             Ok(()) => LOOK,
             Err(error) => {
-                tracing::warn!(event = "fault", about = "replays", error = %error);
+                match &error {
+                    Error::Ours(error) => replayer.tally.fault(error, "replays"),
+                    Error::Unknown(_) | Error::Refused(_) => {
+                        warn!(event = "replay", what = "refused", "{error}");
+                    }
+                }
                 REST
             }
         };
@@ -78,6 +85,7 @@ impl Replayer {
         stop: &CancellationToken,
         mut progress: impl FnMut(&Replay),
     ) -> Result<Replay> {
+        let _running = self.tally.counters.replays_running.begin();
         while replay.is_run_by(token) {
             progress(&replay);
             if stop.is_cancelled() {
@@ -159,6 +167,16 @@ impl Replayer {
             unfit: (page.len() - fit.len()) as u64,
             not_found: unknown.len() as u64,
         };
+        let replayed = &self.tally.counters.replayed;
+        for (label, count) in [
+            (Replayed::Sent, counts.replayed),
+            (Replayed::Gone, counts.gone),
+            (Replayed::Held, counts.held),
+            (Replayed::Unfit, counts.unfit),
+            (Replayed::NotFound, counts.not_found),
+        ] {
+            replayed.of(label).add(count);
+        }
         replay.count(counts, sought.unknown);
         Ok(())
     }

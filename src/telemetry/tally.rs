@@ -1,10 +1,15 @@
-//! Counts what happens to deliveries, and logs what somebody may want to know. Ids, codes and
+//! Counts what happens, and logs what somebody may want to know. Ids, codes and
 //! numbers only: no header, body or URL ever comes here.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use tracing::{debug, info, warn};
+
+use super::counters::Counters;
+use super::metrics::label::{BreakerState, Dependency, Ended, FannedOut, Learnt, Outcome, Success};
+use super::pulse::Pulse;
+use super::requests::Requests;
 
 use crate::domain::breaker::Change;
 use crate::domain::dead_letter::DeadLetter;
@@ -17,6 +22,7 @@ use crate::domain::outcome::{Attempt, AttemptOutcome};
 use crate::domain::test_call::TestRecord;
 use crate::domain::test_report::TestReport;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::wait::Wait;
 use crate::ports::{Alarm, Error};
 use crate::telemetry::recent::Recent;
 
@@ -42,16 +48,17 @@ impl WorkerState {
     }
 }
 
-/// Counters since the process began.
+/// What is told of in this process: it is counted, and logged where somebody may want to know.
 #[derive(Debug, Default)]
 pub struct Tally {
-    delivered: AtomicU64,
-    retried: AtomicU64,
-    dead_lettered: AtomicU64,
-    parked: AtomicU64,
-    fanned_out: AtomicU64,
-    unmatched: AtomicU64,
-    faults: AtomicU64,
+    /// What was counted.
+    pub counters: Counters,
+    /// What the HTTP API was asked.
+    pub requests: Requests,
+    /// The loop that receives.
+    pub receiving: Pulse,
+    /// The loop that renews leases.
+    pub leases: Pulse,
     recent: Recent,
     /// [`WorkerState`]: 0 is stopped, 1 receiving, 2 failing.
     worker: AtomicU8,
@@ -98,15 +105,15 @@ impl Tally {
 
     /// The counters now.
     pub fn counts(&self) -> Counts {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let counters = &self.counters;
         Counts {
-            delivered: read(&self.delivered),
-            retried: read(&self.retried),
-            dead_lettered: read(&self.dead_lettered),
-            parked: read(&self.parked),
-            fanned_out: read(&self.fanned_out),
-            unmatched: read(&self.unmatched),
-            faults: read(&self.faults),
+            delivered: counters.deliveries.of(Ended::Delivered).get(),
+            retried: counters.retries.get(),
+            dead_lettered: counters.deliveries.of(Ended::DeadLettered).get(),
+            parked: counters.parked.sum(),
+            fanned_out: counters.fan_outs.sum(),
+            unmatched: counters.fan_outs.of(FannedOut::Unmatched).get(),
+            faults: counters.faults.sum(),
         }
     }
 
@@ -115,18 +122,34 @@ impl Tally {
         &self.recent
     }
 
-    /// An attempt was made, and this follows.
-    pub fn attempted(&self, key: &DeliveryKey, attempt: &Attempt, disposition: Disposition) {
+    /// The call of an attempt has ended.
+    pub fn called(&self, attempt: &Attempt) {
+        self.counters.attempts.of(Outcome::of(&attempt.outcome)).one();
+        let is_success = attempt.outcome.is_success();
+        let result = if is_success { Success::Ok } else { Success::Failed };
+        let took = Duration::from_millis(attempt.duration_ms);
+        self.counters.attempt_seconds(result).observe(took);
+    }
+
+    /// An attempt was made of a job of this age, and this follows.
+    pub fn attempted(
+        &self,
+        key: &DeliveryKey,
+        attempt: &Attempt,
+        disposition: Disposition,
+        age: Duration,
+    ) {
         self.recent.attempted(key, attempt, disposition);
         let DeliveryKey { customer_id, endpoint_id, job_id, .. } = key;
         let (number, outcome, ms) = (attempt.number, &attempt.outcome, attempt.duration_ms);
         match disposition {
             Disposition::Done => {
-                self.delivered.fetch_add(1, Ordering::Relaxed);
+                self.counters.deliveries.of(Ended::Delivered).one();
+                self.counters.delivery_seconds.observe(age);
                 debug!(event = "delivered", %customer_id, %endpoint_id, %job_id, attempt = number, %outcome, ms);
             }
             Disposition::RetryAt(at) => {
-                self.retried.fetch_add(1, Ordering::Relaxed);
+                self.counters.retries.one();
                 info!(event = "retry", %customer_id, %endpoint_id, %job_id, attempt = number, %outcome, ms, %at);
             }
             // Told when it is in the index.
@@ -136,7 +159,8 @@ impl Tally {
 
     /// A job was given up.
     pub fn dead_lettered(&self, letter: &DeadLetter) {
-        self.dead_lettered.fetch_add(1, Ordering::Relaxed);
+        self.counters.deliveries.of(Ended::DeadLettered).one();
+        self.counters.dead_letters.of(letter.reason).one();
         self.recent.given_up(letter.dead_at);
         let text = |id: Option<&str>| id.unwrap_or("-").to_owned();
         let customer_id = text(letter.customer_id.as_ref().map(|id| id.as_str()));
@@ -146,26 +170,27 @@ impl Tally {
     }
 
     /// A job was put back without an attempt.
-    pub fn parked(&self, key: &DeliveryKey, until: Timestamp, why: &'static str) {
-        self.parked.fetch_add(1, Ordering::Relaxed);
+    pub fn parked(&self, key: &DeliveryKey, until: Timestamp, why: Wait) {
+        self.counters.parked.of(why).one();
         let DeliveryKey { customer_id, endpoint_id, job_id, .. } = key;
-        debug!(event = "parked", %customer_id, %endpoint_id, %job_id, %until, why);
+        debug!(event = "parked", %customer_id, %endpoint_id, %job_id, %until, why = why.words());
     }
 
     /// A job that names no endpoint went to so many.
     pub fn fanned_out(&self, key: &FanOutKey, endpoints: usize) {
-        self.fanned_out.fetch_add(1, Ordering::Relaxed);
         let FanOutKey { customer_id, job_id, .. } = key;
         if endpoints > 0 {
+            self.counters.fan_outs.of(FannedOut::Sent).one();
             debug!(event = "fanned_out", %customer_id, %job_id, endpoints);
         } else {
-            self.unmatched.fetch_add(1, Ordering::Relaxed);
+            self.counters.fan_outs.of(FannedOut::Unmatched).one();
             info!(event = "unmatched", %customer_id, %job_id, "no endpoint wants it");
         }
     }
 
     /// Something was learnt of an endpoint.
     pub fn health(&self, customer_id: &CustomerId, endpoint_id: &EndpointId, health: &Health) {
+        self.counters.health_changes.of(Learnt::of(health)).one();
         match health {
             Health::Active => info!(event = "health", %customer_id, %endpoint_id, "active"),
             Health::Paused { until } => {
@@ -182,6 +207,7 @@ impl Tally {
 
     /// A call that was refused was made again with the previous value of a secret.
     pub fn fell_back(&self, key: &DeliveryKey, outcome: &AttemptOutcome) {
+        self.counters.previous_secrets.one();
         let DeliveryKey { customer_id, endpoint_id, job_id, .. } = key;
         info!(event = "previous_secret", %customer_id, %endpoint_id, %job_id, %outcome);
     }
@@ -206,6 +232,7 @@ impl Tally {
 
     /// A breaker left an endpoint alone, looks whether it works again, or found that it does.
     pub fn breaker(&self, customer_id: &CustomerId, endpoint_id: &EndpointId, change: Change) {
+        self.counters.breaker_changes.of(BreakerState::after(change)).one();
         match change {
             Change::Opened { probe_at } => {
                 warn!(event = "breaker", %customer_id, %endpoint_id, state = "open", %probe_at);
@@ -221,8 +248,17 @@ impl Tally {
 
     /// A message was removed because its delivery has gone on without it.
     pub fn leftover(&self, key: &DeliveryKey) {
+        self.counters.leftovers.one();
         let DeliveryKey { customer_id, endpoint_id, job_id, .. } = key;
         debug!(event = "leftover", %customer_id, %endpoint_id, %job_id);
+    }
+
+    /// Counts a fault that was logged where it was met.
+    pub fn count_fault(&self, dependency: Dependency, alarm: Option<Alarm>) {
+        self.counters.faults.of(dependency).one();
+        if let Some(alarm) = alarm {
+            self.counters.alarms.of(alarm).one();
+        }
     }
 
     /// The queue will soon forget so many dead letters, this one first.
@@ -237,7 +273,7 @@ impl Tally {
 
     /// Something failed on our side while `what` was in hand.
     pub fn fault(&self, error: &Error, what: &str) {
-        self.faults.fetch_add(1, Ordering::Relaxed);
+        self.count_fault(Dependency::of(error.operation), error.alarm);
         let alarm = error.alarm.map(Alarm::name);
         warn!(event = "fault", operation = error.operation, alarm, what, "{error}");
     }

@@ -7,7 +7,7 @@ use tracing::warn;
 
 use super::envelope::{self, EnvelopeError};
 use super::{OpenSecret, OpenVersion, Opener, Policy, REREAD_PAUSE, VaultError, reference, tenant};
-use crate::cache::{Lifetimes, SoftCache};
+use crate::cache::{Lifetimes, SoftCache, Usage};
 use crate::domain::ids::{CustomerId, SecretId};
 use crate::domain::operational_event::{Fact, OperationalEvent};
 use crate::domain::secret::{Binding, SealedKind, SealedVersion, SecretBytes};
@@ -40,6 +40,11 @@ impl Opener {
         let open_keys = Arc::new(tenant::OpenKeys::new(lifetimes));
         let (references, events) = (Arc::default(), Arc::new(LogOnly));
         Self { secrets, keys, clock, events, policy, keep, open, open_keys, references }
+    }
+
+    /// How the caches of opened secrets and of tenant keys are used.
+    pub fn usage(&self) -> [Usage<'_>; 2] {
+        [self.open.usage(), self.open_keys.usage()]
     }
 
     /// The secret, opened: from the cache where it is fresh enough.

@@ -2,17 +2,23 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
 use crate::delivery::Pipeline;
 use crate::ports::queue::Handle;
+use crate::telemetry::Tally;
 
 type Kept = Arc<Mutex<HashSet<Handle>>>;
+
+/// How much longer than a lease a renewal may take before the loop counts as hanging.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Renews every third of a lease.
 pub struct Heartbeat {
     kept: Kept,
+    tally: Arc<Tally>,
     task: AbortHandle,
 }
 
@@ -26,10 +32,12 @@ impl Heartbeat {
     /// Begins.
     pub fn start(pipeline: Arc<Pipeline>) -> Self {
         let kept = Kept::default();
-        let leases = Arc::clone(&kept);
+        let (leases, tally) = (Arc::clone(&kept), Arc::clone(&pipeline.tally));
         let task = tokio::spawn(async move {
-            let mut beat = tokio::time::interval(pipeline.queue.lease() / 3);
+            let lease = pipeline.queue.lease();
+            let mut beat = tokio::time::interval(lease / 3);
             loop {
+                pipeline.tally.leases.expect(lease + PATIENCE);
                 beat.tick().await;
                 let handles: Vec<Handle> =
                     leases.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect();
@@ -40,7 +48,7 @@ impl Heartbeat {
                 }
             }
         });
-        Self { kept, task: task.abort_handle() }
+        Self { kept, tally, task: task.abort_handle() }
     }
 
     /// Keeps the lease of `handle`.
@@ -54,6 +62,7 @@ impl Heartbeat {
 impl Drop for Heartbeat {
     fn drop(&mut self) {
         self.task.abort();
+        self.tally.leases.rest();
     }
 }
 

@@ -30,6 +30,9 @@ const LONG_POLL: Duration = Duration::from_secs(20);
 /// How long the worker rests after the queue failed.
 const REST: Duration = Duration::from_secs(1);
 
+/// How much longer than its wait a receive may take before the loop counts as hanging.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// The worker's settings.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -65,6 +68,8 @@ pub async fn run(pipeline: Arc<Pipeline>, limits: Limits, stop: Stop) -> Ended {
     let _clock_watch = ClockWatch::start(Arc::clone(&pipeline));
     pipeline.tally.worker_is(WorkerState::Receiving);
     loop {
+        // Every place may be taken for as long as the longest call lasts.
+        pipeline.tally.receiving.rest();
         let permit = tokio::select! {
             biased;
             () = stop.soft.cancelled() => break,
@@ -81,6 +86,7 @@ pub async fn run(pipeline: Arc<Pipeline>, limits: Limits, stop: Stop) -> Ended {
         if let Some(rest) = rest {
             permit.merge(rest);
         }
+        pipeline.tally.receiving.expect(LONG_POLL + PATIENCE);
         let received = tokio::select! {
             biased;
             () = stop.soft.cancelled() => break,
@@ -100,23 +106,30 @@ pub async fn run(pipeline: Arc<Pipeline>, limits: Limits, stop: Stop) -> Ended {
                 }
             }
         };
+        pipeline.tally.counters.received.add(messages.len() as u64);
         for message in messages {
             // As many permits as messages were asked for.
             let Some(own) = permit.split(1) else { break };
             let (pipeline, hard) = (Arc::clone(&pipeline), stop.hard.clone());
             let lease = heartbeat.keep(message.handle.clone());
+            let in_hand = pipeline.tally.counters.in_hand.begin();
             tasks.spawn(async move {
                 deliver(&pipeline, &message, &hard).await;
-                drop((lease, own));
+                drop((lease, own, in_hand));
             });
         }
     }
+    pipeline.tally.receiving.rest();
     pipeline.tally.worker_is(WorkerState::Stopped);
     let (ended, ()) =
         tokio::join!(drain(&tasks, limits.drain, &stop), pipeline.queue.stop_receiving());
     if let Some(recorder) = &pipeline.recorder {
         // What is not written in this time is not recorded.
         let _ = tokio::time::timeout(RECORDS_END, recorder.flush()).await;
+    }
+    if let Some(tracer) = &pipeline.tracer {
+        // Nor are the spans exported.
+        let _ = tokio::time::timeout(RECORDS_END, tracer.flush()).await;
     }
     ended
 }

@@ -17,6 +17,7 @@ use sealpost::config::Config;
 use sealpost::console;
 use sealpost::domain::access::{ApiKey, Grant, Scope};
 use sealpost::domain::timestamp::Timestamp;
+use sealpost::monitor::Monitor;
 use sealpost::ports::Clock;
 use sealpost::worker::Stop;
 use serde_json::Value;
@@ -111,7 +112,7 @@ impl Server {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let stop = Stop::default();
-        let api = Arc::new(Api::new(Arc::clone(&app), false));
+        let api = Arc::new(Api::new(Monitor::new(Arc::clone(&app), None)));
         let router = console::site(api, stop.soft.clone());
         tokio::spawn(serve(listener, router, Duration::from_secs(5), stop.clone()));
         let client = Client::builder(TokioExecutor::new()).build_http();

@@ -58,7 +58,7 @@ fn route(method: &str, described: &str) -> Route {
         path,
         body: if sends { job.to_string() } else { String::new() },
         scopes,
-        is_customers: !sends && !is_keys,
+        is_customers: !sends && !is_keys && described != "/metrics",
     }
 }
 

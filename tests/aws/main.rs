@@ -10,6 +10,8 @@ mod aws;
 mod canary;
 #[path = "../support/emulator.rs"]
 mod emulator;
+#[path = "../support/exposition.rs"]
+mod exposition;
 #[path = "../support/fault_proxy.rs"]
 mod fault_proxy;
 #[path = "../support/producers.rs"]
@@ -27,6 +29,7 @@ mod fences;
 mod infra;
 mod keys;
 mod leaks;
+mod metrics;
 mod outage;
 mod program;
 mod rates;

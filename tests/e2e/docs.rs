@@ -146,6 +146,8 @@ fn the_reference_lists_every_reason_and_every_setting() {
     let aws =
         serde_json::json!({"queue_url": url, "dead_letter_queue_url": url, "kms_key_id": "k"});
     config.api.listen = Some(config.api.address());
+    config.metrics.listen = config.api.listen;
+    config.traces.endpoint = Some("http://127.0.0.1:4318".parse().unwrap());
     config.aws = Some(serde_json::from_value(aws).unwrap());
     for (section, keys) in toml::Table::try_from(config).unwrap() {
         for key in keys.as_table().unwrap().keys() {

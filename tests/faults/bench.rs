@@ -78,7 +78,7 @@ pub async fn put_secret(app: &App, value: &str, origins: &[&str]) {
 
 /// The form, its pipeline and its clock.
 pub struct Bench {
-    pub app: App,
+    pub app: Arc<App>,
     pub pipeline: Pipeline,
     pub clock: Arc<TestClock>,
     config: Config,
@@ -101,7 +101,7 @@ impl Bench {
         let directory = tempfile::tempdir().unwrap();
         let shared: Arc<dyn Clock> = Arc::clone(&clock) as _;
         let app = App::embedded_with_clock(directory.path(), config.clone(), Role::Worker, shared);
-        let app = app.await.unwrap();
+        let app = Arc::new(app.await.unwrap());
         let pipeline = app.pipeline().unwrap();
         Self { app, pipeline, clock, config, directory }
     }

@@ -1,6 +1,7 @@
 //! Every scheme with the secrets of its own cases, and with secrets of no form at all, at a receiver
 //! that sends back whatever it was sent.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sealpost::auth::REGISTRY;
@@ -8,6 +9,7 @@ use sealpost::domain::delivery_record::{DeliveryFilter, Recording};
 use sealpost::domain::endpoint::Endpoint;
 use sealpost::domain::ids::{CustomerId, SecretId};
 use sealpost::domain::secret::SecretBytes;
+use sealpost::monitor::Monitor;
 use sealpost::ports::queue::NewMessage;
 use sealpost::vault::NewSecret;
 use serde_json::{Value, json};
@@ -115,7 +117,10 @@ async fn records(bench: &Bench, customers: Vec<CustomerId>) -> String {
 async fn deliver_all(scheme: &str, formless: bool) {
     log::keep();
     let web = echo().await;
+    let collector = Web::start(|_| ("200 OK".to_owned(), String::new())).await;
     let mut config = loopback();
+    config.traces.endpoint = Some(collector.origin.parse().unwrap());
+    config.traces.sample = 1.0;
     config.deliveries.record = Recording::All;
     let bench = Bench::open(config).await;
     let file = own(&format!("auth/{scheme}/cases.json"));
@@ -165,6 +170,12 @@ async fn deliver_all(scheme: &str, formless: bool) {
     for (name, bytes) in bench.files() {
         assert_silent(&name, &bytes, &secrets);
     }
+    let metrics = Monitor::new(Arc::clone(&bench.app), None).metrics().await;
+    assert_silent("the metrics", metrics.as_bytes(), &secrets);
+    bench.pipeline.tracer.as_ref().unwrap().flush().await;
+    let spans = collector.all().concat();
+    assert!(spans.contains(r#""name":"deliver""#), "{scheme}: deliveries are traced");
+    assert_silent("the spans", spans.as_bytes(), &secrets);
     let log = log::kept();
     assert!(scheme == "none" || !log.is_empty());
     assert_silent("the log", &log, &secrets);

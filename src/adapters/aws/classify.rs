@@ -165,7 +165,7 @@ where
 
 /// The kind of an error code. Codes are those of the services' "Common Errors" and "Errors" pages;
 /// the JSON protocols put `AWS.SimpleQueueService.` and the like before some of them.
-fn by_code(code: &str, status: u16) -> Kind {
+pub(super) fn by_code(code: &str, status: u16) -> Kind {
     match code.rsplit('.').next().unwrap_or(code) {
         "Throttling"
         | "ThrottlingException"
@@ -221,7 +221,7 @@ fn by_code(code: &str, status: u16) -> Kind {
     }
 }
 
-fn by_status(status: u16) -> Kind {
+pub(super) fn by_status(status: u16) -> Kind {
     match status {
         429 => Kind::Throttled,
         500.. => Kind::ServiceFault,

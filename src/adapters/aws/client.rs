@@ -12,6 +12,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 
+use super::call_counts::{CallCounts, CountCalls};
 use super::skew::SkewWatch;
 use crate::adapters::system::SystemClock;
 use crate::ports::{Error, Result};
@@ -32,6 +33,8 @@ pub struct Clients {
     pub sqs: aws_sdk_sqs::Client,
     /// Roles.
     pub sts: aws_sdk_sts::Client,
+    /// What they were asked, counted.
+    pub calls: Arc<CallCounts>,
     /// What they were made of, for those that are made elsewhere.
     pub config: SdkConfig,
     /// The worker's own credentials; `None` if the configuration has none.
@@ -57,11 +60,13 @@ impl Clients {
 
     /// Clients over a configuration of one's own.
     pub fn new(config: &SdkConfig) -> Self {
+        let calls = Arc::new(CallCounts::default());
         let watch = SkewWatch::new(Arc::new(SystemClock));
         macro_rules! watched {
             ($sdk:ident) => {{
-                let builder = $sdk::config::Builder::from(config);
-                $sdk::Client::from_conf(builder.interceptor(watch.clone()).build())
+                let builder = $sdk::config::Builder::from(config).interceptor(watch.clone());
+                let builder = builder.interceptor(CountCalls(Arc::clone(&calls)));
+                $sdk::Client::from_conf(builder.build())
             }};
         }
         Self {
@@ -69,6 +74,7 @@ impl Clients {
             kms: watched!(aws_sdk_kms),
             sqs: watched!(aws_sdk_sqs),
             sts: watched!(aws_sdk_sts),
+            calls,
             config: config.clone(),
             credentials: config.credentials_provider(),
         }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use aws_config::SdkConfig;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::classify::failed;
+use super::client::Clients;
 use super::json_call::{JsonCall, Target};
 use crate::import::account::{Account, ApiDestination, Connection, Rule};
 use crate::ports::{Error, Result};
@@ -17,7 +17,7 @@ const MOST_PAGES: usize = 1000;
 
 /// One client for each operation that is needed, all of which only read.
 pub struct EventBridge {
-    config: SdkConfig,
+    clients: Clients,
 }
 
 /// A call of one operation.
@@ -68,7 +68,7 @@ macro_rules! operation {
         Call {
             name: concat!("eventbridge.", $name),
             call: JsonCall::new(
-                &$of.config,
+                &$of.clients,
                 Target {
                     service: "events",
                     service_id: "EventBridge",
@@ -81,9 +81,9 @@ macro_rules! operation {
 }
 
 impl EventBridge {
-    /// Over a configuration of the SDK.
-    pub fn new(config: &SdkConfig) -> Self {
-        Self { config: config.clone() }
+    /// As these clients are configured; counted with them.
+    pub fn new(clients: &Clients) -> Self {
+        Self { clients: clients.clone() }
     }
 
     /// All that an import needs of the account, in the configured region. `read` is told of every

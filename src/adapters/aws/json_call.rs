@@ -3,6 +3,7 @@
 //! SDK's crate of Systems Manager alone is larger than all others together.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -32,7 +33,8 @@ use aws_types::SigningName;
 use aws_types::region::{Region, SigningRegion};
 use aws_types::service_config::ServiceConfigKey;
 
-use super::client::timeouts;
+use super::call_counts::CountCalls;
+use super::client::{Clients, timeouts};
 use crate::domain::secret::SecretBytes;
 
 /// Which operation.
@@ -79,8 +81,9 @@ impl fmt::Debug for Answer {
 pub struct JsonCall(Operation<String, Answer, ServiceError>);
 
 impl JsonCall {
-    /// The operation as `config` has every client work.
-    pub fn new(config: &SdkConfig, target: Target) -> Self {
+    /// The operation as every client works, and counted with them.
+    pub fn new(clients: &Clients, target: Target) -> Self {
+        let config = &clients.config;
         let retries = config.retry_config().cloned().unwrap_or_else(RetryConfig::standard);
         let limits = config.timeout_config().cloned();
         let mut builder = Operation::builder()
@@ -93,6 +96,7 @@ impl JsonCall {
             .retry_classifier(TransientErrorClassifier::<ServiceError>::new())
             .retry_classifier(AwsErrorCodeClassifier::<ServiceError>::new())
             .with_connection_poisoning()
+            .interceptor(CountCalls(Arc::clone(&clients.calls)))
             .runtime_plugin(signed(config, target));
         if let Some(version) = config.behavior_version() {
             builder = builder.behavior_version(version);

@@ -3,6 +3,7 @@
 //! Everything that is wrong with AWS itself (throttling, denied access, no connection, expired
 //! credentials) comes out as [`crate::ports::Error`]: it is ours and never an endpoint's.
 
+pub mod call_counts;
 pub mod classify;
 pub mod client;
 pub mod dynamodb;
@@ -15,6 +16,7 @@ mod roles;
 mod skew;
 pub mod sqs;
 
+pub use call_counts::CallCounts;
 pub use classify::{Failure, Kind, failed};
 pub use client::Clients;
 pub use eventbridge::EventBridge;

@@ -1,12 +1,12 @@
 //! References to AWS Secrets Manager and to the parameters of Systems Manager.
 
 use async_trait::async_trait;
-use aws_config::SdkConfig;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::classify::{Failure, Kind};
+use super::client::Clients;
 use super::json_call::{JsonCall, Target};
 use crate::domain::reference::{Keeper, Reference, Select};
 use crate::domain::secret::SecretBytes;
@@ -53,10 +53,10 @@ struct Parameter {
 }
 
 impl AwsReferences {
-    /// Over a configuration of the SDK.
-    pub fn new(config: &SdkConfig) -> Self {
-        let secrets_manager = JsonCall::new(config, GET_SECRET_VALUE);
-        Self { secrets_manager, ssm: JsonCall::new(config, GET_PARAMETER) }
+    /// As these clients are configured; counted with them.
+    pub fn new(clients: &Clients) -> Self {
+        let secrets_manager = JsonCall::new(clients, GET_SECRET_VALUE);
+        Self { secrets_manager, ssm: JsonCall::new(clients, GET_PARAMETER) }
     }
 }
 

@@ -242,6 +242,14 @@ impl Queue for SqliteQueue {
         self.database.write("queue.purge_dead", write).await
     }
 
+    async fn oldest_due(&self) -> Result<Option<Duration>> {
+        let (Some(receiving), now) = (&self.receiving, self.clock.now()) else { return Ok(None) };
+        let leases = Arc::clone(&receiving.leases);
+        let read = move |c: &Connection| take::earliest(c, &leases, now);
+        let earliest = self.database.read("queue.oldest_due", read).await?;
+        Ok(Some(earliest.map(|at| now.since(at)).unwrap_or_default()))
+    }
+
     async fn depth(&self) -> Result<Depth> {
         let sql = "SELECT (SELECT count(*) FROM messages), (SELECT count(*) FROM dead_messages)";
         let read = move |c: &Connection| {

@@ -104,3 +104,23 @@ pub fn due(
     drop(leases);
     Ok(Ok(taken))
 }
+
+/// When the first of the messages became due that are due at `now` and free to be taken.
+pub fn earliest(
+    c: &Connection,
+    leases: &Mutex<Leases>,
+    now: Timestamp,
+) -> rusqlite::Result<Option<Timestamp>> {
+    let leases = lock(leases);
+    let mut due = c.prepare_cached(
+        "SELECT seq, due_at FROM messages WHERE due_at <= ? ORDER BY due_at, seq LIMIT ?",
+    )?;
+    let limit = i64::try_from(leases.len() + 1).unwrap_or(i64::MAX);
+    let mut rows = due.query(params![now.as_millis(), limit])?;
+    while let Some(row) = rows.next()? {
+        if leases.is_free(row.get(0)?, now) {
+            return Ok(Some(Timestamp::from_millis(row.get(1)?)));
+        }
+    }
+    Ok(None)
+}

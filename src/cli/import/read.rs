@@ -118,8 +118,8 @@ async fn live() -> anyhow::Result<Found> {
         bar.inc_length(1);
         bar.inc(1);
     };
-    let account = EventBridge::new(&clients.config).account(count).await?;
-    let secrets = AwsReferences::new(&clients.config);
+    let account = EventBridge::new(&clients).account(count).await?;
+    let secrets = AwsReferences::new(&clients);
     let mut values = BTreeMap::new();
     for arn in account.connections.iter().filter_map(|connection| connection.secret_arn.as_ref()) {
         let reference: Reference = format!("secretsmanager:{arn}").parse()?;

@@ -27,6 +27,7 @@ use crate::domain::endpoint::{Health, MAX_AUTH_STEPS};
 use crate::domain::ids::{CustomerId, EndpointId};
 use crate::domain::reason::Reason;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::wait::Wait;
 use crate::ports::AwsRoles;
 
 /// One auth step of one version of an endpoint: what a grant is kept under.
@@ -236,7 +237,7 @@ impl Pipeline {
                 Halt::DeadLetter(Reason::EndpointDeauthorized, why)
             }
             TokenError::Unavailable { until, why } => {
-                let (what, reason) = ("no access token", Reason::TokenUnavailable);
+                let (what, reason) = (Wait::NoAccessToken, Reason::TokenUnavailable);
                 resolved.wait_within(now, until, what, reason, &why)
             }
             TokenError::Refused { until, why, is_news } => {
@@ -244,7 +245,7 @@ impl Pipeline {
                     let health = Health::Deauthorized { why: why.clone(), probe_at: until };
                     self.set_health(&resolved.known, &health).await;
                 }
-                let (what, reason) = ("endpoint deauthorized", Reason::EndpointDeauthorized);
+                let (what, reason) = (Wait::EndpointDeauthorized, Reason::EndpointDeauthorized);
                 resolved.wait_within(now, until, what, reason, &why)
             }
         }
@@ -258,7 +259,12 @@ impl Pipeline {
     }
 
     fn egress(&self) -> Egress<'_> {
-        Egress { client: &self.client, clock: &*self.clock, chance: &*self.chance }
+        Egress {
+            client: &self.client,
+            clock: &*self.clock,
+            chance: &*self.chance,
+            tally: &self.tally,
+        }
     }
 }
 

@@ -20,6 +20,7 @@ use crate::domain::retry_after;
 use crate::domain::secret::SecretBytes;
 use crate::egress::client::{Client, Keep};
 use crate::ports::{Chance, Clock, Error};
+use crate::telemetry::Tally;
 
 /// The time for one token request in all.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
@@ -44,6 +45,8 @@ pub struct Egress<'p> {
     pub clock: &'p dyn Clock,
     /// Jitter.
     pub chance: &'p dyn Chance,
+    /// Counts what it says.
+    pub tally: &'p Tally,
 }
 
 /// The token servers, with what each customer may ask of each at once.

@@ -17,6 +17,7 @@ use crate::auth::oauth2_client_credentials::{Token, TokenFailure, TokenRequest};
 use crate::auth::{AuthError, Call};
 use crate::domain::timestamp::Timestamp;
 use crate::ports::Error;
+use crate::telemetry::metrics::label::TokenResult;
 
 /// After a token was fetched, a refusal by the endpoint fetches no other for so long.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(30);
@@ -171,6 +172,9 @@ impl Tokens {
         egress: Egress<'_>,
     ) -> Result<Token, TokenError> {
         let answer = self.servers.ask(request, call, egress).await;
+        if let Some(result) = told(&answer) {
+            egress.tally.counters.token_requests.of(result).one();
+        }
         let (now, chance) = (egress.clock.now(), egress.chance.fraction());
         let mut state = slot.state();
         let failures = match &answer {
@@ -216,6 +220,19 @@ impl Tokens {
                 Err(error.remembered())
             }
         }
+    }
+}
+
+/// What a token server said; `None` if others ask it already.
+fn told(answer: &Result<Token, Answer>) -> Option<TokenResult> {
+    match answer {
+        Ok(_) => Some(TokenResult::Granted),
+        Err(Answer::Failed { failure: TokenFailure::Refused(_), .. }) => Some(TokenResult::Refused),
+        Err(Answer::Failed { failure: TokenFailure::Unavailable(_), .. }) => {
+            Some(TokenResult::Unavailable)
+        }
+        Err(Answer::Invalid(_) | Answer::Ours(_)) => Some(TokenResult::Failed),
+        Err(Answer::Busy) => None,
     }
 }
 

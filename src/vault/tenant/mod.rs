@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use super::{Opener, VaultError};
-use crate::cache::{Aged, Lifetimes, SoftCache};
+use crate::cache::{Aged, Lifetimes, SoftCache, Usage};
 use crate::domain::ids::{CustomerId, SecretId};
 use crate::domain::secret::{SealedVersion, SecretBytes};
 use crate::domain::tenant_key::{HALF, Sealed, StoredKey, context};
@@ -61,6 +61,10 @@ impl OpenKeys {
         // opened finds it younger, before their own end.
         let keep = lifetimes.hard.saturating_sub(lifetimes.soft * 2);
         Self { cache: SoftCache::new(lifetimes), keep }
+    }
+
+    pub fn usage(&self) -> Usage<'_> {
+        self.cache.usage()
     }
 }
 

@@ -95,7 +95,7 @@ async fn keep(server: &Server) {
     // Cut off in the middle, it is shown as it is.
     attempt.request += HOSTILE;
     let until = at.plus(Duration::from_secs(3600));
-    server.app.tally.attempted(&key, &attempt.attempt, then);
+    server.app.tally.attempted(&key, &attempt.attempt, then, Duration::ZERO);
     server.app.records.put(&[RecordedAttempt { header, attempt, until }]).await.unwrap();
 }
 
