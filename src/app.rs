@@ -27,8 +27,8 @@ use crate::config::{AwsConfig, Config};
 #[cfg(feature = "aws")]
 use crate::delivery::Fencing;
 use crate::delivery::{
-    Challenges, EndpointBook, Limiters, LongTimeouts, Pipeline, Recorder, Roles, SharedRates,
-    Tokens,
+    Challenges, EndpointBook, Keeping, Limiters, LongTimeouts, Pipeline, Recorder, Roles,
+    SharedRates, Tokens,
 };
 #[cfg(feature = "aws")]
 use crate::domain::aws_role::RolePolicy;
@@ -198,6 +198,7 @@ impl App {
         let chance: Arc<dyn Chance> = Arc::new(SystemChance);
         let queue = Self::sqs(clients, aws, config.worker.fence, &clock, &chance);
         let (dynamodb, prefix) = (&clients.dynamodb, aws.table_prefix.as_str());
+        let key = aws.kms_key_id.as_str();
         let queue = queue.await?;
         let parts = Parts {
             intake: Some(Arc::new(queue.intake())),
@@ -211,9 +212,9 @@ impl App {
             replays: Arc::new(DynamoReplays::new(dynamodb, prefix)),
             test_calls: Arc::new(DynamoTestCalls::new(dynamodb, prefix)),
             control: Arc::new(DynamoControl::new(dynamodb, prefix)),
-            keys: Arc::new(KmsKeys::new(&clients.kms, aws.kms_key_id.as_str())),
+            keys: Arc::new(KmsKeys::new(&clients.kms, key).with_legacy(aws.legacy_keys())),
             master_keys: None,
-            rebind: Some(Arc::new(KmsRebind::new(&clients.kms, aws.kms_key_id.as_str()))),
+            rebind: Some(Arc::new(KmsRebind::new(&clients.kms, key, aws.legacy_keys()))),
             roles: Some(Arc::new(StsRoles::new(clients, Arc::clone(&clock)))),
             references: Some(Arc::new(AwsReferences::new(clients))),
             clock,
@@ -416,6 +417,7 @@ impl App {
         let settings = &self.config.deliveries;
         Recorder::start(
             settings.record,
+            Keeping { keep: settings.keep_bodies, vault: self.vault.opener.clone() },
             settings.retention,
             Arc::clone(&self.records),
             Arc::clone(&self.clock),
@@ -449,6 +451,8 @@ impl App {
             queue: Arc::clone(&self.queue),
             deliveries: Arc::clone(&self.deliveries),
             replays: Arc::clone(&self.replays),
+            records: Arc::clone(&self.records),
+            retention: self.config.deliveries.retention,
             endpoints: Arc::clone(&self.endpoints),
             clock: Arc::clone(&self.clock),
             chance: Arc::clone(&self.chance),
@@ -508,6 +512,7 @@ impl App {
             records: Arc::clone(&self.records),
             tracer,
             traceparent: self.config.traces.traceparent,
+            retention: self.config.deliveries.retention,
             test_calls: Arc::clone(&self.test_calls),
             tally: Arc::clone(&self.tally),
         })

@@ -20,11 +20,21 @@ function text(context: Context, name: string): string | undefined {
   return given;
 }
 
+/** ARNs between commas. */
+function arns(context: Context, name: string): string[] {
+  return text(context, name)?.split(",") ?? [];
+}
+
 export function stackProps(context: Context): SealpostProps {
   const tablePrefix = text(context, "tablePrefix");
   return {
     ...(tablePrefix !== undefined && { tablePrefix }),
-    allowUnbound: word(context, "allowUnbound", ["true", "false"]) === "true",
+    workerMay: {
+      legacyKeys: arns(context, "legacyKeys"),
+      assumeRoles: arns(context, "assumeRoles"),
+      readSecrets: arns(context, "readSecrets"),
+      readParameters: arns(context, "readParameters"),
+    },
     fifo: word(context, "fifo", ["true", "false"]) === "true",
     compute: compute(context),
   };

@@ -13,8 +13,25 @@ const DEAD_LETTERS = [
   ...READ, ...WRITE, "dynamodb:BatchGetItem", "dynamodb:BatchWriteItem",
 ];
 
+/** What a worker may do beyond its own tables, queues and key, by ARN. */
+export interface WorkerMay {
+  /**
+   * KMS keys with which other programs sealed values without an encryption context (`aws.legacy_kms_key_ids`). They are
+   * opened with these alone: the stack's own key refuses whatever has no context. Their own policies must allow it, too.
+   */
+  legacyKeys?: string[];
+  /** Roles that endpoints may sign as (`auth.aws_assumable_roles`). Their trust policies must name the worker's role. */
+  assumeRoles?: string[];
+  /** Secrets of AWS Secrets Manager that references lead to (`secrets.references`). */
+  readSecrets?: string[];
+  /** Parameters of AWS Systems Manager that references lead to. */
+  readParameters?: string[];
+}
+
 export interface RolesProps {
   store: Store;
+  /** What the worker may do beyond its own: nothing by default. */
+  workerMay?: WorkerMay;
   /** Who runs the API and administers: the account itself without it. */
   administrators?: iam.IPrincipal;
   /** Whether the worker is a function of Lambda, and not a task of ECS. */
@@ -31,7 +48,7 @@ export class Roles extends Construct {
   /** Binds rows that other programs wrote (`sealpost secret rewrap`), and nothing else. */
   readonly rewrapper: iam.Role;
 
-  constructor(scope: Construct, id: string, { store, administrators, asFunction }: RolesProps) {
+  constructor(scope: Construct, id: string, { store, administrators, asFunction, workerMay = {} }: RolesProps) {
     super(scope, id);
     const tasks = new iam.ServicePrincipal("ecs-tasks.amazonaws.com");
     const people = administrators ?? new iam.AccountRootPrincipal();
@@ -41,8 +58,9 @@ export class Roles extends Construct {
     this.administrator = new iam.Role(this, "Administrator", { assumedBy: people });
     this.rewrapper = new iam.Role(this, "Rewrapper", { assumedBy: people });
     this.grantWorker(store);
+    this.grantMore(workerMay);
     for (const role of [this.api, this.administrator]) grantWriter(role, store);
-    this.grantRewrapper(store);
+    this.grantRewrapper(store, workerMay.legacyKeys ?? []);
   }
 
   private grantWorker(store: Store): void {
@@ -54,12 +72,22 @@ export class Roles extends Construct {
     consume(worker, store);
   }
 
-  private grantRewrapper(store: Store): void {
+  /** A statement for each kind, and none for what nothing is named of. */
+  private grantMore({ legacyKeys, assumeRoles, readSecrets, readParameters }: WorkerMay): void {
+    const { worker } = this;
+    allowNamed(worker, "kms:Decrypt", LEGACY_KEY, legacyKeys);
+    allowNamed(worker, "sts:AssumeRole", ROLE, assumeRoles);
+    allowNamed(worker, "secretsmanager:GetSecretValue", SECRET, readSecrets);
+    allowNamed(worker, "ssm:GetParameter", PARAMETER, readParameters);
+  }
+
+  private grantRewrapper(store: Store, legacyKeys: string[]): void {
     const { rewrapper } = this;
     const secrets = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:UpdateItem"];
     allow(rewrapper, secrets, ...arns(store, "secrets"));
     allow(rewrapper, ["dynamodb:Query"], ...arns(store, "endpoints"));
-    allow(rewrapper, ["kms:ReEncryptFrom", "kms:ReEncryptTo"], store.key.keyArn);
+    allow(rewrapper, ["kms:ReEncryptTo"], store.key.keyArn);
+    allowNamed(rewrapper, "kms:ReEncryptFrom", LEGACY_KEY, legacyKeys);
     allow(rewrapper, ["sqs:GetQueueAttributes"], store.jobs.queueArn, store.deadLetters.queueArn);
   }
 }
@@ -90,6 +118,23 @@ function arns(store: Store, ...names: string[]): string[] {
     const { tableArn } = store.table(name);
     return [tableArn, ...indexes.map((index) => `${tableArn}/index/${index.name}`)];
   });
+}
+
+/** An ARN of one kind: account and what it begins with are named, only the rest of a name may be a pattern. */
+const named = (service: string, resource: string): RegExp =>
+  new RegExp(`^arn:aws[a-z-]*:${service}:[a-z0-9-]*:\\d{12}:${resource}[^*?]`);
+const LEGACY_KEY = { is: "a KMS key's", form: /^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/[\w-]+$/ };
+const ROLE = { is: "a role's", form: named("iam", "role/") };
+const SECRET = { is: "a secret's", form: named("secretsmanager", "secret:") };
+const PARAMETER = { is: "a parameter's", form: named("ssm", "parameter/") };
+
+function allowNamed(
+  role: iam.Role, action: string, { is, form }: { is: string; form: RegExp }, arns: string[] = [],
+): void {
+  for (const arn of arns) {
+    if (!form.test(arn)) throw new Error(`${action}: expected ${is} ARN with its account and a name, found ${arn}`);
+  }
+  if (arns.length > 0) allow(role, [action], ...arns);
 }
 
 function allow(role: iam.Role, actions: string[], ...resources: string[]): void {

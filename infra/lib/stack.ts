@@ -3,15 +3,15 @@ import { CfnOutput, Stack, type StackProps } from "aws-cdk-lib";
 import { Construct } from "constructs";
 import { Alarms } from "./alarms.js";
 import { Compute, type ComputeOptions } from "./compute.js";
-import { Roles } from "./roles.js";
+import { Roles, type WorkerMay } from "./roles.js";
 import { Store } from "./store.js";
 import { FUNCTION_VISIBILITY } from "./worker-function.js";
 
 export interface SealpostProps extends StackProps {
   /** What the names of tables begin with. */
   tablePrefix?: string;
-  /** Whether values without an encryption context may be opened. */
-  allowUnbound?: boolean;
+  /** What the worker may do beyond its own tables, queues and key: nothing by default. */
+  workerMay?: WorkerMay;
   /** What runs. */
   compute?: ComputeOptions;
   /** Whether the queues keep order. */
@@ -25,12 +25,12 @@ export class SealpostStack extends Stack {
 
   constructor(scope: Construct, id: string, props: SealpostProps = {}) {
     super(scope, id, props);
-    const { tablePrefix = "sealpost-", allowUnbound = false, fifo = false, compute = {} } = props;
+    const { tablePrefix = "sealpost-", fifo = false, compute = {}, workerMay = {} } = props;
     const asFunction = compute.worker === "lambda";
     if (asFunction && fifo) throw new Error("order is kept by workers: choose another worker than lambda for FIFO queues");
     const visibility = asFunction ? { visibility: FUNCTION_VISIBILITY } : {};
-    this.store = new Store(this, "Store", { tablePrefix, allowUnbound, fifo, ...visibility });
-    this.roles = new Roles(this, "Roles", { store: this.store, asFunction });
+    this.store = new Store(this, "Store", { tablePrefix, fifo, ...visibility });
+    this.roles = new Roles(this, "Roles", { store: this.store, asFunction, workerMay });
     this.alarms = new Alarms(this, "Alarms", this.store);
     new Compute(this, "Compute", {
       ...compute, store: this.store, roles: this.roles, log: this.alarms.log, tablePrefix,

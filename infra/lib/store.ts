@@ -24,11 +24,6 @@ export interface StoreProps {
   tablePrefix: string;
   /** How long a received message is hidden from other workers; they renew it. */
   visibility?: Duration;
-  /**
-   * Whether values that other programs sealed without an encryption context may be opened with the key
-   * (`secrets.accept_unbound_secrets`). False by default: the key refuses them.
-   */
-  allowUnbound?: boolean;
   /** Whether the queues keep order (`orderingGroup` of a job). False by default. */
   fifo?: boolean;
 }
@@ -94,7 +89,7 @@ export class Store extends Construct {
       pendingWindow: Duration.days(30),
       removalPolicy: RemovalPolicy.RETAIN,
     });
-    if (!props.allowUnbound) this.demandContext();
+    this.demandContext();
   }
 
   /** Nobody wraps or unwraps anything that is bound to nothing, whatever their own policies say. */

@@ -39,6 +39,12 @@ export class Policies {
     return policies.flatMap((policy) => policy.Properties.PolicyDocument.Statement);
   }
 
+  /** What the role's own policies say, of what belongs to no stack of ours. */
+  ownMay(role: string, request: Request): boolean {
+    const own = this.statements(role).filter((statement) => covers(statement, request));
+    return own.length > 0 && own.every(({ Effect }) => Effect === "Allow");
+  }
+
   may(role: string, request: Request): boolean {
     const own = this.statements(role);
     const key = this.template.Resources[this.id("AWS::KMS::Key", "StoreKey")];

@@ -50,7 +50,8 @@ test("whoever writes secrets, the API and the administrators, cannot open one", 
 
 test("whoever binds foreign rows can do nothing else", () => {
   check(REWRAPPER, true, secrets, dynamodb(["Scan", "GetItem", "UpdateItem"]));
-  check(REWRAPPER, true, key, ["kms:ReEncryptFrom", "kms:ReEncryptTo"]);
+  check(REWRAPPER, true, key, ["kms:ReEncryptTo"]);
+  check(REWRAPPER, false, key, ["kms:ReEncryptFrom"]);
   check(REWRAPPER, false, secrets, dynamodb(["PutItem", "DeleteItem"]));
   check(REWRAPPER, false, key, ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"]);
   check(REWRAPPER, false, jobs, ["sqs:SendMessage", "sqs:ReceiveMessage"]);
@@ -65,14 +66,69 @@ test("no role has both halves: to open secrets, and to write them", () => {
   }
 });
 
-test("the key does nothing without an encryption context, but to bind what has none", () => {
-  check(WORKER, false, key, ["kms:Decrypt"], {} as typeof bound);
-  check(API, false, key, ["kms:Encrypt", "kms:GenerateDataKey"], {} as typeof bound);
-  check(REWRAPPER, false, key, ["kms:ReEncryptTo"], {} as typeof bound);
-  check(REWRAPPER, true, key, ["kms:ReEncryptFrom"], {} as typeof bound);
-  const lenient = new Policies({ allowUnbound: true });
-  const request = { action: "kms:Decrypt", resource: lenient.id("AWS::KMS::Key", "StoreKey") };
-  assert.ok(lenient.may(WORKER, request), "where values of others are accepted");
+test("the key does nothing without an encryption context, for anybody", () => {
+  const unbound = {} as typeof bound;
+  check(WORKER, false, key, ["kms:Decrypt"], unbound);
+  check(API, false, key, ["kms:Encrypt", "kms:GenerateDataKey"], unbound);
+  check(REWRAPPER, false, key, ["kms:ReEncryptFrom", "kms:ReEncryptTo"], unbound);
+});
+
+const ARN = {
+  legacy: "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+  role: "arn:aws:iam::111122223333:role/hooks-globex",
+  secret: "arn:aws:secretsmanager:eu-west-1:111122223333:secret:webhooks/acme/signing-a1B2c3",
+  parameter: "arn:aws:ssm:eu-west-1:111122223333:parameter/webhooks/acme/*",
+};
+const generous = new Policies({
+  workerMay: {
+    legacyKeys: [ARN.legacy], assumeRoles: [ARN.role], readSecrets: [ARN.secret], readParameters: [ARN.parameter],
+  },
+});
+
+test("values without a context open with the legacy keys that are named, and with no other", () => {
+  const own = generous.id("AWS::KMS::Key", "StoreKey");
+  for (const [role, action] of [[WORKER, "kms:Decrypt"], [REWRAPPER, "kms:ReEncryptFrom"]] as const) {
+    assert.ok(generous.ownMay(role, { action, resource: ARN.legacy }), `${role} ${action}`);
+    assert.ok(!generous.ownMay(role, { action, resource: ARN.legacy.replace("1234abcd", "other") }));
+    assert.ok(!policies.ownMay(role, { action, resource: ARN.legacy }), "nothing by default");
+    assert.ok(!generous.may(role, { action, resource: own }), "its own key demands the context all the same");
+  }
+  for (const role of ROLES) {
+    for (const action of ["kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptTo"]) {
+      assert.ok(!generous.ownMay(role, { action, resource: ARN.legacy }), `${role} ${action}`);
+    }
+  }
+  assert.ok(!generous.ownMay(API, { action: "kms:Decrypt", resource: ARN.legacy }));
+  assert.ok(!generous.ownMay(ADMINISTRATOR, { action: "kms:Decrypt", resource: ARN.legacy }));
+});
+
+test("a worker assumes roles and follows references as far as they are named, and nobody else does", () => {
+  const more: [string, string, string][] = [
+    ["sts:AssumeRole", ARN.role, "arn:aws:iam::111122223333:role/administrator"],
+    ["secretsmanager:GetSecretValue", ARN.secret, ARN.secret.replace("acme", "globex")],
+    ["ssm:GetParameter", ARN.parameter.replace("*", "signing"), ARN.parameter.replace("acme/*", "globex/signing")],
+  ];
+  for (const [action, resource, other] of more) {
+    assert.ok(generous.ownMay(WORKER, { action, resource }), action);
+    assert.ok(!generous.ownMay(WORKER, { action, resource: other }), `${action} ${other}`);
+    assert.ok(!policies.ownMay(WORKER, { action, resource }), `${action}: nothing by default`);
+    for (const role of [API, ADMINISTRATOR, REWRAPPER]) assert.ok(!generous.ownMay(role, { action, resource }), role);
+  }
+});
+
+test("what is named has to be named", () => {
+  for (const workerMay of [
+    { legacyKeys: ["*"] },
+    { legacyKeys: ["arn:aws:kms:eu-west-1:111122223333:key/*"] },
+    { legacyKeys: ["alias/customers"] },
+    { assumeRoles: ["arn:aws:iam::*:role/hooks"] },
+    { assumeRoles: ["arn:aws:iam::111122223333:role/*"] },
+    { readSecrets: ["arn:aws:secretsmanager:eu-west-1:111122223333:secret:*"] },
+    { readSecrets: [ARN.parameter] },
+    { readParameters: ["arn:aws:ssm:*:111122223333:parameter/webhooks"] },
+  ]) {
+    assert.throws(() => new Policies({ workerMay }), /expected .* ARN/, JSON.stringify(workerMay));
+  }
 });
 
 test("no statement names every resource or every action", () => {

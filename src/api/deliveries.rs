@@ -2,8 +2,9 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use super::Shared;
 use super::caller::Caller;
@@ -14,6 +15,7 @@ use crate::domain::access::Action;
 use crate::domain::delivery_record::{AttemptRow, DeliveryFilter, DeliveryRecord, DeliveryStatus};
 use crate::domain::ids::{CustomerId, EndpointId};
 use crate::domain::reason::Reason;
+use crate::domain::resend::ResendLine;
 use crate::domain::timestamp::Timestamp;
 
 /// Which deliveries.
@@ -54,6 +56,18 @@ pub struct WithAttempts {
     pub delivery: DeliveryRecord,
     /// Oldest first.
     pub attempt_list: Vec<AttemptRow>,
+    /// Who had it sent again, and what came of it; oldest first.
+    pub resends: Vec<ResendLine>,
+}
+
+/// How a delivery is sent again.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SentAgain {
+    /// `replayed` if its dead letter is back in the queue, `ordered` if a worker sends its kept job.
+    resent: &'static str,
+    /// The id of the delivery's next round, under which it is recorded.
+    next_round: String,
 }
 
 /// List a customer's deliveries, newest first
@@ -98,13 +112,38 @@ pub async fn get(
     Named((customer, id)): Named<(CustomerId, String)>,
 ) -> Answer<Json<WithAttempts>> {
     caller.check_reach(Action::Read, Some(&customer))?;
-    let found = api.app.records.get(&id, api.app.clock.now()).await?;
-    // Of others' it is not told that they are there.
-    let own = found.filter(|(delivery, _)| {
-        let endpoint = Some(&delivery.endpoint_id);
-        delivery.customer_id == customer
-            && caller.check(Action::Read, Some(&customer), endpoint).is_ok()
-    });
+    let now = api.app.clock.now();
+    let found = api.app.records.get(&id, now).await?;
+    let own = found.filter(|(record, _)| is_own(&caller, Action::Read, &customer, record));
     let (delivery, attempt_list) = own.ok_or_else(|| Problem::not_found("such delivery"))?;
-    Ok(Json(WithAttempts { delivery, attempt_list }))
+    let resends = api.app.records.resends(&id, now).await?;
+    Ok(Json(WithAttempts { delivery, attempt_list, resends }))
+}
+
+/// Send a delivery again, as its next round
+///
+/// From its dead letter, if it has one; otherwise from its job, where `deliveries.keep_bodies` has kept it: a
+/// worker is ordered to send it, because only workers may open it. A 409 says why it cannot be sent again.
+#[utoipa::path(post, path = "/v1/customers/{customerId}/deliveries/{deliveryId}/resend",
+    tag = "deliveries", operation_id = "resendDelivery",
+    params(("customerId" = String, Path), ("deliveryId" = String, Path)),
+    responses((status = 202, description = "It is sent again", body = SentAgain)))]
+pub async fn resend(
+    State(api): State<Shared>,
+    caller: Caller,
+    Named((customer, id)): Named<(CustomerId, String)>,
+) -> Answer<(StatusCode, Json<SentAgain>)> {
+    caller.check_reach(Action::Change, Some(&customer))?;
+    let found = api.app.records.header(&id, api.app.clock.now()).await?;
+    let own = found.filter(|record| is_own(&caller, Action::Change, &customer, record));
+    let record = own.ok_or_else(|| Problem::not_found("such delivery"))?;
+    let resent = api.app.replayer().resend(&record, &caller.0.id).await?.name();
+    let next_round = record.next_round_id();
+    Ok((StatusCode::ACCEPTED, Json(SentAgain { resent, next_round })))
+}
+
+/// Of others' deliveries it is not told that they are there.
+fn is_own(caller: &Caller, action: Action, customer: &CustomerId, record: &DeliveryRecord) -> bool {
+    record.customer_id == *customer
+        && caller.check(action, Some(customer), Some(&record.endpoint_id)).is_ok()
 }

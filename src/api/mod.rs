@@ -111,6 +111,8 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(dead_letters::replay))
         .routes(routes!(deliveries::list))
         .routes(routes!(deliveries::get))
+        .routes(routes!(deliveries::resend))
+        .routes(routes!(replays::recover))
         .routes(routes!(replays::list, replays::begin))
         .routes(routes!(replays::get))
         .routes(routes!(replays::pause))

@@ -91,7 +91,7 @@ impl NewReplay {
             min_attempts: self.min_attempts,
             max_attempts: self.max_attempts,
         };
-        Request { filter, to: self.to, rate: self.rate }
+        Request { filter, to: self.to, rate: self.rate, kept_bodies: false }
     }
 }
 
@@ -160,11 +160,56 @@ pub(crate) async fn start(
 
 /// Whether the caller may replay what is asked for, and it can be asked for.
 fn check(caller: &Caller, customer: &CustomerId, asked: &NewReplay) -> Answer<()> {
-    if asked.rate.is_some_and(|rate| rate.get() > MOST_A_SECOND) {
-        return Err(FieldError::new("rate", "expected 1 to 100000").into());
-    }
+    check_rate(asked.rate)?;
     for endpoint in [asked.endpoint_id.as_ref(), asked.to.as_ref().or(asked.endpoint_id.as_ref())] {
         caller.check(Action::Change, Some(customer), endpoint)?;
+    }
+    Ok(())
+}
+
+/// Which failures of an endpoint are sent again, and how fast.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewRecovery {
+    /// Those given up at this time or later.
+    #[schema(value_type = String, format = DateTime)]
+    since: Timestamp,
+    /// Most sent in a second: 1 to 100,000.
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 100_000)]
+    rate: Option<NonZeroU32>,
+}
+
+/// Send all failures of an endpoint since a time again
+///
+/// A replay of its dead letters; and of the failures that have none any more the jobs that were kept
+/// (`deliveries.keep_bodies`). It is durable when this answers, and goes on by itself.
+#[utoipa::path(post, path = "/v1/customers/{customerId}/endpoints/{endpointId}/recover",
+    tag = "replays", operation_id = "recoverEndpoint", request_body = NewRecovery,
+    params(("customerId" = String, Path), ("endpointId" = String, Path)),
+    responses((status = 202, description = "The replay has begun")))]
+pub async fn recover(
+    State(api): State<Shared>,
+    caller: Caller,
+    Named((customer, endpoint)): Named<(CustomerId, EndpointId)>,
+    body: Body,
+) -> Answer<Response> {
+    caller.check(Action::Change, Some(&customer), Some(&endpoint))?;
+    let NewRecovery { since, rate } = body.read()?;
+    check_rate(rate)?;
+    let filter = DeadLetterFilter {
+        customer_id: Some(customer),
+        endpoint_id: Some(endpoint),
+        since: Some(since),
+        ..DeadLetterFilter::default()
+    };
+    let request = Request { filter, to: None, rate, kept_bodies: true };
+    let replay = api.app.replayer().begin(request, &caller.0.id, None).await?;
+    Ok((StatusCode::ACCEPTED, Json(replay)).into_response())
+}
+
+fn check_rate(rate: Option<NonZeroU32>) -> Answer<()> {
+    if rate.is_some_and(|rate| rate.get() > MOST_A_SECOND) {
+        return Err(FieldError::new("rate", "expected 1 to 100000").into());
     }
     Ok(())
 }

@@ -2,17 +2,18 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Subcommand;
 use serde_json::json;
 
-use super::{Global, dlq, output};
+use super::replay::By;
+use super::{Global, output};
 use crate::app::App;
 use crate::domain::delivery_record::{AttemptRow, DeliveryFilter, DeliveryRecord, DeliveryStatus};
 use crate::domain::ids::{CustomerId, EndpointId};
 use crate::domain::reason::Reason;
 use crate::domain::timestamp::Timestamp;
-use crate::redrive;
+use crate::replay::Resent;
 
 /// List and show recorded deliveries, and send one again.
 #[derive(Debug, Subcommand)]
@@ -58,11 +59,13 @@ pub enum Delivery {
         /// The delivery's id
         id: String,
     },
-    /// Send a delivery that was given up again
+    /// Send a delivery again: from its dead letter, or from the job that was kept of it
     #[command(after_help = "Example:\n  sealpost delivery resend dv_0123456789abcdef01234567")]
     Resend {
         /// The delivery's id
         id: String,
+        #[command(flatten)]
+        by: By,
     },
 }
 
@@ -94,7 +97,7 @@ pub async fn run(global: &Global, verb: Delivery) -> anyhow::Result<ExitCode> {
             list(global, &app, &filter, after.as_deref(), limit).await?;
         }
         Delivery::Show { id } => show(global, &app, &id).await?,
-        Delivery::Resend { id } => return resend(global, &app, &id).await,
+        Delivery::Resend { id, by } => resend(global, &app, &id, &by.who).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -138,7 +141,8 @@ async fn find(app: &App, id: &str) -> anyhow::Result<(DeliveryRecord, Vec<Attemp
 
 async fn show(global: &Global, app: &App, id: &str) -> anyhow::Result<()> {
     let (record, attempts) = find(app, id).await?;
-    let shown = json!({"delivery": record, "attempts": attempts});
+    let resends = app.records.resends(id, app.clock.now()).await?;
+    let shown = json!({"delivery": record, "attempts": attempts, "resends": resends});
     output::line(&if global.json {
         shown.to_string()
     } else {
@@ -146,15 +150,16 @@ async fn show(global: &Global, app: &App, id: &str) -> anyhow::Result<()> {
     })
 }
 
-async fn resend(global: &Global, app: &App, id: &str) -> anyhow::Result<ExitCode> {
+async fn resend(global: &Global, app: &App, id: &str, who: &str) -> anyhow::Result<()> {
     let (record, _) = find(app, id).await?;
-    let letter = app.deliveries.get_dead_letter(&record.dead_letter_id()).await?;
-    let Some(letter) = letter else {
-        bail!(
-            "{id} is no dead letter (it is {}): of others the job is not kept; enqueue it again",
-            record.status.name()
-        );
-    };
-    let done = redrive::replay(app, vec![letter]).await?;
-    dlq::report(global, "replayed", &done)
+    let resent = app.replayer().resend(&record, who).await?;
+    let next = record.next_round_id();
+    match (global.json, resent) {
+        (true, resent) => output::json(&json!({"resent": resent.name(), "nextRound": next})),
+        (false, Resent::Replayed) => output::line(&format!("replayed as {next}")),
+        (false, Resent::Ordered) => output::line(&format!(
+            "ordered: a worker sends the kept job as {next}; `sealpost delivery show {id}` says \
+             what came of it"
+        )),
+    }
 }

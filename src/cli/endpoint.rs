@@ -113,7 +113,7 @@ pub async fn run(global: &Global, verb: &Endpoint) -> anyhow::Result<ExitCode> {
                 since: Some(*since),
                 ..DeadLetterFilter::default()
             };
-            let request = Request { filter, to: None, rate: *rate };
+            let request = Request { filter, to: None, rate: *rate, kept_bodies: true };
             return replay::start(global, &app, request, by, false).await;
         }
         Endpoint::List { customer } => list(global, &app.endpoints.list(customer.as_ref()).await?)?,

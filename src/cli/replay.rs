@@ -98,12 +98,17 @@ pub struct Asked {
 pub struct By {
     /// Who does this, for the audit
     #[arg(long = "by", value_name = "WHO", env = "USER", default_value = "unknown")]
-    who: String,
+    pub who: String,
 }
 
 impl Asked {
     fn request(&self) -> anyhow::Result<Request> {
-        let request = Request { filter: self.which.filter(), to: self.to.clone(), rate: self.rate };
+        let request = Request {
+            filter: self.which.filter(),
+            to: self.to.clone(),
+            rate: self.rate,
+            kept_bodies: false,
+        };
         if request.is_whole() && !self.all {
             bail!("which? Give a filter (--customer, --endpoint, --reason, ...) or --all");
         }
@@ -255,6 +260,7 @@ fn show(global: &Global, replay: &Record) -> anyhow::Result<()> {
     let done = replay.done;
     let counts = [
         ("sent again", done.replayed),
+        ("without a dead letter, ordered from their kept jobs", done.resent),
         ("gone already", done.gone),
         ("in the hand of another replay", done.held),
         ("no job, so not for another endpoint", done.unfit),

@@ -18,6 +18,17 @@ pub struct AwsConfig {
     pub table_prefix: TablePrefix,
     /// The symmetric key that seals secrets: its id, its ARN or an alias.
     pub kms_key_id: KeyId,
+    /// The keys with which other programs sealed values without an encryption context. No other key
+    /// opens such a value.
+    #[serde(default)]
+    pub legacy_kms_key_ids: Vec<KeyId>,
+}
+
+impl AwsConfig {
+    /// The legacy keys' names.
+    pub fn legacy_keys(&self) -> Vec<String> {
+        self.legacy_kms_key_ids.iter().map(ToString::to_string).collect()
+    }
 }
 
 impl AwsConfig {

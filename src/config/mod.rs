@@ -107,11 +107,30 @@ impl Config {
         for (name, text) in &ours {
             set(&mut table, name, text)?;
         }
-        serde_path_to_error::deserialize(table).map_err(|e| {
-            let key = e.path().to_string();
+        let wrong = |key: String, problem: String| {
             let source_name = blamed(&key, &ours, file);
-            ConfigError { source_name, key, problem: e.into_inner().to_string().trim().to_owned() }
-        })
+            ConfigError { source_name, key, problem }
+        };
+        let config: Self = serde_path_to_error::deserialize(table).map_err(|e| {
+            let key = e.path().to_string();
+            wrong(key, e.into_inner().to_string().trim().to_owned())
+        })?;
+        let checked = config.deliveries.check().and_then(|()| config.check_unbound());
+        checked.map_err(|(key, problem)| wrong(key.to_owned(), problem))?;
+        Ok(config)
+    }
+}
+
+impl Config {
+    /// On AWS a value without a context opens with the keys that are named for it, and with no other.
+    fn check_unbound(&self) -> Result<(), (&'static str, String)> {
+        let names_none = |aws: &AwsConfig| aws.legacy_kms_key_ids.is_empty();
+        if self.secrets.accept_unbound_secrets && self.aws.as_ref().is_some_and(names_none) {
+            let problem = "on AWS, name the keys that sealed such values: `legacy_kms_key_ids` \
+                           under [aws]";
+            return Err(("secrets.accept_unbound_secrets", problem.to_owned()));
+        }
+        Ok(())
     }
 }
 
@@ -243,6 +262,16 @@ mod tests {
         assert!(config.traces.sample == 0.25 && config.metrics.listen.is_some());
     }
 
+    #[test]
+    fn a_job_is_kept_only_of_what_is_recorded() {
+        let error = load("[deliveries]\nkeep_bodies = 'failures'\n", &[]).unwrap_err();
+        assert_eq!(error.key, "deliveries.keep_bodies");
+        assert!(error.source_name.ends_with("sealpost.toml"), "{error}");
+        assert!(error.problem.contains("`record` under [deliveries]"), "{error}");
+        let set = [("SEALPOST_DELIVERIES_RECORD", "failures")];
+        assert!(load("[deliveries]\nkeep_bodies = 'all'\n", &set).is_ok());
+    }
+
     const QUEUES: &str = "[aws]\nkms_key_id = 'alias/sealpost'\n\
         queue_url = 'https://sqs.eu-west-1.amazonaws.com/1/jobs'\n";
 
@@ -254,6 +283,21 @@ mod tests {
         assert_eq!(aws.dead_letter_queue_url.as_str(), dead);
         assert_eq!(aws.table_prefix.as_str(), "sealpost-");
         assert!(load("", &[]).unwrap().aws.is_none());
+    }
+
+    #[test]
+    fn values_without_a_context_are_accepted_on_aws_only_with_keys_that_are_named() {
+        let dead = "https://sqs.eu-west-1.amazonaws.com/1/dead";
+        let accept = [
+            ("SEALPOST_AWS_DEAD_LETTER_QUEUE_URL", dead),
+            ("SEALPOST_SECRETS_ACCEPT_UNBOUND_SECRETS", "true"),
+        ];
+        let error = load(QUEUES, &accept).unwrap_err();
+        assert_eq!(error.key, "secrets.accept_unbound_secrets");
+        assert!(error.problem.contains("`legacy_kms_key_ids` under [aws]"), "{error}");
+        let named = [accept[0], accept[1], ("SEALPOST_AWS_LEGACY_KMS_KEY_IDS", "['alias/old']")];
+        assert_eq!(load(QUEUES, &named).unwrap().aws.unwrap().legacy_keys(), ["alias/old"]);
+        assert!(load("[secrets]\naccept_unbound_secrets = true\n", &[]).is_ok(), "embedded");
     }
 
     #[test]

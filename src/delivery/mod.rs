@@ -18,12 +18,14 @@ mod fan_out;
 mod fill;
 mod grants;
 mod health;
+mod keeper;
 mod limiters;
 mod long_timeouts;
 mod parameters;
 mod permit;
 pub mod preview;
 mod recorder;
+mod resend;
 mod resolve;
 mod settle;
 mod shared_rate;
@@ -58,6 +60,7 @@ use decode::{Circumstances, Decoded, Message, NotDecoded};
 pub use endpoint_book::{Compiled, EndpointBook, compile, destinations};
 use grants::Learning;
 pub use grants::{Challenges, Egress, Roles, Tokens};
+pub use keeper::Keeping;
 pub use limiters::Limiters;
 pub use long_timeouts::LongTimeouts;
 use permit::Permit;
@@ -155,12 +158,14 @@ pub struct Pipeline {
     pub long_timeouts: LongTimeouts,
     /// Where attempts are recorded, if they are.
     pub recorder: Option<Recorder>,
-    /// What was recorded.
+    /// What was recorded, and the jobs that were kept.
     pub records: Arc<dyn Records>,
     /// Makes traces, if anybody looks at them.
     pub tracer: Option<Tracer>,
     /// When a call carries `traceparent`.
     pub traceparent: Traceparent,
+    /// How long what is recorded is kept.
+    pub retention: Duration,
     /// The answers to test calls.
     pub test_calls: Arc<dyn TestCalls>,
     /// Counts what happens.
@@ -169,6 +174,8 @@ pub struct Pipeline {
 
 /// How long a job waits after a fault of ours.
 const FAULT_DELAY: Duration = Duration::from_secs(5);
+/// How long, about, an order to send a delivery again waits after one.
+const RESEND_REST: Duration = Duration::from_secs(60);
 
 impl Pipeline {
     /// Takes one message through all stages. `stop` cuts a call short when the worker must end.
@@ -182,6 +189,7 @@ impl Pipeline {
         let settled = match message.state.as_deref().and_then(Asked::of) {
             Some(Asked::DryRun(dry_run)) => self.answer_dry_run(message, &dry_run).await,
             Some(Asked::TestCall(call)) => self.answer_test_call(message, call, stop).await,
+            Some(Asked::Resend(order)) => self.carry_out(message, &order).await,
             None => self.deliver_job(message, stop).await,
         };
         if let Err(error) = settled {

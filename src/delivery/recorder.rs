@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::keeper::{Keeper, Keeping, Room, Waiting};
 use super::sign::Signed;
 use crate::domain::delivery_record::{AttemptRow, DeliveryRecord, RecordedAttempt, Recording};
 use crate::domain::shown_request::ShownRequest;
@@ -22,7 +23,7 @@ const LINGER: Duration = Duration::from_millis(100);
 
 /// What is handed to the writer.
 enum Handed {
-    Attempt(Box<RecordedAttempt>),
+    Attempt(Box<(RecordedAttempt, Waiting)>),
     Flush(oneshot::Sender<()>),
 }
 
@@ -30,6 +31,7 @@ enum Handed {
 pub struct Recorder {
     recording: Recording,
     retention: Duration,
+    room: Room,
     sender: mpsc::Sender<Handed>,
     clock: Arc<dyn Clock>,
     tally: Arc<Tally>,
@@ -39,6 +41,7 @@ impl Recorder {
     /// Begins; `None` where nothing is to be recorded.
     pub fn start(
         recording: Recording,
+        keeping: Keeping,
         retention: Duration,
         records: Arc<dyn Records>,
         clock: Arc<dyn Clock>,
@@ -49,17 +52,19 @@ impl Recorder {
             Recording::Failures | Recording::All => {}
         }
         let (sender, attempts) = mpsc::channel(WAITING);
-        tokio::spawn(write(attempts, records, Arc::clone(&tally)));
-        Some(Self { recording, retention, sender, clock, tally })
+        let keeper = Keeper::new(keeping.vault, Arc::clone(&records), Arc::clone(&tally));
+        tokio::spawn(write(attempts, records, keeper, Arc::clone(&tally)));
+        let room = Room::new(keeping.keep);
+        Some(Self { recording, retention, room, sender, clock, tally })
     }
 
     /// Records an attempt, if it is one of those that are. Never waits.
     pub(super) fn record(&self, signed: &Signed<'_>, record: &AttemptRecord) {
         let AttemptRecord { attempt, disposition } = record;
-        if !self.recording.wants(attempt) {
+        let decoded = signed.resolved.decoded;
+        if !self.recording.wants(attempt, decoded.key.round) {
             return;
         }
-        let decoded = signed.resolved.decoded;
         let event_type = decoded.job.event_type.clone();
         let (key, accepted_at) = (&decoded.key, decoded.state.accepted_at);
         let header = DeliveryRecord::after(key, event_type, accepted_at, attempt, *disposition);
@@ -67,7 +72,8 @@ impl Recorder {
         let attempt = AttemptRow::new(attempt.clone(), &shown);
         let until = self.clock.now().plus(self.retention);
         let recorded = RecordedAttempt { header, attempt, until };
-        if self.sender.try_send(Handed::Attempt(Box::new(recorded))).is_err() {
+        let waiting = self.room.take(&recorded, &decoded.message.body);
+        if self.sender.try_send(Handed::Attempt(Box::new((recorded, waiting)))).is_err() {
             let problem = "more attempts wait to be recorded than there is room for";
             self.tally.fault(&Error::new("records.put", problem), key.job_id.as_str());
         }
@@ -83,7 +89,12 @@ impl Recorder {
     }
 }
 
-async fn write(mut handed: mpsc::Receiver<Handed>, records: Arc<dyn Records>, tally: Arc<Tally>) {
+async fn write(
+    mut handed: mpsc::Receiver<Handed>,
+    records: Arc<dyn Records>,
+    mut keeper: Keeper,
+    tally: Arc<Tally>,
+) {
     let mut taken = Vec::with_capacity(BATCH);
     while handed.recv_many(&mut taken, BATCH).await > 0 {
         let flushes = |handed: &Handed| matches!(handed, Handed::Flush(_));
@@ -99,6 +110,8 @@ async fn write(mut handed: mpsc::Receiver<Handed>, records: Arc<dyn Records>, ta
                 Handed::Flush(reply) => flushes.push(reply),
             }
         }
+        keeper.keep(&mut batch).await;
+        let batch: Vec<RecordedAttempt> = batch.into_iter().map(|(recorded, _)| recorded).collect();
         if !batch.is_empty()
             && let Err(error) = records.put(&batch).await
         {

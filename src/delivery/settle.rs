@@ -181,9 +181,13 @@ impl Pipeline {
     /// Puts a dead letter that the queue made by itself into the index, and then gives it the id by
     /// which it is found. Between the two it is a stray still, and found as one again.
     pub async fn index_stray(&self, message: &Received) -> Result<()> {
-        // A replay would make the call that a dry run promised not to make, or a test long after.
-        if message.state.as_deref().and_then(Asked::of).is_some() {
-            return self.queue.acknowledge(&message.handle).await;
+        match message.state.as_deref().and_then(Asked::of) {
+            // A replay would make the call that a dry run promised not to make, or a test long after.
+            Some(Asked::DryRun(_) | Asked::TestCall(_)) => {
+                return self.queue.acknowledge(&message.handle).await;
+            }
+            Some(Asked::Resend(order)) => return self.give_up_order(message, &order).await,
+            None => {}
         }
         let why = "received too many times without being settled; the queue gave it up";
         let mut letter = self.letter_of_message(message, Reason::CrashLoop, why);

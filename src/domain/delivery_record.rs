@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::decide::Disposition;
 use crate::domain::delivery::{DeliveryKey, truncate};
 use crate::domain::ids::{CustomerId, EndpointId, JobId};
+use crate::domain::kept_body::BodyFate;
 use crate::domain::outcome::{Attempt, AttemptOutcome};
 use crate::domain::reason::Reason;
 use crate::domain::shown_request::ShownRequest;
@@ -20,18 +21,18 @@ pub enum Recording {
     /// None.
     #[default]
     None,
-    /// Those that fail, and what ends a delivery of which one was recorded.
+    /// Those that fail, and what ends a delivery of which one failed, in an earlier round too.
     Failures,
     /// All.
     All,
 }
 
 impl Recording {
-    /// Whether an attempt is recorded.
-    pub fn wants(self, attempt: &Attempt) -> bool {
+    /// Whether an attempt of this round is recorded.
+    pub fn wants(self, attempt: &Attempt, round: u32) -> bool {
         match self {
             Self::None => false,
-            Self::Failures => !attempt.outcome.is_success() || attempt.number > 1,
+            Self::Failures => !attempt.outcome.is_success() || attempt.number > 1 || round > 1,
             Self::All => true,
         }
     }
@@ -107,6 +108,9 @@ pub struct DeliveryRecord {
     pub last_at: Timestamp,
     /// What the last of them gave.
     pub last: AttemptOutcome,
+    /// What became of its job, where the settings ask for it to be kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<BodyFate>,
 }
 
 /// An attempt to be recorded, with the header that it leaves.
@@ -170,6 +174,7 @@ impl DeliveryRecord {
             attempts: attempt.number,
             last_at: attempt.at,
             last: attempt.outcome.clone(),
+            body: None,
         }
     }
 
@@ -251,11 +256,19 @@ mod tests {
             outcome: AttemptOutcome::Answered { status, retry_after_ms: None, never_again: false },
             detail: String::new(),
         };
-        let cases = [(1, 204, false), (1, 500, true), (2, 204, true), (2, 500, true)];
-        for (number, status, recorded) in cases {
+        let cases = [
+            (1, 1, 204, false),
+            (1, 1, 500, true),
+            (1, 2, 204, true),
+            (1, 2, 500, true),
+            (2, 1, 204, true),
+        ];
+        for (round, number, status, recorded) in cases {
             let attempt = attempt(number, status);
-            assert_eq!(Recording::Failures.wants(&attempt), recorded, "{number} {status}");
-            assert!(Recording::All.wants(&attempt) && !Recording::None.wants(&attempt));
+            assert_eq!(Recording::Failures.wants(&attempt, round), recorded, "{number} {status}");
+            assert!(
+                Recording::All.wants(&attempt, round) && !Recording::None.wants(&attempt, round)
+            );
         }
     }
 }

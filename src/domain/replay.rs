@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::dead_letter::{DeadLetter, DeadLetterFilter};
 use crate::domain::ids::EndpointId;
 use crate::domain::reason::Reason;
+use crate::domain::recovery::KeptPlace;
 use crate::domain::timestamp::Timestamp;
 
 /// Letters a second that a replay without a cap is taken to move: what SQS moves at most by itself
@@ -89,6 +90,9 @@ impl Plan {
 pub struct Counts {
     /// Sent again.
     pub replayed: u64,
+    /// Ordered to be sent again from their kept jobs: they had no dead letter any more.
+    #[serde(default)]
+    pub resent: u64,
     /// The bytes of their jobs together.
     pub bytes: u64,
     /// Had been sent already, or removed: only their index records were left.
@@ -134,12 +138,15 @@ pub struct Request {
     /// Most letters sent in a second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<NonZeroU32>,
+    /// Whether failures that have no dead letter any more are sent again from their kept jobs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub kept_bodies: bool,
 }
 
 impl Request {
     /// Whether it is for every dead letter there is, as it is.
     pub fn is_whole(&self) -> bool {
-        self.filter == DeadLetterFilter::default() && self.to.is_none()
+        self.filter == DeadLetterFilter::default() && self.to.is_none() && !self.kept_bodies
     }
 }
 
@@ -176,6 +183,9 @@ pub struct Replay {
     /// Some of the letters whose jobs were not found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
+    /// How far it has come over the recorded deliveries, where kept jobs are asked for.
+    #[serde(default, skip_serializing_if = "KeptPlace::is_start")]
+    pub kept: KeptPlace,
     /// The queue's own name for its work, where the queue moves everything by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub move_task: Option<String>,
@@ -215,6 +225,7 @@ impl Replay {
             in_pass: Counts::default(),
             cursor: None,
             missing: Vec::new(),
+            kept: KeptPlace::Start,
             move_task: None,
             destination: None,
             runner: None,
@@ -269,10 +280,16 @@ impl Replay {
         self.audit.push(AuditLine { at: now, who: who.to_owned(), what: what.to_owned() });
     }
 
+    /// Counts orders to send again what is kept.
+    pub fn count_resent(&mut self, orders: u64) {
+        self.done.resent += orders;
+    }
+
     /// Counts what became of a page of letters.
     pub fn count(&mut self, page: Counts, missing: Vec<String>) {
         for counts in [&mut self.done, &mut self.in_pass] {
             counts.replayed += page.replayed;
+            counts.resent += page.resent;
             counts.bytes += page.bytes;
             counts.gone += page.gone;
             counts.held += page.held;
@@ -312,6 +329,7 @@ impl Replay {
         self.in_pass = worked.in_pass;
         self.cursor.clone_from(&worked.cursor);
         self.missing.clone_from(&worked.missing);
+        self.kept.clone_from(&worked.kept);
         self.move_task.clone_from(&worked.move_task);
         self.destination.clone_from(&worked.destination);
         self.problem.clone_from(&worked.problem);

@@ -8,17 +8,20 @@
 //!
 //! Any process may plan, begin, show and steer; one works on a replay at a time.
 
+mod kept;
 mod run;
 mod whole;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::domain::dead_letter::DeadLetterFilter;
 use crate::domain::replay::{Plan, Replay, Request, Runner, Standing};
 use crate::domain::timestamp::Timestamp;
-use crate::ports::{self, Chance, Clock, Deliveries, Endpoints, Queue, Replays};
+use crate::ports::{self, Chance, Clock, Deliveries, Endpoints, Queue, Records, Replays};
 use crate::telemetry::Tally;
 
+pub use kept::Resent;
 pub use run::keep_running;
 
 /// Letters looked at, or moved, at once.
@@ -50,6 +53,10 @@ pub struct Replayer {
     pub deliveries: Arc<dyn Deliveries>,
     /// The records of replays.
     pub replays: Arc<dyn Replays>,
+    /// Recorded deliveries, and who had them sent again.
+    pub records: Arc<dyn Records>,
+    /// How long the latter is kept.
+    pub retention: Duration,
     /// The endpoints.
     pub endpoints: Arc<dyn Endpoints>,
     /// The time.
@@ -99,6 +106,10 @@ impl Replayer {
     }
 
     async fn check(&self, request: &Request) -> Result<()> {
+        if request.kept_bodies && request.filter.customer_id.is_none() {
+            let problem = "failures are recovered of one customer: name the customer";
+            return Err(Error::Refused(problem.to_owned()));
+        }
         let Some(to) = &request.to else { return Ok(()) };
         let Some(customer) = &request.filter.customer_id else {
             let problem = "to another endpoint go the letters of one customer: name the customer";

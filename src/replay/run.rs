@@ -113,6 +113,10 @@ impl Replayer {
         if replay.request.is_whole() && self.step_whole(replay, token, stop).await? {
             return Ok(());
         }
+        // First, while it is known which of them have a dead letter.
+        if replay.request.kept_bodies && self.step_kept(replay, token, stop).await? {
+            return Ok(());
+        }
         let begun = Instant::now();
         let page = self.next_page(replay).await?;
         match page.last() {
@@ -125,21 +129,13 @@ impl Replayer {
             }
         }
         self.save(replay, token).await?;
-        if let Some(rate) = replay.request.rate {
-            let due = begun + pause(page.len(), rate.get());
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = sleep_until(due) => {}
-            }
-        }
+        keep_pace(replay, begun, page.len(), stop).await;
         Ok(())
     }
 
     async fn next_page(&self, replay: &Replay) -> Result<Vec<DeadLetter>> {
-        let cap = replay.request.rate.and_then(|rate| usize::try_from(rate.get()).ok());
-        let size = cap.map_or(PAGE, |cap| cap.min(PAGE));
         let (filter, after) = (replay.filter(), replay.cursor.as_deref());
-        Ok(self.deliveries.list_dead_letters(&filter, after, size).await?)
+        Ok(self.deliveries.list_dead_letters(&filter, after, page_size(replay)).await?)
     }
 
     /// Claims the letters of a page, moves them, and takes them out of the index.
@@ -161,6 +157,7 @@ impl Replayer {
         let sizes = settled.iter().filter(|l| found.contains(&l.id)).map(|l| l.job_size as u64);
         let counts = Counts {
             replayed: found.len() as u64,
+            resent: 0,
             bytes: sizes.sum(),
             gone: settled.len().saturating_sub(found.len()) as u64,
             held: (fit.len() - own.len()) as u64,
@@ -229,6 +226,26 @@ fn redrives(
         fit.push(letter.clone());
     }
     Ok((fit, redrives))
+}
+
+/// Letters handled at once.
+pub(super) fn page_size(replay: &Replay) -> usize {
+    let cap = replay.request.rate.and_then(|rate| usize::try_from(rate.get()).ok());
+    cap.map_or(PAGE, |cap| cap.min(PAGE))
+}
+
+/// Waits until so many letters may have been sent since then.
+pub(super) async fn keep_pace(
+    replay: &Replay,
+    begun: Instant,
+    letters: usize,
+    stop: &CancellationToken,
+) {
+    let Some(rate) = replay.request.rate else { return };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = sleep_until(begun + pause(letters, rate.get())) => {}
+    }
 }
 
 /// How long so many letters take at that rate.

@@ -18,7 +18,9 @@ use crate::domain::delivery::DeliveryKey;
 use crate::domain::endpoint::{Endpoint, Health};
 use crate::domain::fan_out::FanOutKey;
 use crate::domain::ids::{CustomerId, EndpointId};
+use crate::domain::kept_body::BodyFate;
 use crate::domain::outcome::{Attempt, AttemptOutcome};
+use crate::domain::resend::{ResendOrder, ResendOutcome};
 use crate::domain::test_call::TestRecord;
 use crate::domain::test_report::TestReport;
 use crate::domain::timestamp::Timestamp;
@@ -258,6 +260,29 @@ impl Tally {
         self.counters.faults.of(dependency).one();
         if let Some(alarm) = alarm {
             self.counters.alarms.of(alarm).one();
+        }
+    }
+
+    /// The job of a customer's delivery is not kept, although the settings ask for it.
+    pub fn body_not_kept(&self, customer_id: &CustomerId, fate: BodyFate) {
+        let why = fate.name();
+        warn!(event = "body_not_kept", %customer_id, why, "{}", fate.advice());
+    }
+
+    /// A delivery was ordered to be sent again, and this came of it.
+    pub fn resend(&self, order: &ResendOrder, outcome: ResendOutcome, why: &str) {
+        let ResendOrder { delivery_id: delivery, who } = order;
+        let what = outcome.name();
+        match outcome {
+            ResendOutcome::Ordered | ResendOutcome::Sent | ResendOutcome::AlreadySent => {
+                info!(event = "resend", delivery, who, what, "{why}");
+            }
+            ResendOutcome::Gone
+            | ResendOutcome::TenantKeyShredded
+            | ResendOutcome::BodyNotOpened
+            | ResendOutcome::CrashLoop => {
+                warn!(event = "resend", delivery, who, what, "{why}");
+            }
         }
     }
 

@@ -39,7 +39,7 @@ pub use error::{VaultError, WriteError};
 pub use facts::{Public, facts, pem};
 use opener::binding;
 pub use reference::{NewReference, ReferencePolicy};
-pub use tenant::{TenantKey, TenantKeyError};
+pub use tenant::{BodyError, NotSealed, TenantKey, TenantKeyError};
 pub use upgrade::{Upgraded, upgrade};
 pub use wrapping::{KeptVersion, RewrapError};
 pub use write::{NewSecret, Rollback};
@@ -146,7 +146,8 @@ impl OpenSecret {
 
 type OpenSecrets = SoftCache<(CustomerId, SecretId), OpenSecret>;
 
-/// Opens: the worker's half. It can write nothing and seal nothing.
+/// Opens: the worker's half. It can write nothing, and seal nothing but the jobs that are kept, to
+/// public halves.
 #[derive(Clone)]
 pub struct Opener {
     secrets: Arc<dyn ReadSecrets>,
@@ -158,6 +159,7 @@ pub struct Opener {
     keep: Duration,
     open: Arc<OpenSecrets>,
     open_keys: Arc<tenant::OpenKeys>,
+    public_halves: Arc<SoftCache<CustomerId, tenant::PublicHalf>>,
     references: Arc<ReferencePolicy>,
 }
 

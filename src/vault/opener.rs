@@ -38,8 +38,20 @@ impl Opener {
         let keep = lifetimes.hard.saturating_sub(lifetimes.soft);
         let open = Arc::new(SoftCache::new(lifetimes));
         let open_keys = Arc::new(tenant::OpenKeys::new(lifetimes));
+        let public_halves = Arc::new(SoftCache::new(lifetimes));
         let (references, events) = (Arc::default(), Arc::new(LogOnly));
-        Self { secrets, keys, clock, events, policy, keep, open, open_keys, references }
+        Self {
+            secrets,
+            keys,
+            clock,
+            events,
+            policy,
+            keep,
+            open,
+            open_keys,
+            public_halves,
+            references,
+        }
     }
 
     /// How the caches of opened secrets and of tenant keys are used.

@@ -5,6 +5,7 @@ use sealpost::domain::decide::Disposition;
 use sealpost::domain::delivery::DeliveryKey;
 use sealpost::domain::delivery_record::{AttemptRow, DeliveryRecord, RecordedAttempt};
 use sealpost::domain::endpoint::Method;
+use sealpost::domain::kept_body::BodyFate;
 use sealpost::domain::outcome::{Attempt, AttemptOutcome};
 use sealpost::domain::reason::Reason;
 use sealpost::domain::request::OutboundRequest;
@@ -49,6 +50,56 @@ async fn server() -> Server {
     keep(&server, "acme", "invoices", "three", exhausted).await;
     keep(&server, "acme", "orders", "four", exhausted).await;
     server
+}
+
+#[tokio::test]
+async fn a_delivery_is_sent_again_by_those_whose_it_is_where_its_job_is_kept() {
+    let server = server().await;
+    let listed = server.call("GET", DELIVERIES, Value::Null).await.is(200);
+    let of = |job: &str| {
+        let data = listed["data"].as_array().unwrap();
+        let found = data.iter().find(|delivery| delivery["jobId"] == job).unwrap();
+        format!("{DELIVERIES}/{}", found["id"].as_str().unwrap())
+    };
+    let refused = server.call("POST", &format!("{}/resend", of("one")), Value::Null).await;
+    assert_eq!(refused.problem(), "conflict");
+    assert!(refused.json()["detail"].as_str().unwrap().contains("is not kept"));
+
+    let path = of("four");
+    let id = path.rsplit('/').next().unwrap();
+    let now = server.app.clock.now();
+    let mut kept = server.app.records.header(id, now).await.unwrap().unwrap();
+    kept.body = Some(BodyFate::Kept);
+    let (_, rows) = server.app.records.get(id, now).await.unwrap().unwrap();
+    let until = now.plus(Duration::from_secs(3600));
+    let recorded = RecordedAttempt { header: kept.clone(), attempt: rows[0].clone(), until };
+    server.app.records.put(&[recorded]).await.unwrap();
+    let resend = format!("{path}/resend");
+    let looker = server.key(Scope::ReadOnly, &[], &[]).await;
+    let forbidden = server.call_as(&looker, "POST", &resend, Value::Null).await;
+    assert_eq!(forbidden.problem(), "forbidden");
+    let invoices = server.key(Scope::Operator, &["acme"], &["invoices"]).await;
+    let unseen = server.call_as(&invoices, "POST", &resend, Value::Null).await;
+    assert_eq!(unseen.problem(), "not_found");
+    let token = server.token("acme").await;
+    let sent = server.call_as(&token, "POST", &resend, Value::Null).await.is(202);
+    assert_eq!(sent, json!({"resent": "ordered", "nextRound": kept.next_round_id()}));
+    assert_eq!(server.app.queue.depth().await.unwrap().pending, 1);
+    let shown = server.call("GET", &path, Value::Null).await.is(200);
+    assert_eq!(shown["resends"][0]["what"], "ordered");
+    assert!(shown["resends"][0]["who"].as_str().unwrap().starts_with("tok_"), "{shown}");
+
+    let recover = "/v1/customers/acme/endpoints/orders/recover";
+    let since = json!({"since": "2026-01-01T00:00:00Z", "rate": 50});
+    let begun = server.call("POST", recover, since.clone()).await.is(202);
+    assert_eq!((&begun["keptBodies"], &begun["rate"]), (&json!(true), &json!(50)));
+    assert_eq!(begun["filter"]["endpointId"], "orders");
+    let forbidden = server.call_as(&invoices, "POST", recover, since).await;
+    assert_eq!(forbidden.problem(), "forbidden");
+    assert_eq!(
+        server.call("POST", recover, json!({"rate": 5})).await.problem(),
+        "validation_failed"
+    );
 }
 
 const DELIVERIES: &str = "/v1/customers/acme/deliveries";

@@ -118,3 +118,54 @@ async fn no_secret_is_in_a_table_on_a_queue_or_in_what_the_program_says() {
     assert_eq!(listed.len(), 2);
     assert_silent("a history", serde_json::to_string(&listed).unwrap().as_bytes(), &secrets);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_job_is_in_no_table_as_it_is() {
+    let told = ["canary-in-the-job-7f31", "canary-in-the-job-that-fails-20ac"];
+    let program = Program::new().await;
+    program.ok(&["tables", "create"], "");
+    program.ok(&["tenant-key", "create", "acme"], "");
+    let up = |call: &receiver::Call| call.target == "/up";
+    let (origin, mut calls) =
+        receiver::listen(move |call| (if up(call) { 204 } else { 500 }, String::new())).await;
+    for (path, told) in ["up", "down"].into_iter().zip(told) {
+        let endpoint = json!({"customerId": "acme", "endpointId": path, "url": format!("{origin}/{path}"),
+                              "retry": {"maxAttempts": 1}});
+        program.ok(&["endpoint", "put", "-"], &endpoint.to_string());
+        let job = json!({"customerId": "acme", "endpointId": path, "data": {"told": told}});
+        program.ok(&["enqueue", "-"], &job.to_string());
+    }
+    let mut worker = program.command(&["worker"]);
+    let worker = worker.env("SEALPOST_LOG_LEVEL", "trace").env("SEALPOST_DELIVERIES_RECORD", "all");
+    let mut worker = worker.env("SEALPOST_DELIVERIES_KEEP_BODIES", "all").spawn().unwrap();
+    let recorded = loop {
+        let recorded = program.ok(&["delivery", "list", "acme"], "");
+        if recorded.len() == 2 {
+            break recorded;
+        }
+    };
+    assert!(recorded.iter().all(|delivery| delivery["body"] == "kept"), "{recorded:?}");
+    let id = |status: &str| {
+        let found = recorded.iter().find(|delivery| delivery["status"] == status).unwrap();
+        found["id"].as_str().unwrap().to_owned()
+    };
+    for _ in 0..2 {
+        calls.recv().await.unwrap();
+    }
+    program.ok(&["delivery", "resend", &id("delivered")], "");
+    let again = calls.recv().await.unwrap();
+    assert!(String::from_utf8_lossy(&again.body).contains(told[0]));
+    while program.ok(&["delivery", "list", "acme"], "").len() < 3 {}
+    worker.kill().unwrap();
+    let output = worker.wait_with_output().unwrap();
+    let rows = dump(&program).await;
+    assert!(String::from_utf8_lossy(&rows).contains("kept#dv_"));
+    assert_silent("a table", &rows, &told);
+    assert_silent("the log", &[output.stdout, output.stderr].concat(), &told);
+    let shown = program.ok(&["delivery", "show", &id("dead_letter")], "");
+    assert_silent("what is shown", serde_json::to_string(&shown).unwrap().as_bytes(), &told);
+    // The worker sealed without asking KMS anything.
+    let kms = program.sqs.emulator.calls_of("KMS");
+    assert!(!kms.contains_key("GenerateDataKey"), "{kms:?}");
+    assert_eq!(kms["Encrypt"], 1, "the making of the tenant key");
+}

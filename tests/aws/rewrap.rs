@@ -23,16 +23,19 @@ const VALUE: &str = "super-secret-api-key-xyz";
 struct Bench {
     app: App,
     aws: Aws,
+    /// The key of those who wrote the rows.
+    legacy: String,
 }
 
 async fn bench() -> Option<Bench> {
-    let aws = Aws::start().await;
+    let mut aws = Aws::start().await;
     let Some(clock) = aws.emulated.clone() else {
         println!("needs the emulator: skipped");
         return None;
     };
+    let legacy = aws.add_legacy_key().await;
     let app = App::over_aws(&aws.clients, &aws.config, Config::default(), clock as Arc<dyn Clock>);
-    Some(Bench { app: app.await.unwrap(), aws })
+    Some(Bench { app: app.await.unwrap(), aws, legacy })
 }
 
 fn ids() -> (CustomerId, SecretId) {
@@ -41,9 +44,9 @@ fn ids() -> (CustomerId, SecretId) {
 
 impl Bench {
     async fn sealed(&self) -> String {
-        let key = self.aws.config.kms_key_id.as_str();
         let plaintext = Blob::new(VALUE.as_bytes());
-        let sealed = self.aws.clients.kms.encrypt().key_id(key).plaintext(plaintext).send().await;
+        let sealed =
+            self.aws.clients.kms.encrypt().key_id(&self.legacy).plaintext(plaintext).send().await;
         BASE64_STANDARD.encode(sealed.unwrap().ciphertext_blob.unwrap())
     }
 
@@ -74,7 +77,8 @@ impl Bench {
     }
 
     fn kms(&self) -> KmsRebind {
-        KmsRebind::new(&self.aws.clients.kms, self.aws.config.kms_key_id.as_str())
+        let (config, kms) = (&self.aws.config, &self.aws.clients.kms);
+        KmsRebind::new(kms, config.kms_key_id.as_str(), config.legacy_keys())
     }
 
     fn calls(&self, operation: &str) -> u64 {
@@ -158,8 +162,13 @@ async fn what_is_no_ciphertext_of_the_key_is_refused_and_trouble_of_kms_is_not()
         assert!(matches!(refused, Upgraded::Refused(_)), "{refused:?}");
         assert_eq!(bench.current().await, seen);
     }
-    let key = bench.aws.config.kms_key_id.as_str();
-    let bound = bench.aws.clients.kms.encrypt().key_id(key).plaintext(Blob::new(VALUE.as_bytes()));
+    let bound = bench
+        .aws
+        .clients
+        .kms
+        .encrypt()
+        .key_id(&bench.legacy)
+        .plaintext(Blob::new(VALUE.as_bytes()));
     let bound = bound.encryption_context("customerId", "evil").send().await.unwrap();
     bench.write_row(&BASE64_STANDARD.encode(bound.ciphertext_blob.unwrap())).await;
     let seen = bench.current().await;

@@ -6,12 +6,14 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_kms::primitives::Blob;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
+use sealpost::adapters::aws::KmsOpener;
 use sealpost::app::App;
 use sealpost::config::Config;
 use sealpost::domain::ids::{CustomerId, SecretId};
 use sealpost::domain::origin::Origin;
 use sealpost::domain::secret::SecretBytes;
-use sealpost::ports::Clock;
+use sealpost::ports::keys::Unwrapped;
+use sealpost::ports::{Clock, OpenKeys};
 use sealpost::vault::{NewSecret, Vault, VaultError};
 
 use crate::aws::Aws;
@@ -24,19 +26,24 @@ struct Bench {
     app: App,
     clock: Arc<Sqs>,
     aws: Aws,
+    /// The key of those who wrote the rows.
+    legacy: String,
 }
 
 async fn bench(accept: bool) -> Option<Bench> {
-    let aws = Aws::start().await;
+    let mut aws = Aws::start().await;
     let Some(clock) = aws.emulated.clone() else {
         println!("needs the emulator: skipped");
         return None;
     };
+    let legacy = aws.add_legacy_key().await;
+    // Although the program's own is named, too: what was sealed for a context opens without one nowhere.
+    aws.config.legacy_kms_key_ids.insert(0, aws.config.kms_key_id.clone());
     let mut config = Config::default();
     config.secrets.accept_unbound_secrets = accept;
     let shared: Arc<dyn Clock> = Arc::clone(&clock) as _;
     let app = App::over_aws(&aws.clients, &aws.config, config, shared).await.unwrap();
-    Some(Bench { app, clock, aws })
+    Some(Bench { app, clock, aws, legacy })
 }
 
 fn ids() -> (CustomerId, SecretId) {
@@ -53,7 +60,7 @@ impl Bench {
         let (customer, secret) = ids();
         let table = format!("{}secrets", self.aws.config.table_prefix);
         let output = producer("node", "unbound-secret.mjs")
-            .args([&table, self.aws.config.kms_key_id.as_str()])
+            .args([&table, &self.legacy])
             .args([customer.as_str(), secret.as_str(), VALUE])
             .env("AWS_ENDPOINT_URL", self.clock.emulator.url())
             .env("AWS_REGION", "us-east-1")
@@ -66,7 +73,10 @@ impl Bench {
 
     /// Writes the row with the Rust SDK, as the clients in other languages do.
     async fn write(&self, value: &str) {
-        let key = self.aws.config.kms_key_id.as_str();
+        self.write_under(&self.legacy, value).await;
+    }
+
+    async fn write_under(&self, key: &str, value: &str) {
         let plaintext = Blob::new(value.as_bytes());
         let sealed = self.aws.clients.kms.encrypt().key_id(key).plaintext(plaintext).send().await;
         self.write_row(&BASE64_STANDARD.encode(sealed.unwrap().ciphertext_blob.unwrap())).await;
@@ -123,6 +133,27 @@ async fn otherwise_it_is_refused_with_an_error_that_names_the_setting() {
     assert!(refused.to_string().contains("accept_unbound_secrets"), "{refused}");
     let decrypts = bench.clock.emulator.calls_of("KMS").contains_key("Decrypt");
     assert!(!decrypts, "what is refused is not even opened");
+}
+
+#[tokio::test]
+async fn a_row_opens_with_the_keys_that_are_named_for_such_values_and_with_no_other() {
+    let Some(bench) = bench(true).await else { return };
+    let stranger = bench.aws.clients.kms.create_key().send().await.unwrap();
+    bench.write_under(&stranger.key_metadata.unwrap().key_id, VALUE).await;
+    let (customer, secret) = ids();
+    let refused = bench.app.vault.open(&customer, &secret).await.err().unwrap();
+    assert!(matches!(*refused, VaultError::NotDecrypted { .. }), "{refused}");
+    // Where none is named, not even the program's own key opens what has no context.
+    let key = bench.aws.config.kms_key_id.as_str();
+    let unnamed = KmsOpener::new(&bench.aws.clients.kms, key);
+    let sealed = bench.aws.clients.kms.encrypt().key_id(key).plaintext(Blob::new(b"v".as_slice()));
+    let sealed = sealed.send().await.unwrap().ciphertext_blob.unwrap();
+    let decrypts = bench.clock.emulator.calls_of("KMS")["Decrypt"].clone();
+    match unnamed.unwrap(sealed.as_ref(), &[]).await.unwrap() {
+        Unwrapped::Opened(_) => panic!("it opened"),
+        Unwrapped::Refused(why) => assert!(why.contains("`aws.legacy_kms_key_ids`"), "{why}"),
+    }
+    assert_eq!(bench.clock.emulator.calls_of("KMS")["Decrypt"], decrypts, "KMS is not asked");
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ mod effectively_once;
 #[cfg(feature = "aws")]
 #[path = "../support/emulator.rs"]
 mod emulator;
+mod kept_bodies;
 #[path = "../support/letter.rs"]
 mod letter;
 mod mortal;
@@ -22,6 +23,7 @@ mod queue;
 #[allow(dead_code, reason = "each suite uses its part")]
 mod receiver;
 mod records;
+mod recoveries;
 mod replace;
 mod replays;
 #[cfg(feature = "aws")]

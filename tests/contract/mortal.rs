@@ -96,8 +96,8 @@ impl Queue for MortalQueue {
     async fn cancel_move(&self, name: &str) -> Result<()> {
         self.1.step(self.0.cancel_move(name)).await
     }
-    async fn send(&self, _: Vec<NewMessage>) -> Result<Vec<String>> {
-        unreachable!("{NEVER}")
+    async fn send(&self, messages: Vec<NewMessage>) -> Result<Vec<String>> {
+        self.1.step(self.0.send(messages)).await
     }
     async fn receive(&self, _: usize, _: Duration) -> Result<Vec<Received>> {
         unreachable!("{NEVER}")
@@ -178,8 +178,8 @@ impl Deliveries for MortalDeliveries {
     async fn put_dead_letter(&self, _: &DeadLetter) -> Result<()> {
         unreachable!("{NEVER}")
     }
-    async fn get_dead_letter(&self, _: &str) -> Result<Option<DeadLetter>> {
-        unreachable!("{NEVER}")
+    async fn get_dead_letter(&self, id: &str) -> Result<Option<DeadLetter>> {
+        self.1.step(self.0.get_dead_letter(id)).await
     }
     async fn put_dry_run(&self, _: &str, _: &str, _: Timestamp) -> Result<()> {
         unreachable!("{NEVER}")

@@ -69,7 +69,7 @@ async fn a_failure_is_recorded_and_sent_again_when_it_is_mended() {
 
     mended.store(true, Ordering::SeqCst);
     let worker = serve(&program, "failures");
-    assert!(program.ok(&["delivery", "resend", id], "").contains("replayed 1"));
+    assert!(program.ok(&["delivery", "resend", id], "").contains("replayed as dv_"));
     let since = ["endpoint", "recover", "c", "e", "--since", "2026-01-01T00:00:00Z", "--json"];
     let recovered: Value = serde_json::from_str(&program.ok(&since, "")).unwrap();
     assert_eq!(recovered["done"]["replayed"], 2);
@@ -78,8 +78,52 @@ async fn a_failure_is_recorded_and_sent_again_when_it_is_mended() {
     }
     stop(worker);
     assert!(program.fails(&["delivery", "resend", id], b"").contains("is no dead letter"));
-    // The new rounds were delivered at once, and no failure is recorded of them.
-    assert_eq!(listed(&program, &[]).len(), 3);
+    // The new rounds were delivered at once: they end what failed before, and are recorded.
+    assert_eq!(listed(&program, &["--status", "delivered"]).len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_delivered_is_sent_again_from_its_kept_job_and_the_audit_says_by_whom() {
+    let (origin, mut calls) = listen(|_| (204, String::new())).await;
+    let program = Program::new();
+    register(&program, &origin);
+    program.ok(&["tenant-key", "create", "c"], "");
+    enqueue(&program, "one");
+    let begin = || {
+        let mut command = program.command(&["serve"]);
+        command.env("SEALPOST_LOG_LEVEL", "error").env("SEALPOST_DELIVERIES_RECORD", "all");
+        command.env("SEALPOST_DELIVERIES_KEEP_BODIES", "all").spawn().unwrap()
+    };
+    let worker = begin();
+    let first = calls.recv().await.unwrap();
+    stop(worker);
+    let delivered = listed(&program, &[]).remove(0);
+    assert_eq!(delivered["body"], "kept");
+    let id = delivered["id"].as_str().unwrap();
+    // It is sealed to the tenant key, which a rotation wraps anew: no old key is needed for it.
+    program.ok(&["key", "rotate"], "");
+    assert_eq!(program.ok(&["key", "retire"], ""), "retired 1\n");
+    let ordered = program.ok(&["delivery", "resend", id, "--by", "ops-1", "--json"], "");
+    let ordered: Value = serde_json::from_str(&ordered).unwrap();
+    assert_eq!(ordered["resent"], "ordered");
+    let worker = begin();
+    let again = calls.recv().await.unwrap();
+    assert_eq!((again.header("webhook-id"), &again.body), ("one", &first.body));
+    stop(worker);
+    let shown = program.ok(&["delivery", "show", id, "--json"], "");
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    let audit: Vec<_> = shown["resends"].as_array().unwrap().iter().collect();
+    assert!(audit.iter().all(|line| line["who"] == "ops-1"));
+    assert_eq!((&audit[0]["what"], &audit[1]["what"]), (&json!("ordered"), &json!("sent")));
+    let next = listed(&program, &[]);
+    assert!(next.iter().any(|record| record["id"] == ordered["nextRound"]), "{next:?}");
+    let refused = program.fails(&["delivery", "resend", id], b"");
+    assert!(refused.contains("was sent again already"), "{refused}");
+    let misread =
+        program.command(&["serve"]).env("SEALPOST_DELIVERIES_KEEP_BODIES", "all").output();
+    let misread = String::from_utf8(misread.unwrap().stderr).unwrap();
+    assert!(misread.contains("SEALPOST_DELIVERIES_KEEP_BODIES"), "{misread}");
+    assert!(misread.contains("`record` under [deliveries]"), "{misread}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

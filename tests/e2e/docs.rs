@@ -5,8 +5,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use sealpost::config::Config;
+use sealpost::domain::kept_body::BodyFate;
 use sealpost::domain::operational_event::Fact;
 use sealpost::domain::reason::Reason;
+use sealpost::domain::resend::ResendOutcome;
 
 use crate::program::{Program, terminate};
 
@@ -134,6 +136,14 @@ fn the_reference_lists_every_reason_and_every_setting() {
     for event_type in Fact::TYPES {
         let row = format!("| `{event_type}` | ");
         assert!(document("docs/OPERATIONS.md").contains(&row), "docs/OPERATIONS.md lacks: {row}");
+    }
+    for fate in BodyFate::ALL {
+        let row = format!("| `{}` | {} |", fate.name(), fate.advice());
+        assert!(reference.contains(&row), "docs/REFERENCE.md lacks: {row}");
+    }
+    for outcome in ResendOutcome::ALL {
+        let row = format!("| `{}` | ", outcome.name());
+        assert!(reference.contains(&row), "docs/REFERENCE.md lacks: {row}");
     }
     let mut config = Config::default();
     config.events.customer = Some("operator".parse().unwrap());

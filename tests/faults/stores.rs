@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sealpost::app::{App, Role};
 use sealpost::config::Config;
-use sealpost::delivery::{Fencing, Recorder};
+use sealpost::delivery::{Fencing, Keeping, Recorder};
 use sealpost::domain::dead_letter::{DeadLetter, DeadLetterFilter};
 use sealpost::domain::delivery::DeliveryKey;
 use sealpost::domain::delivery_record::{
@@ -16,10 +16,12 @@ use sealpost::domain::delivery_record::{
 use sealpost::domain::endpoint::Endpoint;
 use sealpost::domain::fan_out::FanOutKey;
 use sealpost::domain::ids::EndpointId;
+use sealpost::domain::kept_body::KeepBodies;
+use sealpost::domain::resend::ResendLine;
 use sealpost::domain::timestamp::Timestamp;
 use sealpost::ports::deliveries::{AttemptRecord, Claim, ClaimRequest, LetterClaim};
 use sealpost::ports::queue::{Depth, NewMessage};
-use sealpost::ports::records::Page;
+use sealpost::ports::records::{Page, SealedBody};
 use sealpost::ports::{Deliveries, Error, Records, Result};
 use tokio_util::sync::CancellationToken;
 
@@ -118,6 +120,21 @@ impl Records for Broken {
     ) -> Result<Option<(DeliveryRecord, Vec<AttemptRow>)>> {
         Err(Error::new("records.get", "out of order"))
     }
+    async fn header(&self, _: &str, _: Timestamp) -> Result<Option<DeliveryRecord>> {
+        Err(Error::new("records.header", "out of order"))
+    }
+    async fn put_bodies(&self, _: &[SealedBody]) -> Result<()> {
+        Err(Error::new("records.put_bodies", "out of order"))
+    }
+    async fn body(&self, _: &str, _: Timestamp) -> Result<Option<Vec<u8>>> {
+        Err(Error::new("records.body", "out of order"))
+    }
+    async fn log_resend(&self, _: &str, _: &ResendLine, _: Timestamp) -> Result<()> {
+        Err(Error::new("records.log_resend", "out of order"))
+    }
+    async fn resends(&self, _: &str, _: Timestamp) -> Result<Vec<ResendLine>> {
+        Err(Error::new("records.resends", "out of order"))
+    }
     async fn forget(&self, _: Timestamp) -> Result<u64> {
         Err(Error::new("records.forget", "out of order"))
     }
@@ -137,17 +154,20 @@ async fn an_attempt_that_cannot_be_recorded_costs_no_delivery() {
     app.endpoints.put(endpoint, None, app.clock.now()).await.unwrap();
     let body = r#"{"customerId":"c","endpointId":"e","data":1}"#.into();
     app.queue.send(vec![NewMessage { body, ..NewMessage::default() }]).await.unwrap();
+    app.vault.create_tenant_key(&"c".parse().unwrap()).await.unwrap();
     let mut pipeline = app.pipeline().unwrap();
     let (clock, tally) = (Arc::clone(&app.clock), Arc::clone(&app.tally));
     let kept = Duration::from_secs(60);
-    let recorder = Recorder::start(Recording::All, kept, Arc::new(Broken), clock, tally).unwrap();
-    pipeline.recorder = Some(recorder);
+    let keeping = Keeping { keep: KeepBodies::All, vault: app.vault.opener.clone() };
+    let recorder = Recorder::start(Recording::All, keeping, kept, Arc::new(Broken), clock, tally);
+    pipeline.recorder = recorder;
     let messages = app.queue.receive(1, Duration::ZERO).await.unwrap();
     pipeline.deliver(&messages[0], &CancellationToken::new()).await;
     pipeline.recorder.as_ref().unwrap().flush().await;
     assert_eq!(seen.connections(), 1);
     assert_eq!(app.queue.depth().await.unwrap(), Depth::default(), "it is delivered");
-    assert_eq!((app.tally.counts().delivered, app.tally.counts().faults), (1, 1));
+    // One fault of the attempt, and one of the job that was to be kept.
+    assert_eq!((app.tally.counts().delivered, app.tally.counts().faults), (1, 2));
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod bench;
 mod canary;
 #[path = "../vectors/data.rs"]
 mod data;
+mod kept_bodies;
 mod log;
 mod panics;
 mod schemes;

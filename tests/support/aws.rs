@@ -71,6 +71,16 @@ fn config(jobs: &str, dead: &str, prefix: &str, key: &str) -> AwsConfig {
     serde_json::from_value(json).unwrap()
 }
 
+impl Aws {
+    /// Another key of the account, with which other programs seal; the program is told of it.
+    pub async fn add_legacy_key(&mut self) -> String {
+        let made = self.clients.kms.create_key().send().await.unwrap();
+        let key = made.key_metadata.unwrap().key_id;
+        self.config.legacy_kms_key_ids.push(key.clone().try_into().unwrap());
+        key
+    }
+}
+
 async fn remove(config: AwsConfig) {
     // The test's own connections belong to a runtime that waits for this.
     let clients = Clients::load().await.unwrap();

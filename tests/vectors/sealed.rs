@@ -5,10 +5,16 @@ use std::path::{Path, PathBuf};
 
 use sealpost::app::{App, Role};
 use sealpost::config::Config;
+use sealpost::domain::decide::Disposition;
+use sealpost::domain::delivery::DeliveryKey;
+use sealpost::domain::delivery_record::DeliveryRecord;
 use sealpost::domain::ids::SecretId;
+use sealpost::domain::kept_body;
+use sealpost::domain::outcome::{Attempt, AttemptOutcome};
 use sealpost::domain::secret::{Binding, SealedVersion};
 use sealpost::domain::secret_record::SecretRecord;
 use sealpost::domain::tenant_key;
+use sealpost::domain::timestamp::Timestamp;
 use sealpost::vault::context_bytes;
 use serde_json::{Value, json};
 
@@ -88,6 +94,44 @@ async fn every_sealed_vector_opens_to_its_value_and_no_longer_once_a_bit_is_flip
     assert_eq!(opened, 6);
 }
 
+/// The header of the delivery that the vector's job is kept of.
+fn delivery(case: &Value) -> DeliveryRecord {
+    let text = |name: &str| case[name].as_str().unwrap();
+    let key = DeliveryKey {
+        customer_id: text("customerId").parse().unwrap(),
+        endpoint_id: text("endpointId").parse().unwrap(),
+        job_id: text("jobId").parse().unwrap(),
+        round: u32::try_from(case["round"].as_u64().unwrap()).unwrap(),
+        message_id: text("messageId").to_owned(),
+    };
+    let outcome =
+        AttemptOutcome::Answered { status: 204, retry_after_ms: None, never_again: false };
+    let (at, detail) = (Timestamp::from_millis(0), String::new());
+    let attempt = Attempt { number: 1, at, duration_ms: 1, address: None, outcome, detail };
+    DeliveryRecord::after(&key, None, at, &attempt, Disposition::Done)
+}
+
+#[tokio::test]
+async fn the_vector_of_a_kept_job_opens_as_that_of_its_delivery_and_of_no_other_round() {
+    let (vectors, folder) = (vectors(), tempfile::tempdir().unwrap());
+    let app = app(folder.path(), &vectors).await;
+    let key = version(&app, &vectors["tenantKey"], "generation", "stored");
+    store(&app, &vectors["customerId"], &SecretId::tenant_key(), key).await;
+    let case = &vectors["keptJob"];
+    let record = delivery(case);
+    assert_eq!(record.id, case["deliveryId"].as_str().unwrap());
+    let context = kept_body::context(&record);
+    assert_eq!(pairs(&context), case["context"]);
+    assert_eq!(context_bytes(&context), hex(&case["contextBytes"]));
+    let sealed = hex(&case["sealed"]);
+    let opened = app.vault.opener.open_body(&record, &sealed).await;
+    let opened = opened.unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(opened.expose_str(), case["job"].as_str());
+    let mut next = case.clone();
+    next["round"] = json!(2);
+    assert!(app.vault.opener.open_body(&delivery(&next), &sealed).await.is_err());
+}
+
 #[test]
 fn the_contexts_of_the_vectors_are_those_that_values_are_bound_to() {
     let vectors = vectors();
@@ -130,12 +174,12 @@ fn the_vectors_that_the_document_takes_apart_are_whole() {
         let table = rest.split("\n\n").nth(1).unwrap();
         let cells = table.lines().skip(2).map(|row| row.split('`').nth(1).unwrap());
         let vectors = vectors();
-        let secrets = vectors["secrets"].as_array().unwrap();
-        let case = secrets.iter().find(|case| case["id"] == id).unwrap();
+        let secrets = vectors["secrets"].as_array().unwrap().iter();
+        let case = secrets.chain([&vectors["keptJob"]]).find(|case| case["id"] == id).unwrap();
         assert_eq!(cells.collect::<String>(), case["sealed"].as_str().unwrap(), "{id}");
         shown.push(id);
     }
-    assert_eq!(shown, ["envelope", "direct", "tenant-key"]);
+    assert_eq!(shown, ["envelope", "direct", "tenant-key", "kept-job"]);
     let key_file = vectors()["keyFile"].clone();
     assert!(["id", "key"].iter().all(|name| document.contains(key_file[name].as_str().unwrap())));
 }

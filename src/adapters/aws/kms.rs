@@ -15,16 +15,22 @@ use crate::ports::{Error, OpenKeys, Result, SealKeys};
 /// Longest ciphertext, in bytes ("Decrypt", AWS KMS API Reference).
 pub(super) const MAX_CIPHERTEXT: usize = 6144;
 
+/// What is said of a value without a context where no key is named for it.
+pub(super) const NO_LEGACY_KEY: &str =
+    "it has no encryption context, and no key is named for such values: `aws.legacy_kms_key_ids`";
+
 /// One symmetric KMS key, to seal with: needs `kms:GenerateDataKey` and `kms:Encrypt`.
 pub struct KmsSealer {
     client: Client,
     key_id: String,
 }
 
-/// One symmetric KMS key, to open with: needs `kms:Decrypt`.
+/// One symmetric KMS key, to open with: needs `kms:Decrypt`. What has no context opens with the legacy
+/// keys alone.
 pub struct KmsOpener {
     client: Client,
     key_id: String,
+    legacy: Vec<String>,
 }
 
 /// Both, for those who may do both.
@@ -43,7 +49,33 @@ impl KmsSealer {
 impl KmsOpener {
     /// The key of this id, ARN or alias.
     pub fn new(client: &Client, key_id: &str) -> Self {
-        Self { client: client.clone(), key_id: key_id.to_owned() }
+        Self { client: client.clone(), key_id: key_id.to_owned(), legacy: Vec::new() }
+    }
+
+    /// The same, which opens what has no context with these keys.
+    #[must_use]
+    pub fn with_legacy(self, legacy: Vec<String>) -> Self {
+        Self { legacy, ..self }
+    }
+
+    /// Opens with this key, and with no other: a ciphertext names its key itself, and KMS would open with
+    /// our rights what somebody else wrapped with a key of theirs ("Decrypt", AWS KMS API Reference).
+    async fn decrypt(&self, key: &str, wrapped: &[u8], context: &Context) -> Result<Unwrapped> {
+        let asked = self.client.decrypt().key_id(key).ciphertext_blob(Blob::new(wrapped));
+        let sent = asked.set_encryption_context(encryption_context(context)).send().await;
+        match sent {
+            Ok(opened) => {
+                let plain = opened.plaintext.ok_or_else(|| missing("keys.unwrap"))?;
+                Ok(Unwrapped::Opened(SecretBytes::new(plain.into_inner())))
+            }
+            Err(error) => match error.as_service_error() {
+                Some(
+                    DecryptError::InvalidCiphertextException(_)
+                    | DecryptError::IncorrectKeyException(_),
+                ) => Ok(Unwrapped::Refused(Failure::of(&error).to_string())),
+                _ => Err(key_failed("keys.unwrap", &error)),
+            },
+        }
     }
 }
 
@@ -52,6 +84,12 @@ impl KmsKeys {
     pub fn new(client: &Client, key_id: &str) -> Self {
         let opener = KmsOpener::new(client, key_id);
         Self { opener, sealer: KmsSealer::new(client, key_id) }
+    }
+
+    /// The same, which opens what has no context with these keys.
+    #[must_use]
+    pub fn with_legacy(self, legacy: Vec<String>) -> Self {
+        Self { opener: self.opener.with_legacy(legacy), ..self }
     }
 }
 
@@ -92,23 +130,17 @@ impl OpenKeys for KmsOpener {
             let problem = format!("{} bytes are no ciphertext of KMS", wrapped.len());
             return Ok(Unwrapped::Refused(problem));
         }
-        // A ciphertext names its key itself. Naming ours keeps KMS from opening, with our rights,
-        // what somebody else wrapped with a key of theirs ("Decrypt", AWS KMS API Reference).
-        let asked = self.client.decrypt().key_id(&self.key_id).ciphertext_blob(Blob::new(wrapped));
-        let sent = asked.set_encryption_context(encryption_context(context)).send().await;
-        match sent {
-            Ok(opened) => {
-                let plain = opened.plaintext.ok_or_else(|| missing("keys.unwrap"))?;
-                Ok(Unwrapped::Opened(SecretBytes::new(plain.into_inner())))
-            }
-            Err(error) => match error.as_service_error() {
-                Some(
-                    DecryptError::InvalidCiphertextException(_)
-                    | DecryptError::IncorrectKeyException(_),
-                ) => Ok(Unwrapped::Refused(Failure::of(&error).to_string())),
-                _ => Err(key_failed("keys.unwrap", &error)),
-            },
+        if !context.is_empty() {
+            return self.decrypt(&self.key_id, wrapped, context).await;
         }
+        let mut refused = NO_LEGACY_KEY.to_owned();
+        for key in &self.legacy {
+            match self.decrypt(key, wrapped, context).await? {
+                Unwrapped::Refused(problem) => refused = problem,
+                opened @ Unwrapped::Opened(_) => return Ok(opened),
+            }
+        }
+        Ok(Unwrapped::Refused(refused))
     }
 }
 

@@ -12,6 +12,7 @@ mod endpoints;
 mod fan_outs;
 mod health;
 mod in_flight;
+mod kept_bodies;
 mod key_file;
 mod leases;
 mod queue;

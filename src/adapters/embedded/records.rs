@@ -1,14 +1,15 @@
-//! Deliveries and their attempts in SQLite.
+//! Deliveries, their attempts and their jobs in SQLite.
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::de::DeserializeOwned;
 
-use super::database::Database;
+use super::{database::Database, kept_bodies};
 use crate::domain::dead_letter::read_position;
 use crate::domain::delivery_record::{AttemptRow, DeliveryFilter, DeliveryRecord, RecordedAttempt};
+use crate::domain::resend::ResendLine;
 use crate::domain::timestamp::Timestamp;
-use crate::ports::records::{MOST_LOOKED_AT, Page};
+use crate::ports::records::{MOST_LOOKED_AT, Page, SealedBody};
 use crate::ports::{Error, Records, Result};
 
 /// Headers read at once.
@@ -158,7 +159,35 @@ impl Records for SqliteRecords {
         Ok(Some((parse(&header)?, rows)))
     }
 
+    async fn header(&self, id: &str, now: Timestamp) -> Result<Option<DeliveryRecord>> {
+        let id = id.to_owned();
+        let read = move |c: &Connection| {
+            let sql = "SELECT record FROM delivery_records WHERE id = ? AND until > ?";
+            let mut header = c.prepare_cached(sql)?;
+            header.query_row(params![id, now.as_millis()], |row| row.get::<_, String>(0)).optional()
+        };
+        self.0.read("records.header", read).await?.map(|text| parse(&text)).transpose()
+    }
+
+    async fn put_bodies(&self, bodies: &[SealedBody]) -> Result<()> {
+        kept_bodies::put(&self.0, bodies.to_vec()).await
+    }
+
+    async fn body(&self, id: &str, now: Timestamp) -> Result<Option<Vec<u8>>> {
+        kept_bodies::get(&self.0, id.to_owned(), now).await
+    }
+
+    async fn log_resend(&self, id: &str, line: &ResendLine, until: Timestamp) -> Result<()> {
+        kept_bodies::log(&self.0, id.to_owned(), line, until).await
+    }
+
+    async fn resends(&self, id: &str, now: Timestamp) -> Result<Vec<ResendLine>> {
+        let lines = kept_bodies::lines(&self.0, id.to_owned(), now).await?;
+        lines.iter().map(|line| parse(line)).collect()
+    }
+
     async fn forget(&self, now: Timestamp) -> Result<u64> {
+        kept_bodies::forget(&self.0, now).await?;
         let mut forgotten = 0;
         loop {
             let write = move |c: &Connection| {

@@ -128,6 +128,24 @@ CREATE TABLE IF NOT EXISTS attempt_records (
     record      TEXT    NOT NULL,
     PRIMARY KEY (delivery_id, number)
 ) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS kept_bodies (          -- jobs of recorded deliveries, to be sent again
+    delivery_id TEXT    PRIMARY KEY,
+    until       INTEGER NOT NULL,
+    sealed      BLOB    NOT NULL
+);
+CREATE INDEX IF NOT EXISTS kept_bodies_age ON kept_bodies (until);
+
+CREATE TABLE IF NOT EXISTS resends (              -- who had a delivery sent again, and what came of it
+    delivery_id TEXT    NOT NULL,
+    at          INTEGER NOT NULL,
+    what        TEXT    NOT NULL,
+    until       INTEGER NOT NULL,
+    line        TEXT    NOT NULL,
+    PRIMARY KEY (delivery_id, at, what)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS resends_age ON resends (until);
+
 CREATE TABLE IF NOT EXISTS api_keys (
     id        TEXT    PRIMARY KEY,
     is_token  INTEGER NOT NULL,                   -- a customer's, and not listed

@@ -22,11 +22,11 @@ pub fn generate() -> Result<([u8; HALF], SecretBytes), Refused> {
 pub fn seal(
     generation: u32,
     public: &[u8; HALF],
-    value: &SecretBytes,
+    value: &[u8],
     context: &[u8],
 ) -> Result<Vec<u8>, Refused> {
     let (info, public) = (info(generation, context), HpkePublicKey(public.to_vec()));
-    let sealed = SUITE.seal(&info, &[], value.expose(), &public).map_err(|_| Refused)?;
+    let sealed = SUITE.seal(&info, &[], value, &public).map_err(|_| Refused)?;
     let (EncapsulatedSecret(enc), ciphertext) = sealed;
     let enc = enc.first_chunk().ok_or(Refused)?;
     Ok(Sealed { generation, enc, ciphertext: &ciphertext }.bytes())

@@ -137,7 +137,7 @@ impl Sealer {
             key => key,
         };
         let (generation, public) = usable(customer, key)?;
-        hpke::seal(generation, &public, value, &context_bytes(bound))
+        hpke::seal(generation, &public, value.expose(), &context_bytes(bound))
             .map_err(|_| TenantKeyError::Refused(customer.clone()))
     }
 

@@ -2,6 +2,7 @@
 //! half alone. A worker has the private half unwrapped once, for all secrets of the customer, and keeps
 //! it in a cache with the lifetimes of secrets.
 
+mod body;
 mod error;
 mod hpke;
 mod manage;
@@ -20,6 +21,7 @@ use crate::domain::tenant_key::{HALF, Sealed, StoredKey, context};
 use crate::ports::keys::Unwrapped;
 
 use super::context_bytes;
+pub use body::{BodyError, NotSealed, PublicHalf};
 use error::OpenError;
 pub use error::TenantKeyError;
 pub use manage::TenantKey;
@@ -68,6 +70,16 @@ impl OpenKeys {
     }
 }
 
+/// Why what is sealed to a tenant key does not open.
+enum NotOpened {
+    /// It is cut short, or of another kind.
+    Malformed,
+    /// It was altered, or sealed under another context.
+    Altered,
+    /// The key cannot be used.
+    Key(Arc<OpenError>),
+}
+
 impl Opener {
     /// The key that a stored version is sealed to, opened; `None` if it is sealed in another way.
     pub(super) async fn tenant_key_of(
@@ -88,15 +100,29 @@ impl Opener {
         sealed: &[u8],
         context: &crate::ports::keys::Context,
     ) -> Result<SecretBytes, Arc<OpenError>> {
-        let Some(sealed) = Sealed::parse(sealed) else {
-            return Err(Arc::new(OpenError::unusable("the sealed value is cut short")));
+        let problem = match self.open_sealed(customer, sealed, context).await {
+            Ok(value) => return Ok(value),
+            Err(NotOpened::Key(error)) => return Err(error),
+            Err(NotOpened::Malformed) => "the sealed value is cut short",
+            Err(NotOpened::Altered) => {
+                "the sealed value was altered, or belongs to another customer, secret, version or \
+                 origin"
+            }
         };
-        let key = self.open_key(customer, sealed.generation).await?;
-        hpke::open(sealed, &key.private, &context_bytes(context)).map_err(|_| {
-            let problem = "the sealed value was altered, or belongs to another customer, secret, \
-                           version or origin";
-            Arc::new(OpenError::unusable(problem))
-        })
+        Err(Arc::new(OpenError::unusable(problem)))
+    }
+
+    /// Opens whatever is sealed to a tenant key under a context.
+    async fn open_sealed(
+        &self,
+        customer: &CustomerId,
+        sealed: &[u8],
+        context: &crate::ports::keys::Context,
+    ) -> Result<SecretBytes, NotOpened> {
+        let sealed = Sealed::parse(sealed).ok_or(NotOpened::Malformed)?;
+        let key = self.open_key(customer, sealed.generation).await.map_err(NotOpened::Key)?;
+        let opened = hpke::open(sealed, &key.private, &context_bytes(context));
+        opened.map_err(|_| NotOpened::Altered)
     }
 
     /// A generation of a customer's key: from the cache where it is fresh enough.

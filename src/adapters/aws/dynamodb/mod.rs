@@ -18,6 +18,7 @@ mod fan_outs;
 mod fences;
 mod health;
 mod item;
+mod kept_bodies;
 mod message_states;
 mod rates;
 mod records;
@@ -28,15 +29,18 @@ mod secrets;
 pub mod tables;
 mod test_calls;
 
+use std::collections::HashMap;
+
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
+use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 
 use self::item::{Item, key, names, s, values};
 use super::classify::failed;
 use crate::domain::ids::{CustomerId, EndpointId};
-use crate::ports::Result;
+use crate::ports::{Error, Result};
 
 pub use control::DynamoControl;
 pub use deliveries::DynamoDeliveries;
@@ -48,6 +52,11 @@ pub use records::DynamoRecords;
 pub use replays::DynamoReplays;
 pub use secrets::DynamoSecrets;
 pub use test_calls::DynamoTestCalls;
+
+/// Most items that `BatchWriteItem` takes.
+const BATCH: usize = 25;
+/// Most times that what was not processed is sent again.
+const TRIES: usize = 5;
 
 /// One table.
 #[derive(Debug, Clone)]
@@ -111,5 +120,31 @@ impl Table {
             }
         }
         Ok(items)
+    }
+
+    /// Puts items, none of them twice, in requests of as many as DynamoDB takes.
+    async fn put_all(&self, operation: &'static str, items: Vec<Item>) -> Result<()> {
+        let requests = items.into_iter().map(|item| {
+            let put = PutRequest::builder().set_item(Some(item)).build();
+            let put = put.map_err(|e| Error::new(operation, e))?;
+            Ok(WriteRequest::builder().put_request(put).build())
+        });
+        for chunk in requests.collect::<Result<Vec<_>>>()?.chunks(BATCH) {
+            self.put_batch(operation, chunk).await?;
+        }
+        Ok(())
+    }
+
+    async fn put_batch(&self, operation: &'static str, requests: &[WriteRequest]) -> Result<()> {
+        let mut left = Some(HashMap::from([(self.name.clone(), requests.to_vec())]));
+        for _ in 0..TRIES {
+            let Some(items) = left.filter(|left| !left.is_empty()) else { return Ok(()) };
+            let sent = self.client.batch_write_item().set_request_items(Some(items)).send().await;
+            left = sent.map_err(|e| failed(operation, &e))?.unprocessed_items;
+        }
+        match left.filter(|left| !left.is_empty()) {
+            None => Ok(()),
+            Some(_) => Err(Error::new(operation, "throttled: not all was written")),
+        }
     }
 }

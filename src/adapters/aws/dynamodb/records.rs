@@ -5,23 +5,19 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 use serde::de::DeserializeOwned;
 
 use super::item::{Item, Reader, key, n, s};
 use super::tables::DELIVERIES_BY_CUSTOMER as INDEX;
-use super::{Table, tables};
+use super::{Table, kept_bodies, tables};
 use crate::adapters::aws::classify::failed;
 use crate::domain::dead_letter::position;
 use crate::domain::delivery_record::{AttemptRow, DeliveryFilter, DeliveryRecord, RecordedAttempt};
+use crate::domain::resend::ResendLine;
 use crate::domain::timestamp::Timestamp;
-use crate::ports::records::{MOST_LOOKED_AT, Page};
+use crate::ports::records::{MOST_LOOKED_AT, Page, SealedBody};
 use crate::ports::{Error, Records, Result};
 
-/// Most items that `BatchWriteItem` takes.
-const BATCH: usize = 25;
-/// Most times that what was not processed is sent again.
-const TRIES: usize = 5;
 const HEADER: &str = "header";
 
 /// The recorded deliveries of a table.
@@ -43,7 +39,7 @@ fn parse<T: DeserializeOwned>(operation: &'static str, item: &Item) -> Result<T>
     serde_json::from_str(text).map_err(|e| Error::new(operation, e))
 }
 
-fn is_kept(operation: &'static str, item: &Item, now: Timestamp) -> Result<bool> {
+pub(super) fn is_kept(operation: &'static str, item: &Item, now: Timestamp) -> Result<bool> {
     let until: i64 = Reader { operation, item }.number("ttl")?;
     Ok(now.as_secs() < until)
 }
@@ -76,36 +72,10 @@ fn items(attempts: &[RecordedAttempt]) -> Result<HashMap<(String, String), Item>
     Ok(items)
 }
 
-impl DynamoRecords {
-    async fn write(&self, requests: &[WriteRequest]) -> Result<()> {
-        let mut left = Some(HashMap::from([(self.0.name.clone(), requests.to_vec())]));
-        for _ in 0..TRIES {
-            let Some(items) = left.filter(|left| !left.is_empty()) else { return Ok(()) };
-            let sent = self.0.client.batch_write_item().set_request_items(Some(items)).send().await;
-            left = sent.map_err(|e| failed("records.put", &e))?.unprocessed_items;
-        }
-        match left.filter(|left| !left.is_empty()) {
-            None => Ok(()),
-            Some(_) => Err(Error::new("records.put", "throttled: not all was written")),
-        }
-    }
-}
-
 #[async_trait]
 impl Records for DynamoRecords {
     async fn put(&self, attempts: &[RecordedAttempt]) -> Result<()> {
-        let requests: Result<Vec<WriteRequest>> = items(attempts)?
-            .into_values()
-            .map(|item| {
-                let put = PutRequest::builder().set_item(Some(item)).build();
-                let put = put.map_err(|e| Error::new("records.put", e))?;
-                Ok(WriteRequest::builder().put_request(put).build())
-            })
-            .collect();
-        for chunk in requests?.chunks(BATCH) {
-            self.write(chunk).await?;
-        }
-        Ok(())
+        self.0.put_all("records.put", items(attempts)?.into_values().collect()).await
     }
 
     async fn list(
@@ -179,6 +149,33 @@ impl Records for DynamoRecords {
             }
         }
         Ok(header.map(|header| (header, rows)))
+    }
+
+    async fn header(&self, id: &str, now: Timestamp) -> Result<Option<DeliveryRecord>> {
+        let operation = "records.header";
+        let get = self.0.client.get_item().table_name(&self.0.name).consistent_read(true);
+        let got = get.set_key(key(("pk", partition(id)), ("sk", HEADER))).send().await;
+        let Some(item) = got.map_err(|e| failed(operation, &e))?.item else { return Ok(None) };
+        if !is_kept(operation, &item, now)? {
+            return Ok(None);
+        }
+        parse(operation, &item).map(Some)
+    }
+
+    async fn put_bodies(&self, bodies: &[SealedBody]) -> Result<()> {
+        kept_bodies::put(&self.0, bodies).await
+    }
+
+    async fn body(&self, id: &str, now: Timestamp) -> Result<Option<Vec<u8>>> {
+        kept_bodies::get(&self.0, id, now).await
+    }
+
+    async fn log_resend(&self, id: &str, line: &ResendLine, until: Timestamp) -> Result<()> {
+        kept_bodies::log(&self.0, id, line, until).await
+    }
+
+    async fn resends(&self, id: &str, now: Timestamp) -> Result<Vec<ResendLine>> {
+        kept_bodies::lines(&self.0, id, now).await
     }
 
     /// Does nothing: the table removes them by itself, through the attribute `ttl`.
