@@ -171,24 +171,25 @@ fn duration(text: &str) -> Result<Duration, String> {
 /// With everything that is told to the user before the program ends with status 1.
 pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let global = cli.global;
+    // The long ones in boxes: together they nest deeper than the compiler follows.
     match cli.verb {
-        Verb::Serve(verb) => serve::run(&global, &verb).await,
+        Verb::Serve(verb) => Box::pin(serve::run(&global, &verb)).await,
         #[cfg(feature = "aws")]
-        Verb::Worker(verb) => worker::run(&global, &verb).await,
+        Verb::Worker(verb) => Box::pin(worker::run(&global, &verb)).await,
         #[cfg(feature = "aws")]
-        Verb::Lambda(verb) => lambda::run(&global, &verb).await,
-        Verb::Api(verb) => api::run(&global, &verb).await,
+        Verb::Lambda(verb) => Box::pin(lambda::run(&global, &verb)).await,
+        Verb::Api(verb) => Box::pin(api::run(&global, &verb)).await,
         Verb::ApiKey(verb) => api_key::run(&global, verb).await,
-        Verb::Demo(verb) => demo::run(&global, &verb).await,
+        Verb::Demo(verb) => Box::pin(demo::run(&global, &verb)).await,
         Verb::Endpoint(verb) => endpoint::run(&global, &verb).await,
         Verb::Secret(verb) => secret::run(&global, verb).await,
         Verb::TenantKey(verb) => tenant_key::run(&global, verb).await,
         Verb::Key(verb) => key::run(&global, verb).await,
         Verb::Import(import::Import::Eventbridge(verb)) => import::run(&global, &verb).await,
         Verb::Enqueue(verb) => enqueue::run(&global, &verb).await,
-        Verb::Delivery(verb) => delivery::run(&global, verb).await,
-        Verb::Dlq(verb) => dlq::run(&global, &verb).await,
-        Verb::Replay(verb) => replay::run(&global, &verb).await,
+        Verb::Delivery(verb) => Box::pin(delivery::run(&global, verb)).await,
+        Verb::Dlq(verb) => Box::pin(dlq::run(&global, &verb)).await,
+        Verb::Replay(verb) => Box::pin(replay::run(&global, &verb)).await,
         Verb::Preview(verb) => preview::run(&global, &verb).await,
         Verb::Auth(verb) => auth::run(&global, &verb),
         Verb::Verify(verb) => verify::run(&global, &verb).await,

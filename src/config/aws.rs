@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::senders::Senders;
+
 /// Where the AWS form keeps what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -18,6 +20,9 @@ pub struct AwsConfig {
     pub table_prefix: TablePrefix,
     /// The symmetric key that seals secrets: its id, its ARN or an alias.
     pub kms_key_id: KeyId,
+    /// Who may send jobs for whom. Without it, whoever may send to the queue may for everybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub senders: Option<Senders>,
 }
 
 impl AwsConfig {

@@ -40,6 +40,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::asked::Asked;
 use crate::domain::envelope::Pointers;
 use crate::domain::reason::Reason;
+use crate::domain::senders::Senders;
 use crate::domain::timestamp::Timestamp;
 use crate::egress::client::Client;
 use crate::egress::guard::Guard;
@@ -148,6 +149,8 @@ pub struct Pipeline {
     pub max_receives: u32,
     /// Where messages of others name customer and endpoint.
     pub envelopes: Pointers,
+    /// Who may send jobs for whom, if that is held to.
+    pub senders: Option<Senders>,
     /// Endpoints whose calls a stop may cut short.
     pub long_timeouts: LongTimeouts,
     /// Where attempts are recorded, if they are.
@@ -184,7 +187,9 @@ impl Pipeline {
     }
 
     async fn deliver_job(&self, message: &Received, stop: &CancellationToken) -> Result<(), Error> {
-        match decode::decode(message, &self.circumstances(self.max_receives, self.clock.now())) {
+        let circumstances = self.circumstances(self.max_receives, self.clock.now());
+        let decoded = decode::decode(message, &circumstances);
+        match decoded.and_then(|decoded| decoded.let_in(self.senders.as_ref())) {
             Ok(Message::Parent(parent)) => self.fan_out(&parent, stop).await,
             Ok(Message::Delivery(decoded)) => {
                 // The permit is held until the message is settled.
