@@ -45,6 +45,7 @@ bench: emulator
 	cargo bench --locked --bench transform
 	cargo bench --locked --bench vault
 	cargo bench --locked --bench api
+	cargo bench --locked --bench lists
 	cargo bench --locked --bench limits
 	cargo bench --locked --bench isolation
 

@@ -198,8 +198,8 @@ impl App {
         let chance: Arc<dyn Chance> = Arc::new(SystemChance);
         let queue = Self::sqs(clients, aws, config.worker.fence, &clock, &chance);
         let (dynamodb, prefix) = (&clients.dynamodb, aws.table_prefix.as_str());
+        let queue = queue.await?.held_to(aws.senders.clone());
         let key = aws.kms_key_id.as_str();
-        let queue = queue.await?;
         let parts = Parts {
             intake: Some(Arc::new(queue.intake())),
             queue: Arc::new(queue),
@@ -507,6 +507,7 @@ impl App {
             fencing: self.config.worker.fence,
             max_receives: self.config.worker.max_receives,
             envelopes: self.config.envelopes.clone(),
+            senders: self.config.aws.as_ref().and_then(|aws| aws.senders.clone()),
             long_timeouts: LongTimeouts::over(self.config.worker.drain),
             recorder: self.recorder(),
             records: Arc::clone(&self.records),

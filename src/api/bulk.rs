@@ -175,7 +175,7 @@ impl Progress {
     async fn flush(&mut self, api: &Shared, caller: &Caller) -> Answer<()> {
         let numbers = std::mem::take(&mut self.numbers);
         self.bytes = 0;
-        let taken = take(api, caller, std::mem::take(&mut self.waiting)).await;
+        let taken = take(api, caller, std::mem::take(&mut self.waiting), None).await;
         let taken = taken.map_err(|problem| self.stopped(problem.what(), problem.detail()))?;
         for (number, taken) in numbers.into_iter().zip(taken) {
             match taken {

@@ -7,8 +7,10 @@ use std::time::Duration;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
+use ipnet::IpNet;
 use moka::future::Cache;
 
+use super::failures::{Failures, Peer, address_of};
 use super::problem::{Answer, Code, Problem};
 use crate::access::{SESSION_ID, id_of, is_text_of};
 use crate::app::App;
@@ -78,26 +80,54 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// The keys that were seen lately, and how fast each is used.
+/// How long a key that was good is remembered as one, whoever fails from the same address.
+const PROVEN: Duration = Duration::from_secs(3600);
+
+/// The keys that were seen lately, how fast each is used, and who fails to show one.
 pub struct Keyring {
     known: Cache<String, Arc<ApiKey>>,
+    /// Ids that no key has: whoever sends one again and again is answered without a reading.
+    unknown: Cache<String, ()>,
+    /// Ids of keys that were good.
+    proven: Cache<String, ()>,
+    failures: Failures,
+    trusted_proxies: Vec<IpNet>,
     rate: Rate,
     buckets: Mutex<HashMap<String, Bucket>>,
 }
 
 impl Keyring {
-    /// A ring that looks a key up anew after `lifetime`, and lets each make `per_second` requests.
-    pub fn new(lifetime: Duration, per_second: u32) -> Self {
+    /// A ring that looks a key up anew after `lifetime`, and lets each make `per_second` requests; of
+    /// `trusted_proxies` it is believed who called them.
+    pub fn new(
+        lifetime: Duration,
+        per_second: u32,
+        failures: Failures,
+        trusted_proxies: Vec<IpNet>,
+    ) -> Self {
         let known = Cache::builder().max_capacity(MOST_KEYS).time_to_live(lifetime).build();
-        let rate = Rate::new(per_second, Duration::from_secs(1), None);
-        Self { known, rate, buckets: Mutex::default() }
+        let ids = || Cache::builder().max_capacity(MOST_KEYS);
+        Self {
+            known,
+            unknown: ids().time_to_live(lifetime).build(),
+            proven: ids().time_to_idle(PROVEN).build(),
+            failures,
+            trusted_proxies,
+            rate: Rate::new(per_second, Duration::from_secs(1), None),
+            buckets: Mutex::default(),
+        }
     }
 
-    /// Who sends a request with these headers.
+    /// Who sends a request with these headers over a connection from there.
     ///
     /// # Errors
-    /// If that cannot be told, or the key is not good.
-    pub async fn recognise(&self, app: &App, headers: &HeaderMap) -> Answer<Caller> {
+    /// If that cannot be told, the key is not good, or too many from there were not.
+    pub async fn recognise(
+        &self,
+        app: &App,
+        headers: &HeaderMap,
+        peer: Option<Peer>,
+    ) -> Answer<Caller> {
         let refused = |detail: &str| Problem::new(Code::Unauthenticated, detail);
         let Some(value) = headers.get(header::AUTHORIZATION) else {
             return Err(refused("send the key as `Authorization: Bearer sp_…`"));
@@ -107,7 +137,24 @@ impl Keyring {
             scheme.eq_ignore_ascii_case("bearer").then(|| text.trim())
         });
         let text = text.ok_or_else(|| refused("send the key as `Authorization: Bearer sp_…`"))?;
-        self.recognise_text(app, text).await
+        let id = id_of(text).ok_or_else(not_good)?;
+        let (now, address) = (app.clock.now(), address_of(peer, headers, &self.trusted_proxies));
+        // Whoever was recognised lately is not kept out by others who fail from the same address.
+        let is_proven = self.proven.get(&id).await.is_some();
+        if !is_proven {
+            self.failures.count(address, now)?;
+        }
+        let recognised = self.recognise_text(app, text).await;
+        let has_failed = |p: &Problem| p.what() == Code::Unauthenticated;
+        match (recognised.as_ref().err().is_some_and(has_failed), is_proven) {
+            (true, true) => self.failures.count(address, now)?,
+            (true, false) | (false, true) => {}
+            (false, false) => self.failures.forgive(address),
+        }
+        if recognised.is_ok() && !is_proven {
+            self.proven.insert(id, ()).await;
+        }
+        recognised
     }
 
     /// Who has this text of a key or a token.
@@ -150,8 +197,14 @@ impl Keyring {
         if let Some(key) = self.known.get(id).await {
             return Ok(Some(key));
         }
-        let Some(key) = app.control.get_key(id).await?.map(Arc::new) else { return Ok(None) };
-        // Only what exists is kept: made-up ids push nothing out.
+        if self.unknown.get(id).await.is_some() {
+            return Ok(None);
+        }
+        let Some(key) = app.control.get_key(id).await?.map(Arc::new) else {
+            self.unknown.insert(id.to_owned(), ()).await;
+            return Ok(None);
+        };
+        // Only what exists is kept here: made-up ids push nothing out.
         self.known.insert(id.to_owned(), Arc::clone(&key)).await;
         Ok(Some(key))
     }

@@ -14,7 +14,9 @@ use super::problem::{Answer, Code, Problem};
 use crate::domain::access::Action;
 use crate::domain::dead_letter::{DeadLetter, DeadLetterFilter, read_position};
 use crate::domain::ids::{CustomerId, EndpointId};
+use crate::domain::outcome::Phase;
 use crate::domain::reason::Reason;
+use crate::domain::timestamp::Timestamp;
 use crate::redrive;
 
 /// Which dead letters.
@@ -31,6 +33,23 @@ pub struct Which {
     /// Only with this reason's code.
     #[param(value_type = Option<String>)]
     reason: Option<Reason>,
+    /// Only of this event type.
+    event_type: Option<String>,
+    /// Only those whose last call ended in this phase, without an answer.
+    #[param(value_type = Option<String>)]
+    phase: Option<Phase>,
+    /// Only those given up at this time or later.
+    #[param(value_type = Option<String>, format = DateTime)]
+    since: Option<Timestamp>,
+    /// Only those given up before this time.
+    #[param(value_type = Option<String>, format = DateTime)]
+    until: Option<Timestamp>,
+    /// Only those with at least so many attempts in their round.
+    #[param(value_type = Option<u64>)]
+    min_attempts: Option<u32>,
+    /// Only those with at most so many attempts in their round.
+    #[param(value_type = Option<u64>)]
+    max_attempts: Option<u32>,
     /// Most items of the page: 1 to 250, by default 50.
     #[param(minimum = 1, maximum = 250)]
     limit: Option<usize>,
@@ -49,6 +68,8 @@ pub struct Replayed {
 }
 
 /// List dead letters, oldest first
+///
+/// A page looks at 1,000 at most, so it may be short, or empty, and still name a next one.
 #[utoipa::path(get, path = "/v1/dead-letters", tag = "dead letters",
     operation_id = "listDeadLetters", params(Which),
     responses((status = 200, description = "One page")))]
@@ -61,7 +82,12 @@ pub async fn list(
         customer_id: which.customer_id,
         endpoint_id: which.endpoint_id,
         reason: which.reason,
-        ..DeadLetterFilter::default()
+        event_type: which.event_type,
+        phase: which.phase,
+        since: which.since,
+        until: which.until,
+        min_attempts: which.min_attempts,
+        max_attempts: which.max_attempts,
     };
     Ok(Json(find(&api, &caller, filter, which.limit, which.cursor.as_deref()).await?))
 }
@@ -81,9 +107,8 @@ pub(crate) async fn find(
     if after.as_deref().is_some_and(|after| read_position(after).is_none()) {
         return Err(page::no_cursor());
     }
-    let letters =
-        api.app.deliveries.list_dead_letters(&filter, after.as_deref(), limit + 1).await?;
-    Ok(Page::of(letters, limit, DeadLetter::position))
+    let found = api.app.deliveries.scan_dead_letters(&filter, after.as_deref(), limit).await?;
+    Ok(Page::up_to(found.letters, found.next))
 }
 
 /// Show a dead letter with its history

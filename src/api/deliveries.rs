@@ -10,12 +10,14 @@ use super::Shared;
 use super::caller::Caller;
 use super::input::{Named, Query};
 use super::page::{self, Page};
-use super::problem::{Answer, Problem};
+use super::problem::{Answer, Code, Problem};
 use crate::domain::access::Action;
 use crate::domain::delivery_record::{AttemptRow, DeliveryFilter, DeliveryRecord, DeliveryStatus};
-use crate::domain::ids::{CustomerId, EndpointId};
+use crate::domain::field::FieldError;
+use crate::domain::ids::{CustomerId, EndpointId, JobId};
 use crate::domain::reason::Reason;
 use crate::domain::resend::ResendLine;
+use crate::domain::timeline::{Moment, timeline};
 use crate::domain::timestamp::Timestamp;
 
 /// Which deliveries.
@@ -26,14 +28,21 @@ pub struct Which {
     /// Only this endpoint's.
     #[param(value_type = Option<String>)]
     endpoint_id: Option<EndpointId>,
-    /// Only of this event type.
-    r#type: Option<String>,
+    /// Only of this job.
+    #[param(value_type = Option<String>)]
+    job_id: Option<JobId>,
+    /// Only of this event type. `type` says the same.
+    #[serde(alias = "type")]
+    event_type: Option<String>,
     /// Only those that stand so: `delivered`, `retrying` or `dead_letter`.
     #[param(value_type = Option<String>)]
     status: Option<DeliveryStatus>,
     /// Only those given up with this reason's code.
     #[param(value_type = Option<String>)]
     reason: Option<Reason>,
+    /// Only those whose last attempt was answered with this HTTP status.
+    #[param(minimum = 100, maximum = 599)]
+    http_status: Option<u16>,
     /// Only those accepted at this time or later.
     #[param(value_type = Option<String>, format = DateTime)]
     since: Option<Timestamp>,
@@ -58,6 +67,8 @@ pub struct WithAttempts {
     pub attempt_list: Vec<AttemptRow>,
     /// Who had it sent again, and what came of it; oldest first.
     pub resends: Vec<ResendLine>,
+    /// What happened, in order.
+    pub timeline: Vec<Moment>,
 }
 
 /// How a delivery is sent again.
@@ -84,14 +95,20 @@ pub async fn list(
 ) -> Answer<Json<Page<DeliveryRecord>>> {
     caller.check(Action::Read, Some(&customer), which.endpoint_id.as_ref())?;
     let (limit, after) = (page::limit(which.limit)?, page::after(which.cursor.as_deref())?);
+    if which.http_status.is_some_and(|status| !(100..=599).contains(&status)) {
+        let error = FieldError::new("httpStatus", "expected 100 to 599");
+        return Err(Problem::field(Code::InvalidRequest, &error));
+    }
     let filter = DeliveryFilter {
         endpoint_id: which.endpoint_id,
-        event_type: which.r#type,
+        job_id: which.job_id,
+        event_type: which.event_type,
         status: which.status,
         reason: which.reason,
+        http_status: which.http_status,
         since: which.since,
         until: which.until,
-        ..DeliveryFilter::of(customer)
+        customer_id: customer,
     };
     let now = api.app.clock.now();
     let found = api.app.records.list(&filter, after.as_deref(), limit, now).await?;
@@ -117,7 +134,8 @@ pub async fn get(
     let own = found.filter(|(record, _)| is_own(&caller, Action::Read, &customer, record));
     let (delivery, attempt_list) = own.ok_or_else(|| Problem::not_found("such delivery"))?;
     let resends = api.app.records.resends(&id, now).await?;
-    Ok(Json(WithAttempts { delivery, attempt_list, resends }))
+    let timeline = timeline(&delivery, &attempt_list);
+    Ok(Json(WithAttempts { delivery, attempt_list, resends, timeline }))
 }
 
 /// Send a delivery again, as its next round

@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout};
 use tracing::{debug, info};
 
 use super::Shared;
+use super::failures::Peer;
 use super::problem::{Code, Problem};
 use crate::telemetry::Tally;
 
@@ -36,7 +37,8 @@ pub async fn handle(State(api): State<Shared>, mut request: Request, next: Next)
     let response = if PUBLIC.contains(&path.as_str()) {
         within(&path, next.run(request)).await
     } else {
-        match api.keys.recognise(&api.app, request.headers()).await {
+        let peer = request.extensions().get::<Peer>().copied();
+        match api.keys.recognise(&api.app, request.headers(), peer).await {
             Err(problem) => problem.into_response(),
             Ok(caller) => {
                 key = Some(caller.0.id.clone());

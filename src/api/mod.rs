@@ -13,6 +13,7 @@ pub(crate) mod deliveries;
 mod edge;
 pub(crate) mod endpoint_state;
 pub(crate) mod endpoints;
+mod failures;
 mod health;
 pub(crate) mod input;
 mod jobs;
@@ -39,6 +40,7 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::monitor::Monitor;
 use caller::Keyring;
+use failures::Failures;
 
 pub use edge::PUBLIC;
 pub use server::{bind, serve};
@@ -67,7 +69,9 @@ impl Api {
         let settings = &app.config.api;
         // A reading costs next to nothing from a file, and money from AWS.
         let lifetime = Duration::from_secs(if app.config.is_aws() { 10 } else { 1 });
-        let keys = Keyring::new(lifetime, settings.requests_per_second);
+        let failures = Failures::new(settings.failed_authentications_per_minute);
+        let proxies = settings.trusted_proxies.clone();
+        let keys = Keyring::new(lifetime, settings.requests_per_second, failures, proxies);
         let reference = reference::page(&document);
         Self { keys, monitor, document: document.to_string(), reference, app }
     }

@@ -181,6 +181,10 @@ fn constrain(parameter: &mut Value) {
             json!({"type": "string", "pattern": r#"^("[0-9]+"|\*)$"#}),
             "Only over the version with this `etag`",
         ),
+        "Idempotency-Key" => (
+            json!({"type": "string", "pattern": "^[!-~]{1,256}$"}),
+            "The id of a job that names none",
+        ),
         "If-None-Match" => (json!({"const": "*"}), "`*`: only if there is none"),
         _ => return,
     };

@@ -76,8 +76,8 @@ codes! {
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "the body is of another type than was expected";
     /// A field has a value that cannot be used.
     ValidationFailed = "validation_failed", UNPROCESSABLE_ENTITY, "a field has a value that cannot be used";
-    /// Too many requests with this key.
-    RateLimited = "rate_limited", TOO_MANY_REQUESTS, "too many requests with this key: see retry-after";
+    /// Too many requests with this key, or with bad keys from this address.
+    RateLimited = "rate_limited", TOO_MANY_REQUESTS, "too many requests with this key, or with bad ones from this address: see retry-after";
     /// A bug.
     Internal = "internal", INTERNAL_SERVER_ERROR, "sealpost is at fault";
     /// A store, the queue or the key service cannot be reached.

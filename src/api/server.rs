@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
@@ -14,6 +17,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
+use super::failures::Peer;
 use crate::worker::Stop;
 
 /// How long a client may take to send the head of a request, or leave its connection unused.
@@ -84,10 +88,16 @@ async fn accept(
 }
 
 async fn serve_one(stream: TcpStream, router: Router, stop: Stop) {
+    let peer = stream.peer_addr().ok().map(|peer| Peer(peer.ip()));
+    let router = TowerToHyperService::new(router);
+    let from_peer = service_fn(move |mut request: Request<Incoming>| {
+        peer.and_then(|peer| request.extensions_mut().insert(peer));
+        router.call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), from_peer);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

@@ -10,8 +10,9 @@ use super::replay::By;
 use super::{Global, output};
 use crate::app::App;
 use crate::domain::delivery_record::{AttemptRow, DeliveryFilter, DeliveryRecord, DeliveryStatus};
-use crate::domain::ids::{CustomerId, EndpointId};
+use crate::domain::ids::{CustomerId, EndpointId, JobId};
 use crate::domain::reason::Reason;
+use crate::domain::timeline::timeline;
 use crate::domain::timestamp::Timestamp;
 use crate::replay::Resent;
 
@@ -28,6 +29,9 @@ pub enum Delivery {
         /// Only this endpoint's
         #[arg(long)]
         endpoint: Option<EndpointId>,
+        /// Only of this job
+        #[arg(long, value_name = "ID")]
+        job: Option<JobId>,
         /// Only of this event type
         #[arg(long = "type", value_name = "TYPE")]
         event_type: Option<String>,
@@ -53,7 +57,7 @@ pub enum Delivery {
         #[arg(long, value_name = "CURSOR")]
         after: Option<String>,
     },
-    /// Show a delivery with its recorded attempts
+    /// Show a delivery with its recorded attempts, and what happened in order
     #[command(after_help = "Example:\n  sealpost delivery show dv_0123456789abcdef01234567")]
     Show {
         /// The delivery's id
@@ -75,6 +79,7 @@ pub async fn run(global: &Global, verb: Delivery) -> anyhow::Result<ExitCode> {
         Delivery::List {
             customer: customer_id,
             endpoint: endpoint_id,
+            job: job_id,
             event_type,
             status,
             reason,
@@ -87,6 +92,7 @@ pub async fn run(global: &Global, verb: Delivery) -> anyhow::Result<ExitCode> {
             let filter = DeliveryFilter {
                 customer_id,
                 endpoint_id,
+                job_id,
                 event_type,
                 status,
                 reason,
@@ -127,7 +133,8 @@ async fn list(
         output::table(&["id", "accepted", "endpoint", "job", "status", "attempts", "last"], rows)?;
     }
     if let Some(next) = page.next {
-        output::note(&format!("there may be more: go on with --after '{next}'"));
+        let found = page.records.len();
+        output::note(&format!("{found} so far; there may be more: go on with --after '{next}'"));
     }
     Ok(())
 }
@@ -142,12 +149,21 @@ async fn find(app: &App, id: &str) -> anyhow::Result<(DeliveryRecord, Vec<Attemp
 async fn show(global: &Global, app: &App, id: &str) -> anyhow::Result<()> {
     let (record, attempts) = find(app, id).await?;
     let resends = app.records.resends(id, app.clock.now()).await?;
-    let shown = json!({"delivery": record, "attempts": attempts, "resends": resends});
-    output::line(&if global.json {
-        shown.to_string()
-    } else {
-        serde_json::to_string_pretty(&shown)?
-    })
+    let moments = timeline(&record, &attempts);
+    if global.json {
+        return output::json(
+            &json!({"delivery": record, "attempts": attempts, "resends": resends, "timeline": moments}),
+        );
+    }
+    output::line(&serde_json::to_string_pretty(
+        &json!({"delivery": record, "attempts": attempts, "resends": resends}),
+    )?)?;
+    let rows = moments.iter().map(|moment| {
+        let number = moment.attempt.map_or(String::new(), |number| format!(" {number}"));
+        let event = format!("{}{number}", moment.event.name());
+        vec![moment.at.to_string(), event, moment.detail.clone()]
+    });
+    output::table(&["when", "what", "how"], rows)
 }
 
 async fn resend(global: &Global, app: &App, id: &str, who: &str) -> anyhow::Result<()> {

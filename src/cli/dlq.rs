@@ -126,15 +126,7 @@ pub async fn run(global: &Global, verb: &Dlq) -> anyhow::Result<ExitCode> {
     let app = global.open().await?;
     match verb {
         Dlq::List { which, limit, after } => {
-            let (filter, after) = (which.filter(), after.as_deref());
-            let letters = app.deliveries.list_dead_letters(&filter, after, *limit).await?;
-            list(global, &letters)?;
-            if let Some(last) = letters.last().filter(|_| letters.len() == *limit) {
-                let next = last.position();
-                output::note(&format!(
-                    "there may be more than {limit}: see --limit, or go on with --after '{next}'"
-                ));
-            }
+            list(global, &app, &which.filter(), after.clone(), *limit).await?;
         }
         Dlq::Show { id, body } => show(global, &app, id, *body).await?,
         Dlq::Replay(chosen) => {
@@ -269,7 +261,41 @@ async fn show(global: &Global, app: &App, id: &str, body: bool) -> anyhow::Resul
     })
 }
 
-fn list(global: &Global, letters: &[DeadLetter]) -> anyhow::Result<()> {
+/// Lists page by page: there may be more than fit into memory.
+async fn list(
+    global: &Global,
+    app: &App,
+    filter: &DeadLetterFilter,
+    mut after: Option<String>,
+    limit: usize,
+) -> anyhow::Result<()> {
+    let mut left = limit;
+    let mut heading = true;
+    loop {
+        let count = left.min(PAGE);
+        let letters = app.deliveries.list_dead_letters(filter, after.as_deref(), count).await?;
+        if !letters.is_empty() || heading {
+            show_page(global, &letters, heading)?;
+        }
+        heading = false;
+        left -= letters.len();
+        if letters.len() < count {
+            return Ok(());
+        }
+        after = letters.last().map(DeadLetter::position).or(after);
+        if left == 0 {
+            break;
+        }
+    }
+    if let Some(next) = after {
+        output::note(&format!(
+            "there may be more than {limit}: see --limit, or go on with --after '{next}'"
+        ));
+    }
+    Ok(())
+}
+
+fn show_page(global: &Global, letters: &[DeadLetter], heading: bool) -> anyhow::Result<()> {
     if global.json {
         return letters.iter().try_for_each(output::json);
     }
@@ -285,5 +311,6 @@ fn list(global: &Global, letters: &[DeadLetter]) -> anyhow::Result<()> {
             letter.attempts.to_string(),
         ]
     });
-    output::table(&["id", "given up", "customer", "endpoint", "job", "reason", "attempts"], rows)
+    let names = ["id", "given up", "customer", "endpoint", "job", "reason", "attempts"];
+    output::table(if heading { &names } else { &[] }, rows)
 }

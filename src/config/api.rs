@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 /// The HTTP API.
@@ -13,11 +14,20 @@ pub struct ApiConfig {
     pub listen: Option<SocketAddr>,
     /// Most requests a second with one key.
     pub requests_per_second: u32,
+    /// Most requests a minute from one address whose key is not good.
+    pub failed_authentications_per_minute: u32,
+    /// Proxies, as CIDR, whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 impl Default for ApiConfig {
     fn default() -> Self {
-        Self { listen: None, requests_per_second: 5000 }
+        Self {
+            listen: None,
+            requests_per_second: 5000,
+            failed_authentications_per_minute: 100,
+            trusted_proxies: Vec::new(),
+        }
     }
 }
 

@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::senders::Senders;
+
 /// Where the AWS form keeps what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,19 +24,20 @@ pub struct AwsConfig {
     /// opens such a value.
     #[serde(default)]
     pub legacy_kms_key_ids: Vec<KeyId>,
-}
-
-impl AwsConfig {
-    /// The legacy keys' names.
-    pub fn legacy_keys(&self) -> Vec<String> {
-        self.legacy_kms_key_ids.iter().map(ToString::to_string).collect()
-    }
+    /// Who may send jobs for whom. Without it, whoever may send to the queue may for everybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub senders: Option<Senders>,
 }
 
 impl AwsConfig {
     /// Whether the queue of jobs is a FIFO queue: the names of those end so, and no others do.
     pub fn is_fifo(&self) -> bool {
         self.queue_url.as_str().ends_with(".fifo")
+    }
+
+    /// The legacy keys' names.
+    pub fn legacy_keys(&self) -> Vec<String> {
+        self.legacy_kms_key_ids.iter().map(ToString::to_string).collect()
     }
 }
 

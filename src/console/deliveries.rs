@@ -160,7 +160,7 @@ pub async fn recent(console: &Console, visit: &Visit, endpoint: &EndpointId) -> 
 pub async fn show(State(console): State<Pages>, visit: Visit) -> Answer<Response> {
     let (caller, id) = (visit.session.caller.clone(), visit.named::<String>()?);
     let name = Named((visit.customer.clone(), id));
-    let WithAttempts { delivery, attempt_list, resends: _ } =
+    let WithAttempts { delivery, attempt_list, .. } =
         api::get(State(console.api.clone()), caller, name).await?.0;
     let now = visit.session.now;
     let letter = visit.link(&format!("/dead-letters/{}", delivery.dead_letter_id()));

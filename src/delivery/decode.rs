@@ -8,6 +8,7 @@ use crate::domain::ids::JobId;
 use crate::domain::job::{Job, Undecodable};
 use crate::domain::ordering;
 use crate::domain::reason::Reason;
+use crate::domain::senders::Senders;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::version;
 use crate::ports::queue::Received;
@@ -48,6 +49,22 @@ pub struct Parent<'m> {
     pub key: FanOutKey,
     /// Its trace; begun once it is decoded.
     pub trace: Trace,
+}
+
+impl Message<'_> {
+    /// The same, if its sender may send jobs of the customer.
+    pub fn let_in(self, senders: Option<&Senders>) -> Result<Self, NotDecoded> {
+        let (message, job) = match &self {
+            Self::Delivery(decoded) => (decoded.message, &decoded.job),
+            Self::Parent(parent) => (parent.message, &parent.job),
+        };
+        let checked = senders.map_or(Ok(()), |s| s.check(&message.sent_by, &job.customer_id));
+        let refuse = |why: String| {
+            let (reason, error) = (Reason::SenderNotAllowed, FieldError::new("customerId", why));
+            NotDecoded::Undecodable(Undecodable { reason, error })
+        };
+        checked.map(|()| self).map_err(refuse)
+    }
 }
 
 /// Why a message is neither.

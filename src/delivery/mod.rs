@@ -43,6 +43,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::asked::Asked;
 use crate::domain::envelope::Pointers;
 use crate::domain::reason::Reason;
+use crate::domain::senders::Senders;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::wait::Wait;
 use crate::egress::client::Client;
@@ -154,6 +155,8 @@ pub struct Pipeline {
     pub max_receives: u32,
     /// Where messages of others name customer and endpoint.
     pub envelopes: Pointers,
+    /// Who may send jobs for whom, if that is held to.
+    pub senders: Option<Senders>,
     /// Endpoints whose calls a stop may cut short.
     pub long_timeouts: LongTimeouts,
     /// Where attempts are recorded, if they are.
@@ -205,7 +208,7 @@ impl Pipeline {
         if let Ok(decoded) = &mut decoded {
             self.trace(decoded, begun);
         }
-        match decoded {
+        match decoded.and_then(|decoded| decoded.let_in(self.senders.as_ref())) {
             Ok(Message::Parent(parent)) => self.fan_out(&parent, stop).await,
             Ok(Message::Delivery(decoded)) => {
                 // The permit is held until the message is settled.

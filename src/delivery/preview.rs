@@ -7,6 +7,7 @@ use super::grants::Learning;
 use super::{Halt, Pipeline, admit, build, sign};
 use crate::domain::job::Undecodable;
 use crate::domain::request::OutboundRequest;
+use crate::domain::senders::Sender;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::wait::Wait;
 use crate::ports::queue::{Handle, Received};
@@ -46,6 +47,7 @@ pub(super) fn looked_at(id: &str, job: &[u8], now: Timestamp) -> Received {
         receive_count: 1,
         hops: 0,
         moved_back: None,
+        sent_by: Sender::Ours,
         group: None,
     }
 }

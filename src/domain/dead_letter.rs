@@ -160,6 +160,15 @@ impl DeadLetterFilter {
             && self.max_attempts.is_none_or(|most| letter.attempts <= most)
     }
 
+    /// Whether it asks for more than whose letters, for which endpoint, with which reason and of which
+    /// time.
+    pub fn looks_inside(&self) -> bool {
+        self.event_type.is_some()
+            || self.phase.is_some()
+            || self.min_attempts.is_some()
+            || self.max_attempts.is_some()
+    }
+
     /// The same, and only those given up before `until`.
     #[must_use]
     pub fn before(mut self, until: Timestamp) -> Self {

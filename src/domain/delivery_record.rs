@@ -196,6 +196,8 @@ pub struct DeliveryFilter {
     pub customer_id: CustomerId,
     /// Only this endpoint's.
     pub endpoint_id: Option<EndpointId>,
+    /// Only of this job.
+    pub job_id: Option<JobId>,
     /// Only of this event type.
     pub event_type: Option<String>,
     /// Only those that stand so.
@@ -216,12 +218,25 @@ impl DeliveryFilter {
         Self {
             customer_id,
             endpoint_id: None,
+            job_id: None,
             event_type: None,
             status: None,
             reason: None,
             http_status: None,
             since: None,
             until: None,
+        }
+    }
+
+    /// The status of all that it lets through, where that is one of those that were not delivered: a
+    /// reason has only what was given up.
+    pub fn undelivered(&self) -> Option<DeliveryStatus> {
+        match (self.status, self.reason) {
+            (Some(DeliveryStatus::Delivered), _) => None,
+            (Some(status @ (DeliveryStatus::Retrying | DeliveryStatus::DeadLetter)), _) => {
+                Some(status)
+            }
+            (None, reason) => reason.map(|_| DeliveryStatus::DeadLetter),
         }
     }
 
@@ -233,6 +248,7 @@ impl DeliveryFilter {
         };
         self.customer_id == record.customer_id
             && self.endpoint_id.as_ref().is_none_or(|id| *id == record.endpoint_id)
+            && self.job_id.as_ref().is_none_or(|id| *id == record.job_id)
             && (self.event_type.is_none() || self.event_type == record.event_type)
             && self.status.is_none_or(|status| status == record.status)
             && (self.reason.is_none() || self.reason == record.reason)

@@ -96,6 +96,7 @@ fn exhausted_condition(reason: Reason) -> Option<&'static str> {
         | Reason::Rejected
         | Reason::EndpointGone
         | Reason::Ambiguous
+        | Reason::SenderNotAllowed
         | Reason::FanOutTooLarge
         | Reason::OrderNotKept
         | Reason::CrashLoop => None,
@@ -124,7 +125,8 @@ fn error_code(letter: &DeadLetter) -> &'static str {
         | Reason::OriginNotAllowed
         | Reason::AuthFailed
         | Reason::EndpointDeauthorized
-        | Reason::TokenUnavailable => "NO_PERMISSIONS",
+        | Reason::TokenUnavailable
+        | Reason::SenderNotAllowed => "NO_PERMISSIONS",
         Reason::FanOutTooLarge => "RESOURCE_LIMIT_EXCEEDED",
         Reason::CrashLoop => "INTERNAL_ERROR",
     }

@@ -36,6 +36,8 @@ reasons! {
     InvalidJob = "invalid_job", "correct the field that the message names and send the job again";
     /// The message is larger than the limit.
     OversizedJob = "oversized_job", "send a smaller body, or a reference to it";
+    /// Who sent the message may not send jobs of the customer.
+    SenderNotAllowed = "sender_not_allowed", "name the sender with the customer under `[aws.senders]`, then replay";
     /// The job names no endpoint, and more endpoints want it than one job goes to.
     FanOutTooLarge = "fan_out_too_large", "narrow the endpoints' `eventTypes`, or send a job for each endpoint, then replay";
     /// The job asks for order, and the queue that it came through keeps none.

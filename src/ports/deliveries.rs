@@ -62,6 +62,18 @@ pub struct LetterClaim {
     pub until: Timestamp,
 }
 
+/// Most dead letters that one call of [`Deliveries::scan_dead_letters`] looks at.
+pub const MOST_LETTERS_LOOKED_AT: usize = 1_000;
+
+/// A page of dead letters.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LetterPage {
+    /// What matches, oldest first.
+    pub letters: Vec<DeadLetter>,
+    /// Where the next page begins; `None` at the end. There may be one behind an empty page.
+    pub next: Option<String>,
+}
+
 /// Claims on attempts, and dead letters. What a write has returned is durable.
 #[async_trait]
 pub trait Deliveries: Send + Sync {
@@ -102,15 +114,36 @@ pub trait Deliveries: Send + Sync {
     async fn get_dead_letter(&self, id: &str) -> Result<Option<DeadLetter>>;
 
     /// Up to `limit` dead letters, oldest first, after `after`: the [`position`] of one, which is good
-    /// when the letter is gone, or the id of one that is there.
+    /// when the letter is gone, or the id of one that is there. Looks at [`MOST_LETTERS_LOOKED_AT`] at
+    /// most, so a page may be short or empty and still have a next one.
     ///
     /// [`position`]: DeadLetter::position
+    async fn scan_dead_letters(
+        &self,
+        filter: &DeadLetterFilter,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<LetterPage>;
+
+    /// The same, however many it has to look at: less than `limit` are there only at the end.
     async fn list_dead_letters(
         &self,
         filter: &DeadLetterFilter,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<Vec<DeadLetter>>;
+    ) -> Result<Vec<DeadLetter>> {
+        let (mut letters, mut after) = (Vec::new(), after.map(str::to_owned));
+        while letters.len() < limit {
+            let rest = limit - letters.len();
+            let page = self.scan_dead_letters(filter, after.as_deref(), rest).await?;
+            letters.extend(page.letters);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        Ok(letters)
+    }
 
     /// Claims dead letters for a replay, as they were read; returns the ids of those that are its own
     /// now. A claim is granted where nobody has one, or it is the same replay's, or it has run out at

@@ -11,6 +11,7 @@ use crate::domain::dead_letter::DeadLetter;
 use crate::domain::ids::CustomerId;
 use crate::domain::job::Job;
 use crate::domain::ordering::{MessageGroup, deduplication_id};
+use crate::domain::senders::Sender;
 use crate::domain::timestamp::Timestamp;
 
 /// A message to be sent.
@@ -66,9 +67,11 @@ pub struct Received {
     /// How often the queue itself sent it anew, to delay it for longer than it can at once or to give
     /// a lease back. Over 0, a copy of it may still come.
     pub hops: u32,
-    /// The id that it had as a dead letter, if it was moved back by other means than
-    /// [`Queue::redrive`]. Its state is that of the next round already; its index record is not gone.
+    /// The id that it had as a dead letter, if it was moved back, where the queue knows it. Its state is
+    /// that of the next round already; its index record may not be gone.
     pub moved_back: Option<String>,
+    /// Who sent it: the producer, also of what was sent on since.
+    pub sent_by: Sender,
     /// What it is kept in order with. It is the head of its group, or the receiver's lease on it has
     /// run out.
     pub group: Option<MessageGroup>,

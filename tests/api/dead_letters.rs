@@ -43,7 +43,12 @@ async fn dead_letters_are_listed_shown_and_replayed() {
     assert_eq!(ids(&server, &operator, "").await, ["dl_1", "dl_2", "dl_3"]);
     assert_eq!(ids(&server, &operator, "?customerId=acme").await, ["dl_1", "dl_3"]);
     assert_eq!(ids(&server, &operator, "?endpointId=invoices&reason=too_old").await, ["dl_3"]);
-    assert!(ids(&server, &operator, "?reason=expired").await.is_empty());
+    for none in ["reason=expired", "eventType=paid", "phase=tls", "minAttempts=99"] {
+        assert!(ids(&server, &operator, &format!("?{none}")).await.is_empty(), "{none}");
+    }
+    let times = ["?until=2020-01-01T00:00:00Z", "?since=2020-01-01T00:00:00Z&maxAttempts=9"];
+    assert!(ids(&server, &operator, times[0]).await.is_empty());
+    assert_eq!(ids(&server, &operator, times[1]).await.len(), 3);
     let shown = server.call("GET", "/v1/dead-letters/dl_1", Value::Null).await.is(200);
     assert_eq!((&shown["reason"], &shown["customerId"]), (&json!("too_old"), &json!("acme")));
 

@@ -120,7 +120,13 @@ async fn a_customer_s_deliveries_are_listed_newest_first_and_filtered() {
         jobs(&server, "?reason=attempts_exhausted&type=order.created").await,
         ["four", "three"]
     );
-    assert!(jobs(&server, "?type=order.paid").await.is_empty());
+    assert!(jobs(&server, "?eventType=order.paid").await.is_empty());
+    assert_eq!(jobs(&server, "?jobId=three").await, ["three"]);
+    assert_eq!(jobs(&server, "?httpStatus=500").await, ["four", "three"]);
+    for bad in ["httpStatus=99", "httpStatus=600", "jobId=a%20b", "type=a&eventType=a"] {
+        let refused = server.call("GET", &format!("{DELIVERIES}?{bad}"), Value::Null).await;
+        assert_eq!(refused.problem(), "invalid_request", "{bad}");
+    }
     let page = server.call("GET", &format!("{DELIVERIES}?limit=2"), Value::Null).await.is(200);
     let cursor = page["nextCursor"].as_str().unwrap();
     assert_eq!(jobs(&server, &format!("?limit=2&cursor={cursor}")).await, ["one"]);
@@ -142,6 +148,9 @@ async fn a_delivery_is_shown_with_its_attempts_to_those_whose_it_is() {
     assert_eq!((&attempt["status"], &attempt["address"]), (&json!(500), &json!("192.0.2.1:443")));
     assert!(attempt["request"].as_str().unwrap().contains("a.example"));
     assert!(!attempt.to_string().contains("told"), "the body is not kept: {attempt}");
+    let events: Vec<&Value> =
+        shown["timeline"].as_array().unwrap().iter().map(|moment| &moment["event"]).collect();
+    assert_eq!(events, ["accepted", "attempt", "dead_lettered"]);
 
     let token = server.token("acme").await;
     server.call_as(&token, "GET", &path, Value::Null).await.is(200);

@@ -149,3 +149,30 @@ async fn of_many_refused_lines_the_first_hundred_are_told() {
     assert_eq!(told["rejected"], 3000);
     assert_eq!(told["errors"].as_array().unwrap().len(), 100);
 }
+
+#[tokio::test]
+async fn an_idempotency_key_is_the_id_of_a_job_that_names_none() {
+    let server = Server::start().await;
+    let mut job = job("evt_1");
+    job.as_object_mut().unwrap().remove("id");
+    let send = async |key: &str, job: &Value| {
+        server.call_with(("idempotency-key", key), "POST", "/v1/jobs", job.clone()).await
+    };
+    let first = send("order-42", &job).await.is(202);
+    assert_eq!((&first["id"], &first["duplicate"]), (&json!("order-42"), &json!(false)));
+    let again = send("order-42", &job).await.is(202);
+    assert_eq!((&again["duplicate"], &again["messageId"]), (&json!(true), &first["messageId"]));
+    assert_eq!(send("order-43", &job).await.is(202)["duplicate"], false);
+    assert_eq!(pending(&server).await, 2);
+    let received = server.app.queue.receive(1, Duration::ZERO).await.unwrap().remove(0);
+    let state: Value = serde_json::from_slice(&received.state.unwrap()).unwrap();
+    assert_eq!(state["jobId"], "order-42", "the worker knows it by that name");
+
+    job["data"] = json!(43);
+    assert_eq!(send("order-42", &job).await.problem(), "idempotency_conflict");
+    assert_eq!(send("a b", &job).await.path(), "idempotency-key");
+    job["id"] = json!("evt_2");
+    assert_eq!(send("order-44", &job).await.path(), "idempotency-key");
+    send("evt_2", &job).await.is(202);
+    assert_eq!(pending(&server).await, 3);
+}

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use bytes::Bytes;
+use sealpost::config::Config;
 use sealpost::domain::access::Scope;
 use serde_json::{Value, json};
 
@@ -103,4 +105,49 @@ async fn a_key_that_is_used_too_fast_is_told_when_to_go_on_and_others_are_not_sl
     server.call_as(&other, "GET", ENDPOINTS, Value::Null).await.is(200);
     server.clock.advance(Duration::from_secs(1));
     server.call("GET", ENDPOINTS, Value::Null).await.is(200);
+}
+
+#[tokio::test]
+async fn an_address_that_shows_bad_keys_is_told_to_wait_and_good_keys_are_let_in_from_there() {
+    let few = |config: &mut Config| config.api.failed_authentications_per_minute = 5;
+    let server = Server::start_with(few).await;
+    let fresh = server.key(Scope::Operator, &[], &[]).await;
+    server.call("GET", ENDPOINTS, Value::Null).await.is(200);
+    let unknown = |n: u32| format!("sp_{n:020}_{}", "A".repeat(43));
+    for n in 0..5 {
+        let refused = server.call_as(&unknown(n), "GET", ENDPOINTS, Value::Null).await;
+        assert_eq!((refused.status, refused.problem().as_str()), (401, "unauthenticated"));
+    }
+    // Another bad one, a known id with another secret, and a good key that was never seen: none is
+    // looked up.
+    let forged = format!("{}{}", &server.operator[..24], "A".repeat(43));
+    for key in [&unknown(5), &forged, &fresh] {
+        let refused = server.call_as(key, "GET", ENDPOINTS, Value::Null).await;
+        assert_eq!((refused.status, refused.problem().as_str()), (429, "rate_limited"));
+        assert_eq!(refused.header("retry-after"), "12");
+    }
+    server.call("GET", ENDPOINTS, Value::Null).await.is(200);
+    server.clock.advance(Duration::from_secs(12));
+    server.call_as(&fresh, "GET", ENDPOINTS, Value::Null).await.is(200);
+    // A good one costs nothing.
+    for _ in 0..9 {
+        let key = server.key(Scope::Operator, &[], &[]).await;
+        server.call_as(&key, "GET", ENDPOINTS, Value::Null).await.is(200);
+    }
+}
+
+#[tokio::test]
+async fn behind_a_trusted_proxy_those_behind_it_are_counted() {
+    let server = Server::start_with(|config| {
+        config.api.failed_authentications_per_minute = 1;
+        config.api.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    })
+    .await;
+    let bad = format!("Bearer sp_{}_{}", "0".repeat(20), "A".repeat(43));
+    let call = async |from: &str| {
+        let headers = [("authorization", bad.as_str()), ("x-forwarded-for", from)];
+        server.send("GET", ENDPOINTS, &headers, Bytes::new()).await.status
+    };
+    assert_eq!((call("192.0.2.1").await, call("192.0.2.1").await), (401, 429));
+    assert_eq!(call("192.0.2.2").await, 401);
 }

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use sealpost::domain::dead_letter::{DeadLetter, DeadLetterFilter};
 use sealpost::domain::decide::Disposition;
 use sealpost::domain::delivery::DeliveryKey;
@@ -7,7 +8,7 @@ use sealpost::domain::fan_out::{FanOutKey, MAX_FAN_OUT};
 use sealpost::domain::ids::EndpointId;
 use sealpost::domain::outcome::{Attempt, AttemptOutcome};
 use sealpost::domain::reason::Reason;
-use sealpost::ports::deliveries::{AttemptRecord, Claim, ClaimRequest};
+use sealpost::ports::deliveries::{AttemptRecord, Claim, ClaimRequest, MOST_LETTERS_LOOKED_AT};
 
 use crate::backend::{Backend, over_both};
 
@@ -21,6 +22,7 @@ over_both! {
     a_claim_that_was_given_back_is_granted_at_once_and_without_a_word,
     a_restarted_worker_gets_the_claims_of_the_dead_one_and_is_told,
     dead_letters_are_listed_oldest_first_by_page_and_by_filter,
+    a_page_of_dead_letters_looks_at_so_many_and_no_more,
     the_answer_to_a_dry_run_is_taken_once_and_not_after_its_end,
     what_a_job_fans_out_to_is_fixed_once,
     the_longest_list_of_endpoints_is_kept_whole,
@@ -183,6 +185,32 @@ async fn dead_letters_are_listed_oldest_first_by_page_and_by_filter(backend: Bac
     deliveries.remove_dead_letters(&[again]).await.unwrap();
     assert_eq!(deliveries.get_dead_letter("y").await.unwrap(), None);
     assert_eq!(deliveries.get_dead_letter("x").await.unwrap().unwrap().id, "x");
+}
+
+async fn a_page_of_dead_letters_looks_at_so_many_and_no_more(backend: Backend) {
+    let deliveries = &backend.app.deliveries;
+    let puts = (0..MOST_LETTERS_LOOKED_AT + 5).map(|n| {
+        let letter = letter(&backend, &format!("dl_{n:05}"), "c", Reason::TooOld);
+        async move { deliveries.put_dead_letter(&letter).await.unwrap() }
+    });
+    futures_util::stream::iter(puts).buffer_unordered(64).collect::<Vec<()>>().await;
+    let last = DeadLetter { attempts: 3, ..letter(&backend, "dl_99999", "c", Reason::Expired) };
+    deliveries.put_dead_letter(&last).await.unwrap();
+    let all = DeadLetterFilter::default;
+    let of_c = || DeadLetterFilter { customer_id: Some("c".parse().unwrap()), ..all() };
+    for filter in [
+        DeadLetterFilter { reason: Some(Reason::Expired), ..all() },
+        DeadLetterFilter { reason: Some(Reason::Expired), ..of_c() },
+        DeadLetterFilter { min_attempts: Some(3), ..of_c() },
+    ] {
+        let first = deliveries.scan_dead_letters(&filter, None, 9).await.unwrap();
+        assert!(first.letters.is_empty() && first.next.is_some(), "{filter:?}");
+        let rest = deliveries.scan_dead_letters(&filter, first.next.as_deref(), 9).await.unwrap();
+        assert_eq!((rest.letters, rest.next), (vec![last.clone()], None), "{filter:?}");
+        assert_eq!(deliveries.list_dead_letters(&filter, None, 9).await.unwrap().len(), 1);
+    }
+    let whole = deliveries.scan_dead_letters(&of_c(), None, usize::MAX).await.unwrap();
+    assert_eq!(whole.letters.len(), MOST_LETTERS_LOOKED_AT);
 }
 
 async fn the_answer_to_a_dry_run_is_taken_once_and_not_after_its_end(backend: Backend) {

@@ -13,7 +13,7 @@ use sealpost::domain::fan_out::FanOutKey;
 use sealpost::domain::ids::EndpointId;
 use sealpost::domain::replay::Replay;
 use sealpost::domain::timestamp::Timestamp;
-use sealpost::ports::deliveries::{AttemptRecord, Claim, ClaimRequest, LetterClaim};
+use sealpost::ports::deliveries::{AttemptRecord, Claim, ClaimRequest, LetterClaim, LetterPage};
 use sealpost::ports::queue::{
     Depth, Handle, MoveProgress, MoveTask, NewMessage, Received, Redrive, Sought,
 };
@@ -133,6 +133,14 @@ impl Queue for MortalQueue {
 
 #[async_trait]
 impl Deliveries for MortalDeliveries {
+    async fn scan_dead_letters(
+        &self,
+        _: &DeadLetterFilter,
+        _: Option<&str>,
+        _: usize,
+    ) -> Result<LetterPage> {
+        unreachable!("a replay lists")
+    }
     async fn list_dead_letters(
         &self,
         filter: &DeadLetterFilter,

@@ -19,6 +19,7 @@ use crate::backend::{Backend, over_both};
 over_both! {
     a_delivery_is_kept_with_its_attempts_and_its_header_is_that_of_the_last,
     deliveries_are_found_newest_first_by_page_and_by_everything_that_is_said_of_them,
+    a_place_in_the_list_stays_good_while_others_come_and_change,
     a_page_looks_at_so_many_and_no_more,
     what_was_kept_is_gone_when_its_time_is_over,
 }
@@ -94,7 +95,7 @@ async fn deliveries_are_found_newest_first_by_page_and_by_everything_that_is_sai
     }
     let now = backend.app.clock.now();
     let of = || DeliveryFilter::of("a".parse().unwrap());
-    let cases: [(DeliveryFilter, &[&str]); 9] = [
+    let cases: [(DeliveryFilter, &[&str]); 14] = [
         (of(), &["4", "2", "1"]),
         (DeliveryFilter::of("nobody".parse().unwrap()), &[]),
         (DeliveryFilter { endpoint_id: Some("e".parse().unwrap()), ..of() }, &["4", "1"]),
@@ -102,6 +103,25 @@ async fn deliveries_are_found_newest_first_by_page_and_by_everything_that_is_sai
         (DeliveryFilter { status: Some(DeliveryStatus::Retrying), ..of() }, &["2"]),
         (DeliveryFilter { reason: Some(Reason::Rejected), ..of() }, &["4"]),
         (DeliveryFilter { http_status: Some(204), ..of() }, &["1"]),
+        (DeliveryFilter { status: Some(DeliveryStatus::Delivered), ..of() }, &["1"]),
+        (
+            DeliveryFilter {
+                status: Some(DeliveryStatus::DeadLetter),
+                endpoint_id: Some("f".parse().unwrap()),
+                ..of()
+            },
+            &[],
+        ),
+        (DeliveryFilter { job_id: Some("2".parse().unwrap()), ..of() }, &["2"]),
+        (DeliveryFilter { job_id: Some("3".parse().unwrap()), ..of() }, &[]),
+        (
+            DeliveryFilter {
+                status: Some(DeliveryStatus::Delivered),
+                reason: Some(Reason::Rejected),
+                ..of()
+            },
+            &[],
+        ),
         (DeliveryFilter { since: Some(times[1]), ..of() }, &["4", "2"]),
         (DeliveryFilter { until: Some(times[1]), ..of() }, &["1"]),
     ];
@@ -119,6 +139,33 @@ async fn deliveries_are_found_newest_first_by_page_and_by_everything_that_is_sai
             }
         }
         assert_eq!(paged, expected, "one by one: {filter:?}");
+    }
+}
+
+async fn a_place_in_the_list_stays_good_while_others_come_and_change(backend: Backend) {
+    let records = &backend.app.records;
+    let put = async |job: &str, number, then| {
+        records.put(&[recorded(&backend, ("c", "e", job), number, 503, then)]).await.unwrap();
+        backend.clock.advance(Duration::from_secs(1));
+    };
+    let retry = Disposition::RetryAt(backend.app.clock.now());
+    for job in ["1", "2", "3", "4"] {
+        put(job, 1, retry).await;
+    }
+    let of = || DeliveryFilter::of("c".parse().unwrap());
+    let retrying = DeliveryFilter { status: Some(DeliveryStatus::Retrying), ..of() };
+    for (filter, newer) in [(of(), "5"), (retrying, "6")] {
+        let now = backend.app.clock.now();
+        let first = records.list(&filter, None, 2, now).await.unwrap();
+        // Newer ones come, and the last of the page is another one now.
+        put(newer, 1, retry).await;
+        let last = first.records.last().unwrap().clone();
+        let mut changed = recorded(&backend, ("c", "e", last.job_id.as_str()), 2, 204, retry);
+        changed.header = DeliveryRecord { attempts: 2, status: DeliveryStatus::Delivered, ..last };
+        records.put(std::slice::from_ref(&changed)).await.unwrap();
+        let rest = records.list(&filter, first.next.as_deref(), 9, now).await.unwrap();
+        let rest: Vec<&str> = rest.records.iter().map(|r| r.job_id.as_str()).collect();
+        assert_eq!(rest, ["2", "1"], "none twice, and none left out");
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use sealpost::domain::dead_letter::{DeadLetter, DeadLetterFilter, position};
 use sealpost::domain::delivery::DeliveryState;
 use sealpost::domain::endpoint::Endpoint;
@@ -11,8 +12,10 @@ use sealpost::domain::outcome::{Attempt, AttemptOutcome, Phase};
 use sealpost::domain::reason::Reason;
 use sealpost::domain::replay::{Plan, Replay, Request, Standing};
 use sealpost::ports::deliveries::LetterClaim;
+#[cfg(feature = "aws")]
+use sealpost::ports::queue::Redrive;
 use sealpost::ports::queue::{Depth, NewMessage};
-use sealpost::replay::Error;
+use sealpost::replay::{Error, PAGE};
 use tokio_util::sync::CancellationToken;
 
 use crate::backend::{Backend, over_both};
@@ -27,6 +30,7 @@ over_both! {
     of_two_replays_one_has_a_letter_in_hand_for_a_while,
     a_letter_in_the_hand_of_another_replay_is_left_to_it,
     nothing_is_lost_at_whichever_step_a_replay_dies,
+    more_letters_than_a_page_holds_are_all_sent_again_once,
     a_replay_waits_while_it_is_paused_and_then_goes_on_from_where_it_was,
     a_cancelled_replay_leaves_the_rest_where_it_is,
     what_dies_again_is_not_sent_again_by_the_same_replay,
@@ -264,6 +268,33 @@ async fn nothing_is_lost_at_whichever_step_a_replay_dies(backend: Backend) {
     assert!(deaths >= 10, "{deaths}");
 }
 
+async fn more_letters_than_a_page_holds_are_all_sent_again_once(backend: Backend) {
+    let app = &backend.app;
+    let count = PAGE + 100;
+    let message = |n: usize| NewMessage { body: format!("{n}").into(), ..NewMessage::default() };
+    app.queue.send((0..count).map(message).collect()).await.unwrap();
+    let mut received = Vec::new();
+    while received.len() < count {
+        received.extend(app.queue.receive(100, Duration::ZERO).await.unwrap());
+    }
+    let buried = received.iter().map(|message| async move {
+        let name = String::from_utf8(message.body.to_vec()).unwrap();
+        let job_id = Some(name.parse().unwrap());
+        let letter = DeadLetter { job_id, ..letter(&format!("dl_{name}"), message) };
+        app.deliveries.put_dead_letter(&letter).await.unwrap();
+        app.queue.dead_letter(&message.handle, &letter, None).await.unwrap();
+    });
+    // A few batches at a time, as a worker has them.
+    futures_util::stream::iter(buried).buffer_unordered(32).collect::<Vec<()>>().await;
+    backend.clock.advance(Duration::from_secs(1));
+    let replay = run(&backend, request()).await;
+    assert_eq!((replay.state, replay.done.replayed), (Standing::Finished, count as u64));
+    let depth = Depth { pending: count as u64, dead: 0 };
+    assert_eq!(app.queue.depth().await.unwrap(), depth);
+    let left = app.deliveries.list_dead_letters(&of_customer(), None, 9).await.unwrap();
+    assert!(left.is_empty());
+}
+
 async fn a_replay_waits_while_it_is_paused_and_then_goes_on_from_where_it_was(backend: Backend) {
     let replayer = backend.app.replayer();
     for name in ["a", "b", "c"] {
@@ -355,6 +386,29 @@ async fn what_was_not_found_is_looked_for_once_more_and_stays_in_the_list(backen
         1 => assert!(left.is_empty() && replay.pass == 1),
         _ => assert!(left == [lost] && replay.pass == 2 && replay.missing == ["dl_lost"]),
     }
+}
+
+/// The queue cannot say that a letter is gone: the worker does, when it comes. (Embedded, a replay that
+/// goes on counts it as gone.)
+#[cfg(feature = "aws")]
+#[tokio::test]
+async fn the_record_that_a_killed_replay_left_goes_when_its_message_comes() {
+    let backend = Backend::aws().await;
+    let letter = bury(&backend, "a").await;
+    let state = letter.replayed(backend.app.clock.now()).unwrap();
+    let state = Some(serde_json::to_vec(&state).unwrap().into());
+    let redrive = Redrive { dead_letter_id: letter.id.clone(), state };
+    // The process that replays dies right after the queue has moved it.
+    assert_eq!(backend.app.queue.redrive(vec![redrive]).await.unwrap().found, ["dl_a"]);
+    let deliveries = &backend.app.deliveries;
+    assert!(deliveries.get_dead_letter(&letter.id).await.unwrap().is_some());
+    // A worker that is stopped gives it back before it has looked at it.
+    let received = receive_one(&backend).await;
+    backend.app.queue.release(&received.handle, Duration::ZERO).await.unwrap();
+    let received = receive_one(&backend).await;
+    let pipeline = backend.app.pipeline().unwrap();
+    pipeline.deliver(&received, &CancellationToken::new()).await;
+    assert_eq!(deliveries.get_dead_letter(&letter.id).await.unwrap(), None);
 }
 
 /// SQS moves everything by itself, if it is asked to; the list follows when the messages come.

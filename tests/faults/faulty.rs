@@ -14,7 +14,7 @@ use sealpost::domain::ids::{CustomerId, EndpointId, SecretId};
 use sealpost::domain::secret::{SealedSecret, SealedVersion};
 use sealpost::domain::secret_record::SecretRecord;
 use sealpost::domain::timestamp::Timestamp;
-use sealpost::ports::deliveries::{AttemptRecord, Claim, ClaimRequest, LetterClaim};
+use sealpost::ports::deliveries::{AttemptRecord, Claim, ClaimRequest, LetterClaim, LetterPage};
 use sealpost::ports::endpoints::StoredEndpoint;
 use sealpost::ports::health::RecordedHealth;
 use sealpost::ports::keys::{Context, Unwrapped};
@@ -174,13 +174,13 @@ impl Deliveries for Faulty<dyn Deliveries> {
     async fn get_dead_letter(&self, id: &str) -> Result<Option<DeadLetter>> {
         self.inner.get_dead_letter(id).await
     }
-    async fn list_dead_letters(
+    async fn scan_dead_letters(
         &self,
         filter: &DeadLetterFilter,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<Vec<DeadLetter>> {
-        self.inner.list_dead_letters(filter, after, limit).await
+    ) -> Result<LetterPage> {
+        self.inner.scan_dead_letters(filter, after, limit).await
     }
     async fn claim_dead_letters(
         &self,

@@ -19,7 +19,7 @@ use sealpost::domain::ids::EndpointId;
 use sealpost::domain::kept_body::KeepBodies;
 use sealpost::domain::resend::ResendLine;
 use sealpost::domain::timestamp::Timestamp;
-use sealpost::ports::deliveries::{AttemptRecord, Claim, ClaimRequest, LetterClaim};
+use sealpost::ports::deliveries::{AttemptRecord, Claim, ClaimRequest, LetterClaim, LetterPage};
 use sealpost::ports::queue::{Depth, NewMessage};
 use sealpost::ports::records::{Page, SealedBody};
 use sealpost::ports::{Deliveries, Error, Records, Result};
@@ -69,13 +69,13 @@ impl Deliveries for Forgetful {
     async fn get_dead_letter(&self, id: &str) -> Result<Option<DeadLetter>> {
         self.inner.get_dead_letter(id).await
     }
-    async fn list_dead_letters(
+    async fn scan_dead_letters(
         &self,
         filter: &DeadLetterFilter,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<Vec<DeadLetter>> {
-        self.inner.list_dead_letters(filter, after, limit).await
+    ) -> Result<LetterPage> {
+        self.inner.scan_dead_letters(filter, after, limit).await
     }
     async fn claim_dead_letters(
         &self,

@@ -19,6 +19,7 @@ mod fifo;
 mod life;
 mod loss;
 mod retries;
+mod senders;
 mod trouble;
 mod worker;
 

@@ -199,6 +199,23 @@ where
 }
 
 #[cfg(test)]
+impl Database {
+    /// What SQLite says of how it finds the rows of a query, its parameters left open.
+    pub async fn plan(&self, sql: &str) -> String {
+        let sql = format!("EXPLAIN QUERY PLAN {sql}");
+        let read = move |c: &Connection| {
+            let mut statement = c.prepare(&sql)?;
+            let (mut rows, mut lines) = (statement.raw_query(), Vec::<String>::new());
+            while let Some(row) = rows.next()? {
+                lines.push(row.get(3)?);
+            }
+            Ok(lines)
+        };
+        self.read("plan", read).await.unwrap().join("; ")
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -207,7 +224,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let database = Database::open(&dir.path().join("t.db")).unwrap();
         let good = database
-            .write("good", |c| c.execute("INSERT INTO dead_letters VALUES ('a', 1, '')", []));
+            .write("good", |c| c.execute("INSERT INTO dead_letters VALUES ('a', 1, '{}')", []));
         let bad = database.write("bad", |c| c.execute("INSERT INTO nonsense VALUES (1)", []));
         let (good, bad) = tokio::join!(good, bad);
         assert!(bad.is_err());
@@ -216,7 +233,7 @@ mod tests {
         };
         assert_eq!(database.read("count", rows).await.unwrap(), i64::from(good.is_ok()));
         let again = database
-            .write("again", |c| c.execute("INSERT INTO dead_letters VALUES ('b', 1, '')", []));
+            .write("again", |c| c.execute("INSERT INTO dead_letters VALUES ('b', 1, '{}')", []));
         assert_eq!(again.await.unwrap(), 1);
     }
 
@@ -226,7 +243,7 @@ mod tests {
         let database = Database::open(&dir.path().join("t.db")).unwrap();
         let put = |id: &'static str| {
             database.write("put", move |c| {
-                c.execute("INSERT INTO dead_letters VALUES (?, 1, '')", [id])
+                c.execute("INSERT INTO dead_letters VALUES (?, 1, '{}')", [id])
             })
         };
         // As SQLite does by itself when the disk is full.

@@ -1,26 +1,23 @@
-//! Fences and the dead-letter index in SQLite.
+//! Fences in SQLite, and what lies beside them in files of its own.
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
 use super::database::Database;
-use super::{fan_outs, replays};
-use crate::domain::dead_letter::{DeadLetter, DeadLetterFilter, read_position};
+use super::{dead_letters, fan_outs, replays};
+use crate::domain::dead_letter::{DeadLetter, DeadLetterFilter};
 use crate::domain::decide::Disposition;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::fan_out::FanOutKey;
 use crate::domain::ids::EndpointId;
 use crate::domain::outcome::Attempt;
 use crate::domain::timestamp::Timestamp;
-use crate::ports::deliveries::{AttemptRecord, Claim, ClaimRequest, LetterClaim};
+use crate::ports::deliveries::{AttemptRecord, Claim, ClaimRequest, LetterClaim, LetterPage};
 use crate::ports::{Deliveries, Error, Result};
 
 /// The deliveries of a data directory.
 pub struct SqliteDeliveries(pub Database);
-
-/// How many letters are read at once while a filter looks for matches.
-const PAGE: usize = 500;
 
 #[derive(Serialize, Deserialize)]
 struct StoredRecord {
@@ -186,52 +183,20 @@ impl Deliveries for SqliteDeliveries {
     }
 
     async fn put_dead_letter(&self, letter: &DeadLetter) -> Result<()> {
-        let json =
-            serde_json::to_string(letter).map_err(|e| Error::new("deliveries.dead_letter", e))?;
-        let (id, dead_at) = (letter.id.clone(), letter.dead_at.as_millis());
-        let write = move |c: &Connection| {
-            replays::forget_claim(c, &id)?;
-            c.prepare_cached("INSERT OR REPLACE INTO dead_letters VALUES (?, ?, ?)")?
-                .execute(params![id, dead_at, json])
-        };
-        self.0.write("deliveries.dead_letter", write).await.map(drop)
+        dead_letters::put(&self.0, letter).await
     }
 
     async fn get_dead_letter(&self, id: &str) -> Result<Option<DeadLetter>> {
-        let id = id.to_owned();
-        let read = move |c: &Connection| {
-            let mut statement = c.prepare_cached("SELECT letter FROM dead_letters WHERE id = ?")?;
-            statement.query_row([id], |row| row.get::<_, String>(0)).optional()
-        };
-        let found = self.0.read("deliveries.get_dead_letter", read).await?;
-        found.as_deref().map(parse_letter).transpose()
+        dead_letters::get(&self.0, id).await
     }
 
-    async fn list_dead_letters(
+    async fn scan_dead_letters(
         &self,
         filter: &DeadLetterFilter,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<Vec<DeadLetter>> {
-        let mut matching = Vec::new();
-        let mut after = after.map(str::to_owned);
-        let (since, until) = (filter.since, filter.until);
-        while matching.len() < limit {
-            let start = after.clone();
-            let read = move |c: &Connection| page(c, start.as_deref(), since, until);
-            let page = self.0.read("deliveries.list", read).await?;
-            for letter in &page {
-                let letter = parse_letter(letter)?;
-                after = Some(letter.position());
-                if filter.matches(&letter) && matching.len() < limit {
-                    matching.push(letter);
-                }
-            }
-            if page.len() < PAGE {
-                break;
-            }
-        }
-        Ok(matching)
+    ) -> Result<LetterPage> {
+        dead_letters::scan(&self.0, filter, after, limit).await
     }
 
     async fn claim_dead_letters(
@@ -244,19 +209,7 @@ impl Deliveries for SqliteDeliveries {
     }
 
     async fn remove_dead_letters(&self, letters: &[DeadLetter]) -> Result<()> {
-        let rows: Vec<(String, i64)> =
-            letters.iter().map(|l| (l.id.clone(), l.dead_at.as_millis())).collect();
-        let write = move |c: &Connection| {
-            let sql = "DELETE FROM dead_letters WHERE id = ? AND dead_at = ?";
-            let mut statement = c.prepare_cached(sql)?;
-            rows.iter().try_for_each(|(id, dead_at)| {
-                if statement.execute(params![id, dead_at])? > 0 {
-                    replays::forget_claim(c, id)?;
-                }
-                Ok(())
-            })
-        };
-        self.0.write("deliveries.remove_dead_letters", write).await
+        dead_letters::remove(&self.0, letters).await
     }
 
     async fn put_dry_run(&self, id: &str, answer: &str, until: Timestamp) -> Result<()> {
@@ -280,36 +233,4 @@ impl Deliveries for SqliteDeliveries {
         };
         self.0.write("deliveries.take_dry_run", write).await
     }
-}
-
-fn parse_letter(text: impl AsRef<str>) -> Result<DeadLetter> {
-    serde_json::from_str(text.as_ref()).map_err(|e| Error::unreadable("deliveries.read", e))
-}
-
-fn page(
-    c: &Connection,
-    after: Option<&str>,
-    since: Option<Timestamp>,
-    until: Option<Timestamp>,
-) -> rusqlite::Result<Vec<String>> {
-    let sql = "SELECT letter FROM dead_letters
-               WHERE (dead_at, id) > (?1, ?2) AND dead_at >= ?3 AND dead_at < ?4
-               ORDER BY dead_at, id LIMIT ?5";
-    let (dead_at, id) = match after {
-        None => (-1, String::new()),
-        Some(after) => match read_position(after) {
-            Some((dead_at, id)) => (dead_at.as_millis(), id.to_owned()),
-            None => {
-                let sql = "SELECT dead_at FROM dead_letters WHERE id = ?";
-                let found = c.prepare_cached(sql)?.query_row([after], |row| row.get(0));
-                let Some(dead_at) = found.optional()? else { return Ok(Vec::new()) };
-                (dead_at, after.to_owned())
-            }
-        },
-    };
-    let limit = i64::try_from(PAGE).unwrap_or(i64::MAX);
-    let (since, until) = (since.map_or(0, Timestamp::as_millis), until.map(Timestamp::as_millis));
-    let mut statement = c.prepare_cached(sql)?;
-    let range = params![dead_at, id, since, until.unwrap_or(i64::MAX), limit];
-    statement.query_map(range, |row| row.get(0))?.collect()
 }

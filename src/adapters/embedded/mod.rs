@@ -7,6 +7,7 @@
 mod control;
 mod data_dir;
 mod database;
+mod dead_letters;
 mod deliveries;
 mod endpoints;
 mod fan_outs;

@@ -87,6 +87,8 @@ CREATE TABLE IF NOT EXISTS dead_letters (
     letter  TEXT    NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS dead_letters_age ON dead_letters (dead_at, id);
+CREATE INDEX IF NOT EXISTS dead_letters_customer
+    ON dead_letters (json_extract(letter, '$.customerId'), dead_at, id);
 
 CREATE TABLE IF NOT EXISTS dry_runs (
     id     TEXT    PRIMARY KEY,
@@ -120,6 +122,11 @@ CREATE INDEX IF NOT EXISTS delivery_records_customer
     ON delivery_records (customer_id, accepted_at, id);
 CREATE INDEX IF NOT EXISTS delivery_records_endpoint
     ON delivery_records (customer_id, endpoint_id, accepted_at, id);
+CREATE INDEX IF NOT EXISTS delivery_records_job
+    ON delivery_records (customer_id, json_extract(record, '$.jobId'), accepted_at, id);
+CREATE INDEX IF NOT EXISTS delivery_records_undelivered   -- few, and what people look for
+    ON delivery_records (customer_id, json_extract(record, '$.status'), accepted_at, id)
+    WHERE json_extract(record, '$.status') <> 'delivered';
 CREATE INDEX IF NOT EXISTS delivery_records_age ON delivery_records (until);
 
 CREATE TABLE IF NOT EXISTS attempt_records (

@@ -8,6 +8,7 @@ use rusqlite::{Connection, params};
 
 use super::leases::Leases;
 use crate::domain::ordering::MessageGroup;
+use crate::domain::senders::Sender;
 use crate::domain::timestamp::Timestamp;
 use crate::ports::Result;
 use crate::ports::queue::Received;
@@ -88,6 +89,7 @@ pub fn due(
                 // Delays and releases make no copy here.
                 hops: 0,
                 moved_back: None,
+                sent_by: Sender::Unknown,
                 state: row.get::<_, Option<Vec<u8>>>(3)?.map(Bytes::from),
                 body: Bytes::from(row.get::<_, Vec<u8>>(4)?),
                 group: row.get::<_, Option<String>>(5)?.map(|name| MessageGroup::named(&name)),

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::query::QueryError;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use tokio::task::JoinSet;
 
@@ -17,13 +18,15 @@ use super::{Table, was_made};
 use crate::adapters::aws::classify::failed;
 use crate::domain::dead_letter::{DeadLetter, DeadLetterFilter, position, read_position};
 use crate::domain::timestamp::Timestamp;
-use crate::ports::deliveries::LetterClaim;
+use crate::ports::deliveries::{LetterClaim, LetterPage, MOST_LETTERS_LOOKED_AT};
 use crate::ports::{Error, Result};
 
 /// Shards of the index by age. A partition takes about 1,000 writes a second.
 const SHARDS: u8 = 4;
 /// Most keys that `BatchGetItem` takes.
 const BATCH: usize = 100;
+/// Fewest entries of an index that are read at once.
+const LEAST_AHEAD: usize = 25;
 /// Claims, or removals, under way at once.
 const AT_ONCE: usize = 16;
 
@@ -77,37 +80,48 @@ pub(super) async fn get(table: &Table, id: &str) -> Result<Option<DeadLetter>> {
 }
 
 /// Letters, oldest first.
-pub(super) async fn list(
+pub(super) async fn scan(
     table: &Table,
     filter: &DeadLetterFilter,
     after: Option<&str>,
     limit: usize,
-) -> Result<Vec<DeadLetter>> {
+) -> Result<LetterPage> {
     let start = match after {
         None => String::new(),
         Some(place) if read_position(place).is_some() => place.to_owned(),
         Some(id) => match get(table, id).await? {
             Some(letter) => letter.position(),
-            None => return Ok(Vec::new()),
+            None => return Ok(LetterPage::default()),
         },
     };
-    let mut entries = Entries::open(table, filter, &start).await?;
-    let mut letters = Vec::new();
-    while letters.len() < limit {
-        let page = entries.take(BATCH.min(limit - letters.len())).await?;
-        if page.is_empty() {
-            break;
-        }
-        let read = read(table, &page).await?;
+    let mut entries = Entries::open(table, filter, &start, limit).await?;
+    let mut page = LetterPage::default();
+    loop {
+        let missing = limit - page.letters.len();
+        // Of what only the letters themselves tell, many are read to find one.
+        let count = if filter.looks_inside() { BATCH } else { BATCH.min(missing) };
+        let found = entries.take(filter, count).await?;
         // The letter may have been put again since the index saw it.
-        let mut read: BTreeMap<String, DeadLetter> = read
+        let mut read: BTreeMap<String, DeadLetter> = read(table, &found)
+            .await?
             .into_iter()
             .map(|letter| (letter.position(), letter))
             .filter(|(_, letter)| filter.matches(letter))
             .collect();
-        letters.extend(page.iter().filter_map(|entry| read.remove(&entry.order)));
+        page.letters
+            .extend(found.iter().filter_map(|entry| read.remove(&entry.order)).take(missing));
+        if page.letters.len() >= limit {
+            page.next = page.letters.last().map(DeadLetter::position);
+            return Ok(page);
+        }
+        if entries.looked_at >= MOST_LETTERS_LOOKED_AT {
+            page.next = entries.place;
+            return Ok(page);
+        }
+        if found.len() < count {
+            return Ok(page);
+        }
     }
-    Ok(letters)
 }
 
 /// Claims letters for a replay, as they were read.
@@ -195,6 +209,9 @@ async fn remove_one(table: &Table, id: &str, order: &str) -> Result<()> {
 
 /// The letters of a page, from the table, in no order.
 async fn read(table: &Table, page: &[Entry]) -> Result<Vec<DeadLetter>> {
+    if page.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut wanted = KeysAndAttributes::builder().consistent_read(true);
     for entry in page {
         wanted = wanted.keys(HashMap::from([
@@ -224,6 +241,29 @@ async fn read(table: &Table, page: &[Entry]) -> Result<Vec<DeadLetter>> {
 struct Entry {
     order: String,
     partition: String,
+    endpoint: Option<String>,
+    reason: Option<String>,
+}
+
+impl Entry {
+    fn of(item: Reader<'_>) -> Result<Self> {
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        Ok(Self {
+            order: item.text("deadOrder")?.to_owned(),
+            partition: item.text("pk")?.to_owned(),
+            endpoint: owned(item.optional_text("endpointId")?),
+            reason: owned(item.optional_text("reason")?),
+        })
+    }
+
+    /// Whether the letter may be meant, by what the index has of it. A service that looks for us reads
+    /// as much, and does not say where it has come to.
+    fn may_match(&self, filter: &DeadLetterFilter) -> bool {
+        let endpoint = filter.endpoint_id.as_ref().map(|id| id.as_str());
+        let reason = filter.reason.map(|reason| reason.code());
+        endpoint.is_none_or(|wanted| self.endpoint.as_deref() == Some(wanted))
+            && reason.is_none_or(|wanted| self.reason.as_deref() == Some(wanted))
+    }
 }
 
 /// One partition of an index, read in order.
@@ -237,32 +277,52 @@ type Stream = aws_smithy_async::future::pagination_stream::PaginationStream<
 >;
 
 /// The entries of one customer, or of all shards merged.
-struct Entries(Vec<Run>);
+struct Entries {
+    runs: Vec<Run>,
+    /// How many were looked at, and the place of the last of them.
+    looked_at: usize,
+    place: Option<String>,
+}
 
 impl Entries {
-    async fn open(table: &Table, filter: &DeadLetterFilter, start: &str) -> Result<Self> {
+    async fn open(
+        table: &Table,
+        filter: &DeadLetterFilter,
+        start: &str,
+        limit: usize,
+    ) -> Result<Self> {
         let partitions: Vec<(&Index, String)> = match &filter.customer_id {
             Some(customer) => vec![(&DEAD_LETTERS_BY_CUSTOMER, customer.to_string())],
             None => (0..SHARDS).map(|shard| (&DEAD_LETTERS, shard.to_string())).collect(),
         };
+        // What is read ahead is paid for; letters lie evenly among shards.
+        let ahead = limit.min(MOST_LETTERS_LOOKED_AT).div_ceil(partitions.len()).max(LEAST_AHEAD);
+        let page_size = i32::try_from(ahead).unwrap_or(i32::MAX);
         let mut runs = Vec::with_capacity(partitions.len());
         for (index, partition) in partitions {
-            let mut run = Run { items: query(table, index, &partition, filter, start), head: None };
+            let query = query(table, index, &partition, filter, start);
+            let items = query.into_paginator().page_size(page_size).items().send();
+            let mut run = Run { items, head: None };
             run.advance().await?;
             runs.push(run);
         }
-        Ok(Self(runs))
+        Ok(Self { runs, looked_at: 0, place: None })
     }
 
-    /// The next entries, at most `count`.
-    async fn take(&mut self, count: usize) -> Result<Vec<Entry>> {
+    /// The next entries that may match, at most `count`; less at the end, or when enough were looked at.
+    async fn take(&mut self, filter: &DeadLetterFilter, count: usize) -> Result<Vec<Entry>> {
         let mut taken = Vec::with_capacity(count);
-        while taken.len() < count {
-            let waiting = self.0.iter_mut().filter(|run| run.head.is_some());
+        while taken.len() < count && self.looked_at < MOST_LETTERS_LOOKED_AT {
+            let waiting = self.runs.iter_mut().filter(|run| run.head.is_some());
             let order = |run: &&mut Run| run.head.as_ref().map(|entry| entry.order.clone());
             let Some(first) = waiting.min_by_key(order) else { break };
-            taken.extend(first.head.take());
+            let Some(entry) = first.head.take() else { break };
             first.advance().await?;
+            self.looked_at += 1;
+            self.place = Some(entry.order.clone());
+            if entry.may_match(filter) {
+                taken.push(entry);
+            }
         }
         Ok(taken)
     }
@@ -272,9 +332,7 @@ impl Run {
     async fn advance(&mut self) -> Result<()> {
         let Some(item) = self.items.next().await else { return Ok(()) };
         let item = item.map_err(|e| failed("deliveries.list", &e))?;
-        let item = Reader { operation: "deliveries.list", item: &item };
-        let (order, partition) = (item.text("deadOrder")?, item.text("pk")?);
-        self.head = Some(Entry { order: order.to_owned(), partition: partition.to_owned() });
+        self.head = Some(Entry::of(Reader { operation: "deliveries.list", item: &item })?);
         Ok(())
     }
 }
@@ -285,7 +343,7 @@ fn query(
     partition: &str,
     filter: &DeadLetterFilter,
     start: &str,
-) -> Stream {
+) -> QueryFluentBuilder {
     // Both ends of BETWEEN are included. Nothing sorts between a place and the same with a space
     // behind it; and the first place of a time comes before every letter of that time.
     let first = |at: Option<Timestamp>| at.map(|at| position(at, ""));
@@ -296,28 +354,11 @@ fn query(
     // A colon sorts behind every digit.
     let end = first(filter.until).unwrap_or_else(|| ":".to_owned()).max(start.clone());
     let [partition_key, sort_key] = index.key;
-    let mut query = (table.client.query().table_name(&table.name).index_name(index.name))
+    (table.client.query().table_name(&table.name).index_name(index.name))
         .key_condition_expression("#partition = :partition AND #order BETWEEN :start AND :end")
         .expression_attribute_names("#partition", partition_key)
         .expression_attribute_names("#order", sort_key)
         .expression_attribute_values(":partition", s(partition))
         .expression_attribute_values(":start", s(start))
-        .expression_attribute_values(":end", s(end));
-    let mut wanted = Vec::new();
-    if let Some(endpoint) = &filter.endpoint_id {
-        wanted.push("#endpointId = :endpointId");
-        query = query
-            .expression_attribute_names("#endpointId", "endpointId")
-            .expression_attribute_values(":endpointId", s(endpoint));
-    }
-    if let Some(reason) = filter.reason {
-        wanted.push("#reason = :reason");
-        query = query
-            .expression_attribute_names("#reason", "reason")
-            .expression_attribute_values(":reason", s(reason));
-    }
-    if !wanted.is_empty() {
-        query = query.filter_expression(wanted.join(" AND "));
-    }
-    query.into_paginator().items().send()
+        .expression_attribute_values(":end", s(end))
 }

@@ -9,7 +9,7 @@ use crate::domain::delivery::DeliveryKey;
 use crate::domain::fan_out::FanOutKey;
 use crate::domain::ids::EndpointId;
 use crate::domain::timestamp::Timestamp;
-use crate::ports::deliveries::{AttemptRecord, Claim, ClaimRequest, LetterClaim};
+use crate::ports::deliveries::{AttemptRecord, Claim, ClaimRequest, LetterClaim, LetterPage};
 use crate::ports::{Deliveries, Result};
 
 /// The deliveries of a table.
@@ -62,13 +62,13 @@ impl Deliveries for DynamoDeliveries {
         dead_letters::get(&self.0, id).await
     }
 
-    async fn list_dead_letters(
+    async fn scan_dead_letters(
         &self,
         filter: &DeadLetterFilter,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<Vec<DeadLetter>> {
-        dead_letters::list(&self.0, filter, after, limit).await
+    ) -> Result<LetterPage> {
+        dead_letters::scan(&self.0, filter, after, limit).await
     }
 
     async fn claim_dead_letters(

@@ -8,23 +8,44 @@ use super::envelope::{Envelope, State};
 use super::fifo;
 use super::in_flight::{Held, Origin, Progress};
 use crate::domain::delivery::DeliveryState;
+use crate::domain::senders::{Sender, Senders};
 use crate::domain::timestamp::Timestamp;
 use crate::ports::queue::Handle;
 
-/// A message as it was received. `None` if it has no handle or id, which SQS always gives.
+/// A message as it was received. `None` if it has no handle or id, which SQS always gives. Where
+/// `senders` are known, what one of them says of the message that only ours may say is not believed.
 ///
 /// `keeps_order` says whether it is a FIFO queue's.
-pub fn held(message: Message, origin: Origin, keeps_order: bool, now: Timestamp) -> Option<Held> {
+pub fn held(
+    message: Message,
+    origin: Origin,
+    keeps_order: bool,
+    now: Timestamp,
+    senders: Option<&Senders>,
+) -> Option<Held> {
     let system = message.attributes.unwrap_or_default();
     let number = |name| system.get(&name).and_then(|text| text.parse::<i64>().ok());
     let own_id = message.message_id?;
     // The state of a message whose attribute cannot be read is what stands there: the pipeline
     // gives it up with its reason.
     let opened = attributes::open(message.message_attributes.unwrap_or_default());
-    let (envelope, unread) = match opened.envelope {
+    let sender_id = system.get(&System::SenderId);
+    let is_stranger = |senders: &Senders| sender_id.is_none_or(|id| !senders.is_own(id));
+    let is_strangers = senders.is_some_and(is_stranger);
+    let is_marked = opened.envelope.is_some();
+    let (envelope, unread) = match opened.envelope.filter(|_| !is_strangers) {
         None => (Envelope::default(), None),
         Some(Ok(envelope)) => (envelope, None),
         Some(Err(bytes)) => (Envelope::default(), Some(bytes)),
+    };
+    let sender = if is_strangers { sender_id.cloned() } else { envelope.sender };
+    let sent_by = match (senders, &sender) {
+        (None, _) => Sender::Unknown,
+        (Some(_), Some(id)) => {
+            Sender::Producer { id: id.clone(), is_marked: is_strangers && is_marked }
+        }
+        (Some(_), None) if is_strangers => Sender::Unknown,
+        (Some(_), None) => Sender::Ours,
     };
     let own_group = system.get(&System::MessageGroupId).cloned();
     let group = match origin {
@@ -43,7 +64,13 @@ pub fn held(message: Message, origin: Origin, keeps_order: bool, now: Timestamp)
             .and_then(|count| u32::try_from(count).ok())
             .unwrap_or(1),
         hops: envelope.hops,
+        moved_back: match origin {
+            Origin::Jobs => envelope.dead_letter_id.clone().or(envelope.moved_back),
+            Origin::DeadLetters => None,
+        },
         dead_letter_id: envelope.dead_letter_id,
+        sent_by,
+        sender,
         state: unread.clone().or_else(|| envelope.state.as_ref().map(State::bytes)),
         unread,
         body: message.body.unwrap_or_default().into(),
@@ -94,7 +121,7 @@ mod tests {
     fn a_retry_is_known_by_its_producers_message() {
         let earlier = "2026-11-23T10:00:00Z";
         let ours = format!(r#"{{"messageId":"first","sentAt":"{earlier}","hops":2}}"#);
-        let held = held(message(&ours), Origin::Jobs, false, NOW).unwrap();
+        let held = held(message(&ours), Origin::Jobs, false, NOW, None).unwrap();
         let received = held.received();
         assert_eq!((held.own_id.as_str(), received.message_id.as_str()), ("own", "first"));
         assert_eq!(received.sent_at, earlier.parse().unwrap());
@@ -107,7 +134,7 @@ mod tests {
             r#"{"jobId":"j","round":2,"attempt":7,"hops":1,"acceptedAt":"2026-11-23T10:00:00Z"}"#;
         let ours =
             format!(r#"{{"messageId":"first","deadLetterId":"dl_1","state":{{"json":{state}}}}}"#);
-        let on = |origin| held(message(&ours), origin, false, NOW).unwrap();
+        let on = |origin| held(message(&ours), origin, false, NOW, None).unwrap();
         let back = on(Origin::Jobs);
         let state: DeliveryState = serde_json::from_slice(&back.state.clone().unwrap()).unwrap();
         assert_eq!((state.round, state.attempt, state.accepted_at), (3, 0, NOW));
@@ -121,8 +148,43 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_handed_on_as_the_state() {
-        let held = held(message("nonsense"), Origin::Jobs, false, NOW).unwrap();
+        let held = held(message("nonsense"), Origin::Jobs, false, NOW, None).unwrap();
         assert_eq!(held.state.as_deref(), Some(&b"nonsense"[..]));
         assert_eq!(held.message_id, "own");
+    }
+
+    #[test]
+    fn what_a_producer_says_in_our_name_is_not_believed_where_senders_are_known() {
+        let senders: Senders =
+            serde_json::from_str(r#"{"own":["OURS"],"customers":{"THEIRS":["*"]}}"#).unwrap();
+        let state = r#"{"json":{"jobId":"j","attempt":7,"acceptedAt":"2026-11-23T10:00:00Z"}}"#;
+        let ours = format!(
+            r#"{{"messageId":"first","deadLetterId":"dl_1","sender":"FIRST","state":{state}}}"#
+        );
+        let from = |sender: Option<&str>, senders: Option<&Senders>| {
+            let mut message = message(&ours);
+            let system = message.attributes.as_mut().unwrap();
+            sender.map(|id| system.insert(System::SenderId, id.to_owned()));
+            held(message, Origin::Jobs, false, NOW, senders).unwrap()
+        };
+        let believed = from(Some("OURS:task-1"), Some(&senders));
+        let first = Sender::Producer { id: "FIRST".to_owned(), is_marked: false };
+        assert_eq!((believed.message_id.as_str(), &believed.sent_by), ("first", &first));
+        assert!(believed.state.is_some() && believed.moved_back.is_some());
+        assert_eq!(believed.sender.as_deref(), Some("FIRST"));
+        for (id, sent_by) in [
+            (Some("THEIRS"), Sender::Producer { id: "THEIRS".to_owned(), is_marked: true }),
+            (None, Sender::Unknown),
+        ] {
+            let forged = from(id, Some(&senders));
+            assert_eq!((forged.message_id.as_str(), &forged.sent_by), ("own", &sent_by));
+            assert_eq!(forged.sender.as_deref(), id, "it is told who it was, and nothing else");
+            assert!(forged.state.is_none() && forged.moved_back.is_none());
+            assert!(forged.dead_letter_id.is_none());
+        }
+        // Nobody asks: nothing changes.
+        let unasked = from(None, None);
+        assert_eq!((unasked.message_id.as_str(), &unasked.sent_by), ("first", &Sender::Unknown));
+        assert_eq!(unasked.sender.as_deref(), Some("FIRST"), "it is carried on all the same");
     }
 }

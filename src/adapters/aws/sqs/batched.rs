@@ -157,6 +157,7 @@ impl BatchedQueue {
             .message_system_attribute_names(System::SentTimestamp)
             .message_system_attribute_names(System::MessageGroupId)
             .message_system_attribute_names(System::AwsTraceHeader)
+            .message_system_attribute_names(System::SenderId)
             .send()
             .await;
         let output = output.map_err(|error| naming(&self.url, Failure::of(&error)))?;

@@ -120,11 +120,11 @@ impl<'s> Search<'s> {
         if self.seen >= MOST || Instant::now() >= self.until {
             return Ok(Vec::new());
         }
-        let Settler { dead, clock, .. } = self.settler;
+        let Settler { dead, clock, senders, .. } = self.settler;
         let messages = dead.receive(&dead.client, FULL, WAIT, LEASE).await?;
         self.seen += messages.len();
-        let held =
-            |message| arrive::held(message, Origin::DeadLetters, dead.keeps_order, clock.now());
+        let (now, senders, keeps_order) = (clock.now(), senders.get(), dead.keeps_order);
+        let held = |message| arrive::held(message, Origin::DeadLetters, keeps_order, now, senders);
         Ok(messages.into_iter().filter_map(held).collect())
     }
 

@@ -38,6 +38,12 @@ pub struct Envelope {
     /// The dead letter's id; on the queue of jobs, it was moved back by AWS's own redrive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dead_letter_id: Option<String>,
+    /// The id that it had as a dead letter, if it was moved back since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_back: Option<String>,
+    /// The producer's `SenderId`; absent where one of ours was the first to send it, or nobody asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender: Option<String>,
     /// The message group of a dead letter in the FIFO queue that it came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,

@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::attributes::Attributes;
 use crate::domain::ordering::MessageGroup;
+use crate::domain::senders::Sender;
 use crate::domain::timestamp::Timestamp;
 use crate::ports::queue::{Handle, Received};
 
@@ -43,6 +44,12 @@ pub struct Held {
     pub hops: u32,
     /// The id that it has as a dead letter, or had if AWS's own redrive moved it back.
     pub dead_letter_id: Option<String>,
+    /// The id that it had as a dead letter, if it was moved back in any way.
+    pub moved_back: Option<String>,
+    /// Who sent it.
+    pub sent_by: Sender,
+    /// The `SenderId` of the producer, to be carried on.
+    pub sender: Option<String>,
     /// The delivery's state, as it travels with the message.
     pub state: Option<Bytes>,
     /// Our attribute, if it cannot be read; it stands in the state's place too.
@@ -82,10 +89,8 @@ impl Held {
             receive_count: self.progress.known.get().map_or(self.receive_count, |(_, n)| *n),
             hops: self.hops,
             group: self.ordered.clone(),
-            moved_back: match self.origin {
-                Origin::Jobs => self.dead_letter_id.clone(),
-                Origin::DeadLetters => None,
-            },
+            moved_back: self.moved_back.clone(),
+            sent_by: self.sent_by.clone(),
         }
     }
 
@@ -214,6 +219,9 @@ pub fn held_for_tests(handle: &str, own_id: &str) -> Held {
         receive_count: 1,
         hops: 0,
         dead_letter_id: None,
+        moved_back: None,
+        sent_by: Sender::Unknown,
+        sender: None,
         state: None,
         unread: None,
         body: Bytes::new(),

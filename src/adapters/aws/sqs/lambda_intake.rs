@@ -69,7 +69,7 @@ impl LambdaIntake {
         }
         let event: Event = serde_json::from_value(event)
             .map_err(|e| Error::new(OPERATION, format!("this is no event of SQS: {e}")))?;
-        let Settler { jobs, in_flight, clock, .. } = &*self.settler;
+        let Settler { jobs, in_flight, clock, senders, .. } = &*self.settler;
         let queue = jobs.url.rsplit('/').next().unwrap_or_default();
         let mut held = Vec::with_capacity(event.records.len());
         for record in event.records {
@@ -81,7 +81,7 @@ impl LambdaIntake {
             let now = clock.now();
             let message = record.message()?;
             // It has its id and its handle: nothing is dropped here.
-            let message = arrive::held(message, Origin::Jobs, false, now);
+            let message = arrive::held(message, Origin::Jobs, false, now, senders.get());
             held.extend(message.map(|message| in_flight.take(message, jobs.lease, now)));
         }
         Ok(held)

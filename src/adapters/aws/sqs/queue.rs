@@ -2,7 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -27,6 +27,7 @@ use crate::adapters::aws::Failure;
 use crate::adapters::aws::client::timeouts;
 use crate::adapters::aws::dynamodb::MessageStates;
 use crate::domain::dead_letter::DeadLetter;
+use crate::domain::senders::Senders;
 use crate::ports::queue::{
     Depth, Handle, MoveProgress, MoveTask, NewMessage, Received, Redrive, Sought,
 };
@@ -86,8 +87,8 @@ impl SqsQueue {
         let (jobs, dead) = tokio::try_join!(open(queue_url), open(dead_letter_queue_url))
             .map_err(ours("queue.open"))?;
         queue_check::check(&jobs, &dead, fifo.is_some()).map_err(ours("queue.open"))?;
-        let in_hand = Arc::clone(&in_flight);
-        let settler = Arc::new(Settler { jobs, dead, in_flight: in_hand, clock, fifo });
+        let (in_hand, senders) = (Arc::clone(&in_flight), OnceLock::new());
+        let settler = Arc::new(Settler { jobs, dead, in_flight: in_hand, clock, senders, fifo });
         // The same connections and credentials, with more patience.
         let patient = client.config().to_builder().timeout_config(timeouts(LONG_POLL)).build();
         Ok(Self {
@@ -100,6 +101,16 @@ impl SqsQueue {
             chance,
             settler,
         })
+    }
+
+    /// The same, which believes `senders` alone what only ours may say of a message.
+    #[must_use]
+    pub fn held_to(self, senders: Option<Senders>) -> Self {
+        if let Some(senders) = senders {
+            // It is set once: here, before anything was received.
+            let _ = self.settler.senders.set(senders);
+        }
+        self
     }
 
     /// Takes messages over that AWS Lambda has received from the queue of jobs.

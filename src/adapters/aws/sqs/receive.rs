@@ -231,10 +231,10 @@ impl Polling {
     }
 
     async fn ask(&self, ask: usize, wait: Duration) -> Result<Poll, Failure> {
-        let Settler { jobs, in_flight, clock, .. } = &*self.settler;
+        let Settler { jobs, in_flight, clock, senders, .. } = &*self.settler;
         let messages = jobs.receive(&self.client, ask, wait, jobs.lease).await?;
-        let now = clock.now();
-        let held = |message| arrive::held(message, Origin::Jobs, jobs.keeps_order, now);
+        let (now, senders, keeps_order) = (clock.now(), senders.get(), jobs.keeps_order);
+        let held = |message| arrive::held(message, Origin::Jobs, keeps_order, now, senders);
         let held = messages.into_iter().filter_map(held);
         let mut held: Vec<_> = held.map(|held| in_flight.take(held, jobs.lease, now)).collect();
         let messages = held.len();

@@ -3,7 +3,7 @@
 //! Whatever follows a message is sent before the message is deleted, so that a crash between the two
 //! leaves a copy and never a loss. Once its follower was sent, doing the same again only deletes.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,6 +17,7 @@ use super::fifo::{Fifo, in_group};
 use super::in_flight::{Held, InFlight, Origin};
 use crate::adapters::aws::Failure;
 use crate::domain::dead_letter::DeadLetter;
+use crate::domain::senders::Senders;
 use crate::domain::timestamp::Timestamp;
 use crate::ports::Clock;
 use crate::ports::queue::{Handle, NewMessage, Redrive};
@@ -35,6 +36,8 @@ pub struct Settler {
     pub in_flight: Arc<InFlight>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Who may send for whom, if that is held to.
+    pub senders: OnceLock<Senders>,
     /// What FIFO queues need; `None` of standard queues.
     pub fifo: Option<Fifo>,
 }
@@ -157,6 +160,8 @@ impl Settler {
         let envelope = Envelope {
             state: held.state.as_ref().map(State::of),
             hops: held.hops.saturating_add(1),
+            // Nobody has seen it yet.
+            moved_back: held.moved_back.clone(),
             // What a newer worker wrote is for it to read.
             unread: held.unread.as_ref().map(|b| String::from_utf8_lossy(b).into_owned()),
             ..continuing(held, Some(held.sent_at))
@@ -222,7 +227,9 @@ impl Settler {
     pub async fn move_back(&self, held: &Held, redrive: Redrive) -> Result<()> {
         // Its age begins anew: with the time at which the queue accepts it.
         let state = redrive.state.as_ref().map(State::of);
-        let envelope = Envelope { state, ..continuing(held, None) };
+        // Whoever moves it may die before its index record is gone: the worker takes that out then.
+        let moved_back = Some(redrive.dead_letter_id);
+        let envelope = Envelope { state, moved_back, ..continuing(held, None) };
         let at_once = Delay { seconds: 0, not_before: None };
         let mut follower = self.compose(held, &held.body, envelope, at_once)?;
         if self.fifo.is_some() {
@@ -261,7 +268,8 @@ impl Settler {
 
 /// What every follower of a message carries on.
 fn continuing(held: &Held, sent_at: Option<Timestamp>) -> Envelope {
-    Envelope { message_id: Some(held.message_id.clone()), sent_at, ..Envelope::default() }
+    let (message_id, sender) = (Some(held.message_id.clone()), held.sender.clone());
+    Envelope { message_id, sent_at, sender, ..Envelope::default() }
 }
 
 fn outgoing(held: &Held, body: &Bytes, closed: Closed, delay: i32) -> Result<Outgoing> {
