@@ -11,6 +11,7 @@ mod dlq;
 mod egress;
 mod endpoint;
 mod enqueue;
+mod event_type;
 mod input;
 mod key;
 mod output;
@@ -87,6 +88,9 @@ enum Verb {
     /// Register, show and remove endpoints
     #[command(subcommand)]
     Endpoint(endpoint::Endpoint),
+    /// Register, list and remove the types of events that are sent
+    #[command(subcommand)]
+    EventType(event_type::EventType),
     /// Store, list and remove secrets
     #[command(subcommand)]
     Secret(secret::Secret),
@@ -164,6 +168,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::ApiKey(verb) => api_key::run(&global, verb).await,
         Verb::Demo(verb) => demo::run(&global, &verb).await,
         Verb::Endpoint(verb) => endpoint::run(&global, &verb).await,
+        Verb::EventType(verb) => event_type::run(&global, verb).await,
         Verb::Secret(verb) => secret::run(&global, verb).await,
         Verb::TenantKey(verb) => tenant_key::run(&global, verb).await,
         Verb::Key(verb) => key::run(&global, verb).await,

@@ -9,6 +9,7 @@
 
 mod admit;
 mod attempt;
+mod authorization;
 mod build;
 mod claim;
 mod decode;
@@ -17,6 +18,7 @@ mod endpoint_book;
 mod fan_out;
 mod fill;
 mod grants;
+mod handshake;
 mod health;
 mod limiters;
 mod long_timeouts;
@@ -41,6 +43,7 @@ use crate::domain::asked::Asked;
 use crate::domain::envelope::Pointers;
 use crate::domain::reason::Reason;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::verification::WebhookOrigin;
 use crate::egress::client::Client;
 use crate::egress::guard::Guard;
 use crate::ports::deliveries::AttemptRecord;
@@ -146,6 +149,8 @@ pub struct Pipeline {
     pub fencing: Fencing,
     /// Receipts after which a message that crashes the worker is given up.
     pub max_receives: u32,
+    /// The name by which receivers know this sender.
+    pub webhook_origin: Option<WebhookOrigin>,
     /// Where messages of others name customer and endpoint.
     pub envelopes: Pointers,
     /// Endpoints whose calls a stop may cut short.
@@ -235,7 +240,7 @@ impl Pipeline {
         let admitted = admit::admit(resolved, self.clock.now(), self.chance.fraction())?;
         let permit = self.permit(&admitted, stop).await?;
         self.claim_probe(&admitted).await?;
-        let built = build::build(admitted, &self.guard)?;
+        let built = self.build(admitted)?;
         let grants = self.grants(&built.resolved, Learning::Yes).await?;
         Ok((sign::sign(built, grants, &*self.chance, self.clock.now())?, permit))
     }

@@ -35,6 +35,7 @@ impl Asked {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::test_call::TestKind;
     use crate::domain::timestamp::Timestamp;
 
     #[test]
@@ -43,7 +44,8 @@ mod tests {
         let dry_run = DryRun { id: "d".to_owned(), at: None, until };
         assert_eq!(Asked::of(&dry_run.to_state().unwrap()), Some(Asked::DryRun(dry_run)));
         let (customer_id, endpoint_id) = ("c".parse().unwrap(), "e".parse().unwrap());
-        let test = TestCall::new("t".to_owned(), customer_id, endpoint_id, until);
+        let test =
+            TestCall::new("t".to_owned(), customer_id, endpoint_id, TestKind::Handshake, until);
         assert_eq!(Asked::of(&test.to_state().unwrap()), Some(Asked::TestCall(test)));
         let delivery =
             br#"{"jobId":"j","round":1,"attempt":1,"hops":0,"acceptedAt":"2026-11-23T10:00:00Z"}"#;

@@ -11,6 +11,7 @@ mod deliveries;
 #[cfg(feature = "aws")]
 #[path = "../support/emulator.rs"]
 mod emulator;
+mod event_types;
 #[path = "../support/letter.rs"]
 mod letter;
 mod mortal;

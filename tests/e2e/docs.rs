@@ -144,6 +144,7 @@ fn the_reference_lists_every_reason_and_every_setting() {
     let url = "https://sqs.eu-west-1.amazonaws.com/1/q";
     let aws =
         serde_json::json!({"queue_url": url, "dead_letter_queue_url": url, "kms_key_id": "k"});
+    config.egress.webhook_origin = Some("hooks.example.com".parse().unwrap());
     config.api.listen = Some(config.api.address());
     config.aws = Some(serde_json::from_value(aws).unwrap());
     for (section, keys) in toml::Table::try_from(config).unwrap() {
