@@ -7,16 +7,17 @@ use std::sync::Arc;
 use crate::adapters::aws::{
     AwsReferences, CallCounts, Clients, KmsKeys, KmsRebind, StsRoles,
     dynamodb::{
-        DynamoControl, DynamoDeliveries, DynamoEndpoints, DynamoHealth, DynamoRates, DynamoRecords,
-        DynamoReplays, DynamoSecrets, DynamoTestCalls, MessageStates, tables,
+        DynamoControl, DynamoDeliveries, DynamoEndpoints, DynamoEventTypes, DynamoHealth,
+        DynamoRates, DynamoRecords, DynamoReplays, DynamoSecrets, DynamoTestCalls, MessageStates,
+        tables,
     },
     sqs::SqsQueue,
 };
 use crate::adapters::counted_events::CountedEvents;
 use crate::adapters::counted_keys::CountedKeys;
 use crate::adapters::embedded::{
-    DataDir, Database, KeyFile, SqliteControl, SqliteDeliveries, SqliteEndpoints, SqliteHealth,
-    SqliteQueue, SqliteRecords, SqliteReplays, SqliteSecrets, SqliteTestCalls,
+    DataDir, Database, KeyFile, SqliteControl, SqliteDeliveries, SqliteEndpoints, SqliteEventTypes,
+    SqliteHealth, SqliteQueue, SqliteRecords, SqliteReplays, SqliteSecrets, SqliteTestCalls,
 };
 use crate::adapters::otlp::Collector;
 use crate::adapters::queued_events::QueuedEvents;
@@ -39,9 +40,9 @@ use crate::egress::proxy::Proxy;
 use crate::egress::resolver::{Resolver, SystemResolver};
 use crate::ports::operational_events::LogOnly;
 use crate::ports::{
-    AwsRoles, Chance, Clock, Control, Deliveries, Endpoints, HealthStore, Intake, Keys, MasterKeys,
-    OperationalEvents, Queue, Rates, Rebind, Records, References, Replays, Result, Secrets,
-    TestCalls,
+    AwsRoles, Chance, Clock, Control, Deliveries, Endpoints, EventTypes, HealthStore, Intake, Keys,
+    MasterKeys, OperationalEvents, Queue, Rates, Rebind, Records, References, Replays, Result,
+    Secrets, TestCalls,
 };
 use crate::replay::Replayer;
 use crate::telemetry::{Tally, Tracer};
@@ -87,6 +88,8 @@ pub struct App {
     pub test_calls: Arc<dyn TestCalls>,
     /// API keys and what the API has taken.
     pub control: Arc<dyn Control>,
+    /// The types of events that are sent.
+    pub event_types: Arc<dyn EventTypes>,
     /// How often customers have tested of late.
     pub test_rate: Arc<TestRate>,
     /// The key service.
@@ -137,6 +140,7 @@ struct Parts {
     records: Arc<dyn Records>,
     replays: Arc<dyn Replays>,
     test_calls: Arc<dyn TestCalls>,
+    event_types: Arc<dyn EventTypes>,
     control: Arc<dyn Control>,
     keys: Arc<dyn Keys>,
     master_keys: Option<Arc<dyn MasterKeys>>,
@@ -211,6 +215,7 @@ impl App {
             records: Arc::new(DynamoRecords::new(dynamodb, prefix)),
             replays: Arc::new(DynamoReplays::new(dynamodb, prefix)),
             test_calls: Arc::new(DynamoTestCalls::new(dynamodb, prefix)),
+            event_types: Arc::new(DynamoEventTypes::new(dynamodb, prefix)),
             control: Arc::new(DynamoControl::new(dynamodb, prefix)),
             keys: Arc::new(KmsKeys::new(&clients.kms, key).with_legacy(aws.legacy_keys())),
             master_keys: None,
@@ -291,7 +296,8 @@ impl App {
             deliveries: Arc::new(deliveries),
             records: Arc::new(SqliteRecords(database.clone())),
             replays: Arc::new(SqliteReplays(database.clone())),
-            test_calls: Arc::new(SqliteTestCalls(database)),
+            test_calls: Arc::new(SqliteTestCalls(database.clone())),
+            event_types: Arc::new(SqliteEventTypes(database)),
             keys: Arc::clone(&keys) as _,
             master_keys: Some(keys),
             rebind: None,
@@ -350,6 +356,7 @@ impl App {
             records,
             replays,
             test_calls,
+            event_types,
             control,
             keys,
             master_keys,
@@ -395,6 +402,7 @@ impl App {
             records,
             replays,
             test_calls,
+            event_types,
             test_rate,
             control,
             keys,
@@ -506,6 +514,7 @@ impl App {
             chance: Arc::clone(&self.chance),
             fencing: self.config.worker.fence,
             max_receives: self.config.worker.max_receives,
+            webhook_origin: self.config.egress.webhook_origin.clone(),
             envelopes: self.config.envelopes.clone(),
             senders: self.config.aws.as_ref().and_then(|aws| aws.senders.clone()),
             long_timeouts: LongTimeouts::over(self.config.worker.drain),

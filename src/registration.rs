@@ -4,15 +4,23 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::app::App;
 use crate::delivery::{Compiled, compile, destinations};
+use crate::domain::authorization::Authorization;
 use crate::domain::endpoint::{Endpoint, Health};
+use crate::domain::event_catalog::{EventType, UnknownTypes, unknown};
 use crate::domain::field::FieldError;
+use crate::domain::health::HealthRecord;
 use crate::domain::ids::{CustomerId, SecretId};
 use crate::domain::origin::Origin;
 use crate::domain::secret::SecretBytes;
 use crate::domain::target::secret_segments;
+use crate::domain::test_call::{BEGIN_WITHIN, LONGEST, TestEvent};
+use crate::domain::verification::Handshake;
 use crate::ports::Error;
 use crate::ports::endpoints::{PutResult, StoredEndpoint};
 use crate::vault::{NewReference, NewSecret, Rollback, WriteError};
+
+/// Event types read at once.
+const PAGE: usize = 500;
 
 /// Why something is not registered.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +71,52 @@ enum Values {
     Sealed,
 }
 
+/// What an endpoint subscribes to that is not registered, each with its path.
+///
+/// # Errors
+/// If the store fails.
+pub async fn unknown_event_types(app: &App, endpoint: &Endpoint) -> Result<Vec<FieldError>, Error> {
+    let Some(patterns) = &endpoint.event_types else { return Ok(Vec::new()) };
+    let mut known: Vec<EventType> = Vec::new();
+    loop {
+        let after = known.last().map(|last| last.name.to_string());
+        let page = app.event_types.list(after.as_deref(), PAGE).await?;
+        let is_last = page.len() < PAGE;
+        known.extend(page);
+        if is_last {
+            return Ok(unknown(patterns, &known));
+        }
+    }
+}
+
+/// What a test sends: the event as it was given, with the example of its type where it has no data.
+///
+/// # Errors
+/// If the store fails.
+pub async fn with_example(app: &App, event: TestEvent) -> Result<TestEvent, Error> {
+    let name = event.event_type.as_deref().and_then(|name| name.parse().ok());
+    let (None, Some(name)) = (&event.data, name) else { return Ok(event) };
+    let known = app.event_types.get(&name).await?;
+    Ok(TestEvent { data: known.and_then(|known| known.example), ..event })
+}
+
+/// Notes that a handshake is being made, unless the endpoint has agreed already. Whoever writes at the same
+/// time knows better.
+///
+/// # Errors
+/// If the store fails.
+pub async fn begin_authorizing(app: &App, stored: &StoredEndpoint) -> Result<(), Error> {
+    let (customer, endpoint) = (&stored.endpoint.customer_id, &stored.endpoint.endpoint_id);
+    let seen = app.health.read(customer, endpoint, stored.version).await?;
+    if seen.is_verified(&stored.endpoint) {
+        return Ok(());
+    }
+    let until = app.clock.now().plus(BEGIN_WITHIN + LONGEST);
+    let authorization = Some(Authorization::Authorizing { until });
+    let next = HealthRecord { authorization, ..seen.clone() };
+    app.health.change(customer, endpoint, stored.version, &seen, &next).await.map(drop)
+}
+
 /// Checks an endpoint with its secrets.
 async fn check_endpoint(
     app: &App,
@@ -70,6 +124,17 @@ async fn check_endpoint(
     values: Values,
 ) -> Result<(), RegistrationError> {
     let compiled = compile(endpoint, &app.guard)?;
+    let asks_for_origin =
+        endpoint.verification.is_some_and(|settings| settings.handshake == Handshake::Cloudevents);
+    if asks_for_origin && app.config.egress.webhook_origin.is_none() {
+        let problem = "cloudevents needs the operator's setting egress.webhook_origin";
+        return Err(FieldError::new("verification.handshake", problem).into());
+    }
+    if app.config.events.unknown_types == UnknownTypes::Refuse
+        && let Some(unknown) = unknown_event_types(app, endpoint).await?.into_iter().next()
+    {
+        return Err(unknown.into());
+    }
     for (id, origins) in destinations(endpoint, &compiled.chain) {
         // A secret may be stored later; one that is there must be allowed to go where it is sent.
         let stored = app.secrets.get(&endpoint.customer_id, &id).await?;
@@ -205,9 +270,13 @@ async fn try_again(
     }
     for (stored, _) in using {
         let endpoint = &stored.endpoint.endpoint_id;
-        let health = app.health.get(customer, endpoint, stored.version).await?;
-        if matches!(health, Health::Deauthorized { .. }) {
+        let seen = app.health.read(customer, endpoint, stored.version).await?;
+        if matches!(seen.health, Health::Deauthorized { .. }) {
             app.health.set(customer, endpoint, stored.version, &Health::Active).await?;
+        } else if matches!(seen.authorization, Some(Authorization::Deauthorized { .. })) {
+            // Of the new value nothing is known yet.
+            let next = HealthRecord { authorization: None, ..seen.clone() };
+            app.health.change(customer, endpoint, stored.version, &seen, &next).await?;
         }
     }
     Ok(())

@@ -15,7 +15,7 @@ use crate::domain::field::FieldError;
 use crate::domain::ids::{CustomerId, EndpointId};
 use crate::domain::job::Job;
 use crate::domain::limits::Rate;
-use crate::domain::test_call::{MAX_DATA, TestCall, TestEvent, TestRecord};
+use crate::domain::test_call::{MAX_DATA, TestCall, TestEvent, TestKind, TestRecord};
 use crate::domain::timestamp::Timestamp;
 use crate::ports::queue::NewMessage;
 use crate::ports::{Chance, Clock, Error, Queue, TestCalls};
@@ -91,12 +91,12 @@ pub fn prepared(call: &TestCall, event: &TestEvent) -> Result<String, FieldError
 
 impl TestCaller {
     /// A new test of an endpoint, which nobody was asked for yet.
-    pub fn call(&self, customer: &CustomerId, endpoint: &EndpointId) -> TestCall {
+    pub fn call(&self, customer: &CustomerId, endpoint: &EndpointId, kind: TestKind) -> TestCall {
         let (token, now) = (self.chance.token(), self.clock.now());
-        TestCall::new(token, customer.clone(), endpoint.clone(), now)
+        TestCall::new(token, customer.clone(), endpoint.clone(), kind, now)
     }
 
-    /// Asks a worker to call an endpoint with an event.
+    /// Asks a worker to call an endpoint with an event, or to make its handshake.
     ///
     /// # Errors
     /// If the customer has tested too often, the event is wrong, or the store or the queue fails.
@@ -104,9 +104,10 @@ impl TestCaller {
         &self,
         customer: &CustomerId,
         endpoint: &EndpointId,
+        kind: TestKind,
         event: &TestEvent,
     ) -> Result<TestRecord, AskError> {
-        let call = self.call(customer, endpoint);
+        let call = self.call(customer, endpoint, kind);
         let job = prepared(&call, event).map_err(AskError::Refused)?;
         self.rate.count(customer, call.asked_at)?;
         let state = call.to_state().map_err(|e| Error::new("test_calls.ask", e))?;

@@ -15,12 +15,15 @@ use super::input::{Body, Expected, Named, Query};
 use super::page::{self, Page, PageQuery};
 use super::problem::{Answer, Code, Problem};
 use crate::domain::access::Action;
+use crate::domain::authorization::Authorization;
 use crate::domain::endpoint::{Endpoint, Health};
+use crate::domain::event_catalog::UnknownTypes;
 use crate::domain::field::FieldError;
+use crate::domain::health::HealthRecord;
 use crate::domain::ids::{CustomerId, EndpointId};
 use crate::domain::timestamp::Timestamp;
 use crate::ports::endpoints::{PutResult, StoredEndpoint};
-use crate::registration::put_endpoint_unopened;
+use crate::registration::{put_endpoint_unopened, unknown_event_types};
 
 /// An endpoint as it is shown: its configuration, and what is known of it.
 #[derive(Debug, Serialize)]
@@ -35,10 +38,15 @@ pub struct ShownEndpoint {
     pub updated_at: Timestamp,
     /// What is known of it.
     pub health: Health,
+    /// Whether it agreed to be called, where it is asked.
+    pub authorization: Authorization,
+    /// What whoever registers it should know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// What is shown and cannot be set: left out of what is put, so that what was read can be put back.
-const READ_ONLY: [&str; 3] = ["version", "updatedAt", "health"];
+const READ_ONLY: [&str; 5] = ["version", "updatedAt", "health", "authorization", "warnings"];
 
 impl ShownEndpoint {
     fn etag(version: u64) -> String {
@@ -55,8 +63,22 @@ impl ShownEndpoint {
 /// An endpoint with its health, or the problem that there is none.
 pub async fn read(api: &Shared, customer: &CustomerId, id: &EndpointId) -> Answer<ShownEndpoint> {
     let stored = stored(api, customer, id).await?;
-    let health = api.app.health.get(customer, id, stored.version).await?;
-    Ok(shown(stored, health))
+    let record = api.app.health.read(customer, id, stored.version).await?;
+    Ok(shown(stored, &record, api.app.clock.now()))
+}
+
+/// The same, just registered: with what whoever did so should know.
+async fn read_registered(
+    api: &Shared,
+    customer: &CustomerId,
+    id: &EndpointId,
+) -> Answer<ShownEndpoint> {
+    let mut shown = read(api, customer, id).await?;
+    if api.app.config.events.unknown_types == UnknownTypes::Warn {
+        let unknown = unknown_event_types(&api.app, &shown.endpoint).await?;
+        shown.warnings = unknown.iter().map(ToString::to_string).collect();
+    }
+    Ok(shown)
 }
 
 /// An endpoint as it is stored, or the problem that there is none.
@@ -69,9 +91,10 @@ pub async fn stored(
     stored.ok_or_else(|| Problem::not_found(format!("endpoint {id} of customer {customer}")))
 }
 
-fn shown(stored: StoredEndpoint, health: Health) -> ShownEndpoint {
+fn shown(stored: StoredEndpoint, record: &HealthRecord, now: Timestamp) -> ShownEndpoint {
     let StoredEndpoint { version, updated_at, endpoint } = stored;
-    ShownEndpoint { endpoint, version, updated_at, health }
+    let (health, authorization) = (record.health.clone(), record.authorization_of(&endpoint, now));
+    ShownEndpoint { endpoint, version, updated_at, health, authorization, warnings: Vec::new() }
 }
 
 /// List a customer's endpoints
@@ -89,10 +112,11 @@ pub async fn list(
 ) -> Answer<Json<Page<ShownEndpoint>>> {
     caller.check_reach(Action::Read, Some(&customer))?;
     let (limit, after) = (page::limit(query.limit)?, page::after(query.cursor.as_deref())?);
-    let mut recorded: BTreeMap<EndpointId, (u64, Health)> = BTreeMap::new();
-    for record in api.app.health.list(&customer).await? {
-        recorded.insert(record.endpoint_id, (record.version, record.health));
+    let mut recorded: BTreeMap<EndpointId, (u64, HealthRecord)> = BTreeMap::new();
+    for known in api.app.health.list(&customer).await? {
+        recorded.insert(known.endpoint_id, (known.version, known.record));
     }
+    let now = api.app.clock.now();
     let endpoints = api.app.endpoints.list(Some(&customer)).await?.into_iter();
     let seen = endpoints.filter(|stored| {
         let id = &stored.endpoint.endpoint_id;
@@ -100,9 +124,12 @@ pub async fn list(
             && caller.check(Action::Read, Some(&customer), Some(id)).is_ok()
     });
     let shown = seen.take(limit + 1).map(|stored| {
-        let record = recorded.remove(&stored.endpoint.endpoint_id);
-        let health = record.filter(|(version, _)| *version == stored.version);
-        shown(stored, health.map_or(Health::Active, |(_, health)| health))
+        let record = match recorded.remove(&stored.endpoint.endpoint_id) {
+            Some((version, record)) if version == stored.version => record,
+            Some((_, record)) => record.of_another_version(),
+            None => HealthRecord::default(),
+        };
+        shown(stored, &record, now)
     });
     let shown: Vec<ShownEndpoint> = shown.collect();
     Ok(Json(Page::of(shown, limit, |shown| shown.endpoint.endpoint_id.to_string())))
@@ -145,7 +172,7 @@ pub(crate) async fn register(
     let id = endpoint.endpoint_id.clone();
     caller.check(Action::Change, Some(customer), Some(&id))?;
     match put_endpoint_unopened(&api.app, endpoint, Some(0)).await? {
-        PutResult::Put(_) => read(api, customer, &id).await,
+        PutResult::Put(_) => read_registered(api, customer, &id).await,
         PutResult::Conflict(version) => {
             let detail = format!("there is an endpoint {id} already, at version {version}");
             Err(Problem::new(Code::Conflict, detail))
@@ -170,7 +197,7 @@ pub async fn get(
 /// Replace an endpoint, or register one
 ///
 /// With `If-Match` only over that version, with `If-None-Match: *` only if there is none. What was
-/// read can be put back: `version`, `updatedAt` and `health` are passed over.
+/// read can be put back: `version`, `updatedAt`, `health` and `authorization` are passed over.
 #[utoipa::path(put, path = "/v1/customers/{customerId}/endpoints/{endpointId}", tag = "endpoints",
     operation_id = "putEndpoint",
     params(("customerId" = String, Path), ("endpointId" = String, Path),
@@ -201,7 +228,7 @@ pub(crate) async fn replace(
     let now = async { current(api, customer, id).await };
     let expected = expected.for_store(now).await?;
     match put_endpoint_unopened(&api.app, endpoint, expected).await? {
-        PutResult::Put(_) => read(api, customer, id).await,
+        PutResult::Put(_) => read_registered(api, customer, id).await,
         PutResult::Conflict(now) => Err(Problem::other_version(now)),
     }
 }

@@ -13,6 +13,7 @@ pub(crate) mod deliveries;
 mod edge;
 pub(crate) mod endpoint_state;
 pub(crate) mod endpoints;
+mod event_types;
 mod failures;
 mod health;
 pub(crate) mod input;
@@ -103,7 +104,10 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(endpoint_state::pause))
         .routes(routes!(endpoint_state::enable))
         .routes(routes!(test_calls::ask))
+        .routes(routes!(test_calls::verify))
         .routes(routes!(test_calls::get))
+        .routes(routes!(event_types::list))
+        .routes(routes!(event_types::get, event_types::put, event_types::delete))
         .routes(routes!(secrets::list))
         .routes(routes!(secrets::get, secrets::put, secrets::delete))
         .routes(routes!(secrets::rotate))

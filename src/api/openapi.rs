@@ -64,6 +64,7 @@ fn add_schemas(document: &mut Value) {
             "items": {"type": "string", "pattern": NAME}});
     }
     schemas["NewTest"]["properties"]["data"] = json!({"description": "Any JSON"});
+    schemas["NewEventType"]["properties"]["example"] = json!({"description": "Any JSON"});
     document["components"]["securitySchemes"]["key"] = json!({"type": "http", "scheme": "bearer",
         "description": "A key of the operator (`sp_…`) or a customer's token (`spt_…`)."});
     document["components"]["responses"]["Problem"] = json!({
@@ -86,10 +87,14 @@ fn add_bodies(document: &mut Value) {
             json!({"required": true, "content": json(schema)});
     }
     // A token of the usual lifetime, and no jobs at all.
-    let test = format!("{customers}/endpoints/{{endpointId}}/test");
-    for path in [format!("{customers}/tokens"), "/v1/jobs/bulk".to_owned(), test] {
+    let optional = ["tokens", "endpoints/{endpointId}/test", "endpoints/{endpointId}/verify"];
+    let optional = optional.map(|path| format!("{customers}/{path}"));
+    for path in optional.into_iter().chain(["/v1/jobs/bulk".to_owned()]) {
         document["paths"][&path]["post"]["requestBody"]["required"] = false.into();
     }
+    // A type needs no more than its name.
+    document["paths"]["/v1/event-types/{eventType}"]["put"]["requestBody"]["required"] =
+        false.into();
     let lines = &mut document["paths"]["/v1/jobs/bulk"]["post"]["requestBody"]["content"];
     lines["text/plain"] = lines["application/x-ndjson"].clone();
     let page = |item: &str| {
@@ -104,6 +109,7 @@ fn add_bodies(document: &mut Value) {
         (format!("{customers}/deliveries"), "Delivery"),
         (format!("{customers}/replays"), "Replay"),
         ("/v1/api-keys".to_owned(), "ShownKey"),
+        ("/v1/event-types".to_owned(), "EventType"),
     ];
     for (path, item) in lists {
         document["paths"][&path]["get"]["responses"]["200"]["content"] =
@@ -121,6 +127,10 @@ fn add_bodies(document: &mut Value) {
         (format!("{endpoint}/enable"), "post", "200", "Endpoint"),
         (format!("{endpoint}/test"), "post", "200", "TestCall"),
         (format!("{endpoint}/test"), "post", "202", "TestCall"),
+        ("/v1/event-types/{eventType}".to_owned(), "get", "200", "EventType"),
+        ("/v1/event-types/{eventType}".to_owned(), "put", "200", "EventType"),
+        (format!("{endpoint}/verify"), "post", "200", "TestCall"),
+        (format!("{endpoint}/verify"), "post", "202", "TestCall"),
         (format!("{endpoint}/tests/{{testId}}"), "get", "200", "TestCall"),
         (secret.clone(), "get", "200", "Secret"),
         (secret.clone(), "put", "200", "Secret"),
@@ -171,6 +181,7 @@ fn constrain(parameter: &mut Value) {
     let name = parameter["name"].as_str().unwrap_or_default().to_owned();
     let (schema, description) = match name.as_str() {
         "customerId" => (json!({"type": "string", "pattern": NAME}), "The customer"),
+        "eventType" => (json!({"type": "string", "pattern": NAME}), "The event type"),
         "endpointId" => (json!({"type": "string", "pattern": NAME}), "The endpoint"),
         "secretId" => (json!({"type": "string", "pattern": SECRET}), "The secret"),
         "reason" => {
@@ -219,7 +230,7 @@ mod tests {
         let document = document();
         let schemas = &document["components"]["schemas"];
         let mut fields = properties(&schemas["NewEndpoint"]);
-        for read_only in ["version", "updatedAt", "health"] {
+        for read_only in ["version", "updatedAt", "health", "authorization", "warnings"] {
             assert!(fields.remove(read_only), "{read_only}");
         }
         assert_eq!(fields, expected(r#""x":1"#));
@@ -227,6 +238,7 @@ mod tests {
             ("retry", "Retry"),
             ("limits", "Limits"),
             ("tls", "Tls"),
+            ("verification", "Verification"),
             ("body", "BodySettings"),
             ("eventbridge", "RuleTarget"),
         ] {

@@ -19,7 +19,8 @@ use super::problem::{Answer, Code, Problem};
 use crate::domain::access::Action;
 use crate::domain::field::FieldError;
 use crate::domain::ids::{CustomerId, EndpointId};
-use crate::domain::test_call::{TestEvent, TestRecord};
+use crate::domain::test_call::{TestEvent, TestKind, TestRecord};
+use crate::registration::{begin_authorizing, with_example};
 use crate::test_calls::AskError;
 
 /// Longest time that a request waits for an answer.
@@ -69,12 +70,42 @@ pub async fn ask(
     Named((customer, id)): Named<(CustomerId, EndpointId)>,
     body: Body,
 ) -> Answer<Response> {
+    let (whose, kind) = ((customer, id), TestKind::Test);
+    ask_for(&api, &caller, whose, kind, &body).await
+}
+
+/// Have an endpoint agree to be called
+///
+/// A worker makes the handshake that the endpoint's `verification` asks for, and tells every step as a test
+/// does. Until it has passed, deliveries wait.
+#[utoipa::path(post, path = "/v1/customers/{customerId}/endpoints/{endpointId}/verify",
+    tag = "endpoints", operation_id = "verifyEndpoint", request_body = NewTest,
+    params(("customerId" = String, Path), ("endpointId" = String, Path)),
+    responses((status = 200, description = "The answer, which came while the request waited"),
+        (status = 202, description = "It is asked for; the answer will be at `location`")))]
+pub async fn verify(
+    State(api): State<Shared>,
+    caller: Caller,
+    Named((customer, id)): Named<(CustomerId, EndpointId)>,
+    body: Body,
+) -> Answer<Response> {
+    let (whose, kind) = ((customer, id), TestKind::Handshake);
+    ask_for(&api, &caller, whose, kind, &body).await
+}
+
+async fn ask_for(
+    api: &Shared,
+    caller: &Caller,
+    (customer, id): (CustomerId, EndpointId),
+    kind: TestKind,
+    body: &Body,
+) -> Answer<Response> {
     caller.check(Action::Change, Some(&customer), Some(&id))?;
-    let record = make(&api, &caller, (&customer, &id), body.read()?).await?;
+    let record = make(api, caller, (&customer, &id), kind, body.read()?).await?;
     let status = if record.report.is_some() { StatusCode::OK } else { StatusCode::ACCEPTED };
     let test = &record.call.id;
     let location = format!("/v1/customers/{customer}/endpoints/{id}/tests/{test}");
-    Ok((status, [(header::LOCATION, location)], shown(&api, &record)).into_response())
+    Ok((status, [(header::LOCATION, location)], shown(api, &record)).into_response())
 }
 
 /// Has a worker call an endpoint, if the caller may, and waits for its answer as long as is asked.
@@ -82,6 +113,7 @@ pub(crate) async fn make(
     api: &Shared,
     caller: &Caller,
     (customer, id): (&CustomerId, &EndpointId),
+    kind: TestKind,
     asked: NewTest,
 ) -> Answer<TestRecord> {
     caller.check(Action::Change, Some(customer), Some(id))?;
@@ -90,10 +122,19 @@ pub(crate) async fn make(
     if wait > LONGEST_WAIT {
         return Err(FieldError::new("wait", "expected at most 20s").into());
     }
-    stored(api, customer, id).await?;
+    let stored = stored(api, customer, id).await?;
+    if kind == TestKind::Handshake && stored.endpoint.verification.is_none() {
+        let detail = "the endpoint asks for no handshake: put it with `verification` first";
+        return Err(Problem::new(Code::Conflict, detail));
+    }
     let event = TestEvent { event_type, data, headers, query, path_parameters };
+    let event = with_example(&api.app, event).await?;
+    if kind == TestKind::Handshake {
+        // Before a worker can know better.
+        begin_authorizing(&api.app, &stored).await?;
+    }
     let tests = api.app.test_caller();
-    let record = tests.ask(customer, id, &event).await.map_err(|e| match e {
+    let record = tests.ask(customer, id, kind, &event).await.map_err(|e| match e {
         AskError::TooMany(again) => {
             let wait = again.since(api.app.clock.now()).as_millis().div_ceil(1000);
             let problem = Problem::new(Code::RateLimited, e.to_string());

@@ -11,13 +11,16 @@ use serde_json::json;
 use super::replay::{self, By};
 use super::{Global, input, output, test_call};
 use crate::app::App;
+use crate::domain::authorization::Authorization;
 use crate::domain::dead_letter::DeadLetterFilter;
 use crate::domain::endpoint::Endpoint as Configuration;
+use crate::domain::event_catalog::UnknownTypes;
+use crate::domain::health::HealthRecord;
 use crate::domain::ids::{CustomerId, EndpointId};
 use crate::domain::replay::Request;
 use crate::domain::timestamp::Timestamp;
 use crate::ports::endpoints::{PutResult, StoredEndpoint};
-use crate::registration::put_endpoint;
+use crate::registration::{put_endpoint, unknown_event_types};
 
 /// Register, show and remove endpoints.
 #[derive(Debug, Subcommand)]
@@ -49,6 +52,7 @@ pub enum Endpoint {
         customer: Option<CustomerId>,
     },
     Test(test_call::Test),
+    Verify(test_call::Verify),
     /// Enable an endpoint that was disabled because of what its calls gave
     #[command(after_help = "Example:\n  sealpost endpoint enable acme orders")]
     Enable {
@@ -97,7 +101,9 @@ pub async fn run(global: &Global, verb: &Endpoint) -> anyhow::Result<ExitCode> {
             let stored = stored(&app, customer, endpoint).await?;
             let record = app.health.read(customer, endpoint, stored.version).await?;
             let mut shown = json!({"version": stored.version, "updatedAt": stored.updated_at,
-                                   "health": record.health, "endpoint": stored.endpoint});
+                                   "health": record.health,
+                                   "authorization": record.authorization_of(&stored.endpoint, app.clock.now()),
+                                   "endpoint": stored.endpoint});
             if let Some(failing) = record.failing {
                 shown["failing"] = json!(failing);
             }
@@ -105,7 +111,8 @@ pub async fn run(global: &Global, verb: &Endpoint) -> anyhow::Result<ExitCode> {
                 if global.json { shown.to_string() } else { serde_json::to_string_pretty(&shown)? };
             output::line(&text)?;
         }
-        Endpoint::Test(verb) => return test_call::run(global, &app, verb).await,
+        Endpoint::Test(verb) => return test_call::test(global, &app, verb).await,
+        Endpoint::Verify(verb) => return test_call::verify(global, &app, verb).await,
         Endpoint::Recover { customer, endpoint, since, rate, by } => {
             let filter = DeadLetterFilter {
                 customer_id: Some(customer.clone()),
@@ -116,7 +123,7 @@ pub async fn run(global: &Global, verb: &Endpoint) -> anyhow::Result<ExitCode> {
             let request = Request { filter, to: None, rate: *rate, kept_bodies: true };
             return replay::start(global, &app, request, by, false).await;
         }
-        Endpoint::List { customer } => list(global, &app.endpoints.list(customer.as_ref()).await?)?,
+        Endpoint::List { customer } => list(global, &app, customer.as_ref()).await?,
         Endpoint::Enable { customer, endpoint } => enable(global, &app, customer, endpoint).await?,
         Endpoint::Delete { customer, endpoint } => {
             if !app.endpoints.delete(customer, endpoint, None).await? {
@@ -174,6 +181,11 @@ async fn put(
     expected: Option<u64>,
 ) -> anyhow::Result<()> {
     let name = format!("{}/{}", endpoint.customer_id, endpoint.endpoint_id);
+    if app.config.events.unknown_types == UnknownTypes::Warn {
+        for unknown in unknown_event_types(app, &endpoint).await? {
+            output::note(&format!("warning: {unknown}"));
+        }
+    }
     let put = put_endpoint(app, endpoint, expected).await;
     match put.context("the endpoint is refused")? {
         PutResult::Put(version) if global.json => output::json(&json!({"version": version})),
@@ -186,14 +198,40 @@ async fn put(
     }
 }
 
-fn list(global: &Global, endpoints: &[StoredEndpoint]) -> anyhow::Result<()> {
+/// How each endpoint stands, in the order of the endpoints, which are sorted by customer.
+async fn authorizations(
+    app: &App,
+    endpoints: &[StoredEndpoint],
+) -> anyhow::Result<Vec<Authorization>> {
+    let (mut standing, mut known) = (Vec::new(), Vec::new());
+    let mut of = None;
+    for stored in endpoints {
+        let customer = &stored.endpoint.customer_id;
+        if of != Some(customer) {
+            (of, known) = (Some(customer), app.health.list(customer).await?);
+        }
+        let record = known.iter().find(|known| known.endpoint_id == stored.endpoint.endpoint_id);
+        let record = match record {
+            Some(known) if known.version == stored.version => known.record.clone(),
+            Some(known) => known.record.of_another_version(),
+            None => HealthRecord::default(),
+        };
+        standing.push(record.authorization_of(&stored.endpoint, app.clock.now()));
+    }
+    Ok(standing)
+}
+
+async fn list(global: &Global, app: &App, customer: Option<&CustomerId>) -> anyhow::Result<()> {
+    let endpoints = app.endpoints.list(customer).await?;
+    let standing = authorizations(app, &endpoints).await?;
+    let endpoints = endpoints.iter().zip(&standing);
     if global.json {
-        return endpoints.iter().try_for_each(|stored| {
+        return endpoints.into_iter().try_for_each(|(stored, authorization)| {
             output::json(&json!({"version": stored.version, "updatedAt": stored.updated_at,
-                                 "endpoint": stored.endpoint}))
+                                 "authorization": authorization, "endpoint": stored.endpoint}))
         });
     }
-    let rows = endpoints.iter().map(|stored| {
+    let rows = endpoints.map(|(stored, authorization)| {
         let endpoint = &stored.endpoint;
         let schemes: Vec<&str> = endpoint.auth.iter().map(|step| step.scheme.as_str()).collect();
         vec![
@@ -202,7 +240,9 @@ fn list(global: &Global, endpoints: &[StoredEndpoint]) -> anyhow::Result<()> {
             stored.version.to_string(),
             format!("{} {}", endpoint.method, endpoint.url.as_str()),
             schemes.join(", "),
+            authorization.name().to_owned(),
         ]
     });
-    output::table(&["customer", "endpoint", "version", "call", "auth"], rows)
+    let heading = ["customer", "endpoint", "version", "call", "auth", "authorization"];
+    output::table(&heading, rows)
 }

@@ -12,6 +12,7 @@ mod dlq;
 mod egress;
 mod endpoint;
 mod enqueue;
+mod event_type;
 mod import;
 mod input;
 mod key;
@@ -95,6 +96,9 @@ enum Verb {
     /// Register, show and remove endpoints
     #[command(subcommand)]
     Endpoint(endpoint::Endpoint),
+    /// Register, list and remove the types of events that are sent
+    #[command(subcommand)]
+    EventType(event_type::EventType),
     /// Store, list and remove secrets
     #[command(subcommand)]
     Secret(secret::Secret),
@@ -182,6 +186,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::ApiKey(verb) => api_key::run(&global, verb).await,
         Verb::Demo(verb) => Box::pin(demo::run(&global, &verb)).await,
         Verb::Endpoint(verb) => Box::pin(endpoint::run(&global, &verb)).await,
+        Verb::EventType(verb) => event_type::run(&global, verb).await,
         Verb::Secret(verb) => secret::run(&global, verb).await,
         Verb::TenantKey(verb) => tenant_key::run(&global, verb).await,
         Verb::Key(verb) => key::run(&global, verb).await,

@@ -1,4 +1,4 @@
-//! `sealpost endpoint test`: one real call of an endpoint, told step by step.
+//! `sealpost endpoint test` and `verify`: one real call of an endpoint, told step by step.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Global, duration, input, output};
 use crate::app::App;
 use crate::domain::ids::{CustomerId, EndpointId};
-use crate::domain::test_call::{TestEvent, TestRecord};
+use crate::domain::test_call::{TestEvent, TestKind, TestRecord};
+use crate::registration::with_example;
 use crate::test_calls::prepared;
 
 /// Call an endpoint once, to test it, and tell every step
@@ -35,22 +36,53 @@ pub struct Test {
     wait: Duration,
 }
 
-pub async fn run(global: &Global, app: &App, verb: &Test) -> anyhow::Result<ExitCode> {
+/// Have an endpoint agree to be called: make the handshake that it asks for
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  sealpost endpoint verify acme orders\n\nThe endpoint's `verification.handshake` says which: `cloudevents` or `challenge`. Until it has passed, jobs wait. Status 1 says that it did not pass. On AWS a worker is asked."
+)]
+pub struct Verify {
+    /// Whose
+    customer: CustomerId,
+    /// Which
+    endpoint: EndpointId,
+    /// How long to wait for a worker's answer
+    #[arg(long, value_name = "TIME", default_value = "45s", value_parser = duration)]
+    wait: Duration,
+}
+
+pub async fn test(global: &Global, app: &App, verb: &Test) -> anyhow::Result<ExitCode> {
     let mut event = match &verb.event {
         Some(file) => serde_json::from_str(&input::read(file)?).context("in --event")?,
         None => TestEvent::default(),
     };
     event.event_type = verb.event_type.clone().or(event.event_type);
-    let (customer, endpoint) = (&verb.customer, &verb.endpoint);
+    let event = with_example(app, event).await?;
+    let whose = (&verb.customer, &verb.endpoint);
+    call(global, app, whose, (TestKind::Test, &event), verb.wait).await
+}
+
+pub async fn verify(global: &Global, app: &App, verb: &Verify) -> anyhow::Result<ExitCode> {
+    let (whose, event) = ((&verb.customer, &verb.endpoint), TestEvent::default());
+    call(global, app, whose, (TestKind::Handshake, &event), verb.wait).await
+}
+
+async fn call(
+    global: &Global,
+    app: &App,
+    (customer, endpoint): (&CustomerId, &EndpointId),
+    (kind, event): (TestKind, &TestEvent),
+    wait: Duration,
+) -> anyhow::Result<ExitCode> {
     let record = if app.config.is_aws() {
         let tests = app.test_caller();
-        let asked = tests.ask(customer, endpoint, &event).await?;
-        tests.wait_for(asked, verb.wait).await?
+        let asked = tests.ask(customer, endpoint, kind, event).await?;
+        tests.wait_for(asked, wait).await?
     } else {
-        let call = app.test_caller().call(customer, endpoint);
-        let job = prepared(&call, &event)?;
+        let call = app.test_caller().call(customer, endpoint, kind);
+        let job = prepared(&call, event)?;
         let stop = CancellationToken::new();
-        let report = Some(app.pipeline()?.test_call(job.as_bytes(), &stop).await);
+        let report = Some(app.pipeline()?.test_call(kind, job.as_bytes(), &stop).await);
         TestRecord { call, report }
     };
     if global.json {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::verification::WebhookOrigin;
 use crate::egress::guard::{Guard, PortRange};
 use crate::egress::proxy::ProxyUrl;
 
@@ -31,6 +32,8 @@ pub struct EgressConfig {
     pub proxy: Option<ProxyUrl>,
     /// A file with the proxy's credentials, one line: `user:password`.
     pub proxy_authorization_file: Option<PathBuf>,
+    /// The name by which receivers know this sender: a DNS name that they let in in a handshake.
+    pub webhook_origin: Option<WebhookOrigin>,
 }
 
 impl Default for EgressConfig {
@@ -46,6 +49,7 @@ impl Default for EgressConfig {
             nameservers: Vec::new(),
             proxy: None,
             proxy_authorization_file: None,
+            webhook_origin: None,
         }
     }
 }

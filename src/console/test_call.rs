@@ -15,7 +15,7 @@ use crate::api::test_calls as api;
 use crate::domain::access::Action;
 use crate::domain::field::FieldError;
 use crate::domain::ids::EndpointId;
-use crate::domain::test_call::{TEST_TYPE, TestRecord};
+use crate::domain::test_call::{TEST_TYPE, TestKind, TestRecord};
 use crate::domain::test_report::{ShownResponse, ShownTls, Step, StepName, StepResult, TestReport};
 
 /// How long the page waits for the answer.
@@ -68,7 +68,7 @@ pub async fn run(
     caller.check(Action::Change, Some(customer), Some(&id))?;
     let asked = async {
         let test = body(&test(&fields)?).read()?;
-        api::make(&console.api, caller, (customer, &id), test).await
+        api::make(&console.api, caller, (customer, &id), TestKind::Test, test).await
     };
     match asked.await {
         Ok(record) => Ok(page(&visit, &id, &fields, None, Some(&record))),

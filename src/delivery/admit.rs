@@ -82,6 +82,14 @@ impl Resolved<'_> {
         }
     }
 
+    /// What becomes of a job whose endpoint has not agreed to be called: it waits, longer every time.
+    fn unverified(&self, now: Timestamp, chance: f64) -> Halt {
+        let until = now.plus(growing(FIRST_HOLD, self.decoded.state.waits, chance));
+        let (what, reason) = ("endpoint not verified", Reason::EndpointUnverified);
+        let why = "its handshake was not passed for this url";
+        self.wait_within(now, until, what, reason, why).limited()
+    }
+
     fn is_due_for_a_probe(&self, now: Timestamp) -> bool {
         let probe_at = self.known.record.probe_at(&self.known.endpoint.health_policy);
         probe_at.is_some_and(|probe_at| probe_at <= now)
@@ -105,6 +113,9 @@ pub fn admit(resolved: Resolved<'_>, now: Timestamp, chance: f64) -> Result<Admi
     if !resolved.known.endpoint.enabled {
         let problem = "its configuration says `enabled: false`".to_owned();
         return Err(Halt::DeadLetter(Reason::EndpointDisabled, problem));
+    }
+    if !resolved.known.record.is_verified(&resolved.known.endpoint) {
+        return Err(resolved.unverified(now, chance));
     }
     let paused_until = match &resolved.known.record.health {
         Health::Active => None,

@@ -1,17 +1,18 @@
 //! Admitted → built: method, URL, headers and body are as they will be sent, but for credentials.
 
-use super::Halt;
 use super::admit::Admitted;
 use super::fill::{secret_path, untransformed};
 use super::parameters::EventData;
 use super::resolve::Resolved;
 use super::spans::Traceparent;
+use super::{Halt, Pipeline};
 use crate::domain::field::FieldError;
 use crate::domain::header;
 use crate::domain::origin::Origin;
 use crate::domain::reason::Reason;
 use crate::domain::request::{HeaderValue, OutboundRequest};
 use crate::domain::target::MASK;
+use crate::domain::verification::{Handshake, REQUEST_ORIGIN};
 use crate::egress::guard::Guard;
 use crate::transform::{Event, Made};
 use url::Url;
@@ -24,13 +25,41 @@ pub struct Built<'d> {
     pub request: OutboundRequest,
 }
 
-/// Builds the request.
+impl Pipeline {
+    /// Builds the request of a job. To an endpoint that agreed to be called by this sender it says who
+    /// that is.
+    pub(super) fn build<'d>(&self, Admitted(resolved): Admitted<'d>) -> Result<Built<'d>, Halt> {
+        let made = transformed(&resolved)?;
+        let mut built = build(resolved, made, &self.guard, self.traceparent)?;
+        self.say_origin(&mut built)?;
+        Ok(built)
+    }
+
+    /// Sets the header that names the sender, where the endpoint's handshake is about it.
+    pub(super) fn say_origin(&self, built: &mut Built<'_>) -> Result<(), Halt> {
+        match built.resolved.known.endpoint.verification.map(|settings| settings.handshake) {
+            Some(Handshake::Cloudevents) => {
+                let origin = self.webhook_origin.as_ref().ok_or_else(|| {
+                    let problem = "cloudevents needs the operator's setting egress.webhook_origin";
+                    let error = FieldError::new("verification.handshake", problem);
+                    Halt::DeadLetter(Reason::InvalidEndpoint, error.to_string())
+                })?;
+                let value = HeaderValue::Plain(origin.as_str().to_owned());
+                built.request.set_header(REQUEST_ORIGIN, value);
+            }
+            Some(Handshake::Challenge) | None => {}
+        }
+        Ok(())
+    }
+}
+
+/// Builds the request with a body.
 pub fn build<'d>(
-    Admitted(resolved): Admitted<'d>,
+    resolved: Resolved<'d>,
+    made: Made,
     guard: &Guard,
     traceparent: Traceparent,
 ) -> Result<Built<'d>, Halt> {
-    let made = transformed(&resolved)?;
     let mut request = request(&resolved, made, traceparent)?;
     // The final URL, once more: a parameter may have changed what it means.
     let checked =

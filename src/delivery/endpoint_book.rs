@@ -1,6 +1,7 @@
 //! The endpoints as the pipeline uses them: checked, compiled and cached together with their health.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -40,6 +41,8 @@ pub struct KnownEndpoint {
     pub record: HealthRecord,
     /// Its limits, as far as they are used: the same for every reading of its configuration.
     pub meter: Meter,
+    /// Whether a call has judged its authorization since it was read.
+    judged: AtomicBool,
 }
 
 impl KnownEndpoint {
@@ -53,7 +56,24 @@ impl KnownEndpoint {
         let StoredEndpoint { version, endpoint, .. } = stored;
         let Compiled { chain, parameters, transform, retry } = compiled;
         let secrets = destinations(&endpoint, &chain);
-        Self { version, endpoint, chain, parameters, transform, retry, secrets, record, meter }
+        Self {
+            version,
+            endpoint,
+            chain,
+            parameters,
+            transform,
+            retry,
+            secrets,
+            record,
+            meter,
+            judged: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether nobody else has judged its authorization since it was read: of many calls that find out the
+    /// same at once, one writes it.
+    pub fn is_first_to_judge(&self) -> bool {
+        !self.judged.swap(true, Ordering::Relaxed)
     }
 }
 

@@ -119,7 +119,7 @@ impl Pipeline {
         let stored = self.endpoints.of_customer(customer).await?;
         let disabled: HashSet<(EndpointId, u64)> = (self.health.list(customer).await?)
             .into_iter()
-            .filter(|known| known.health.is_disabled())
+            .filter(|known| known.record.health.is_disabled())
             .map(|known| (known.endpoint_id, known.version))
             .collect();
         let wanted = stored.into_iter().filter(|stored| {

@@ -32,8 +32,8 @@ pub fn secret_path(resolved: &Resolved<'_>) -> Result<Vec<SecretBytes>, Halt> {
     resolved.known.endpoint.url.secrets().map(of).collect()
 }
 
-/// Fills a request that carries the message.
-pub fn fill(request: &mut OutboundRequest, resolved: &Resolved<'_>) -> Result<(), Halt> {
+/// Fills the head of a request: all but the body.
+pub fn fill_head(request: &mut OutboundRequest, resolved: &Resolved<'_>) -> Result<(), Halt> {
     let parameters = &resolved.known.parameters;
     let secret = |named: &Named| {
         let value = named.secret(&resolved.secrets).map_err(refuse)?;
@@ -46,7 +46,13 @@ pub fn fill(request: &mut OutboundRequest, resolved: &Resolved<'_>) -> Result<()
     for named in parameters.query.iter().filter(|named| is_secret(named)) {
         request.secret_query.push((named.name.clone(), secret(named)?));
     }
-    if !parameters.body.is_empty() {
+    Ok(())
+}
+
+/// Fills a request that carries the message.
+pub fn fill(request: &mut OutboundRequest, resolved: &Resolved<'_>) -> Result<(), Halt> {
+    fill_head(request, resolved)?;
+    if !resolved.known.parameters.body.is_empty() {
         put_into_body(request, resolved)?;
     }
     match resolved.known.endpoint.compression {

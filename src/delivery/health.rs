@@ -13,12 +13,15 @@ use crate::domain::timestamp::Timestamp;
 use crate::ports::Result;
 
 /// How often a record that others change is read anew before it is left to them.
-const TRIES: usize = 3;
+pub const TRIES: usize = 3;
 
 impl Pipeline {
     /// Keeps what an outcome says about the endpoint itself.
     pub(super) async fn learn(&self, known: &KnownEndpoint, outcome: &AttemptOutcome) {
         let is_probe = known.record.health.is_disabled();
+        if !is_probe {
+            self.learn_authorization(known, outcome).await;
+        }
         if outcome.is_success() {
             known.meter.went_well(self.clock.now());
             match is_probe {
@@ -70,7 +73,7 @@ impl Pipeline {
         let (customer, endpoint) = (&known.endpoint.customer_id, &known.endpoint.endpoint_id);
         self.tally.health(customer, endpoint, health);
         if let Health::Deauthorized { why, probe_at } = health {
-            let (endpoint_id, why, probe_at) = (endpoint.clone(), why.clone(), *probe_at);
+            let (endpoint_id, why, probe_at) = (endpoint.clone(), why.clone(), Some(*probe_at));
             self.tell_operator(known, Fact::EndpointDeauthorized { endpoint_id, why, probe_at });
         }
         if let Err(error) = self.health.set(customer, endpoint, known.version, health).await {
@@ -161,7 +164,7 @@ impl Pipeline {
     }
 
     /// The record as it is now; our own trouble in finding out changes nothing.
-    async fn read_health(&self, known: &KnownEndpoint) -> Option<HealthRecord> {
+    pub(super) async fn read_health(&self, known: &KnownEndpoint) -> Option<HealthRecord> {
         let (customer, endpoint) = (&known.endpoint.customer_id, &known.endpoint.endpoint_id);
         let read = self.health.read(customer, endpoint, known.version).await;
         read.map_err(|error| self.tally.fault(&error, endpoint.as_str())).ok()
@@ -180,7 +183,7 @@ impl Pipeline {
     }
 
     /// Whether it was changed. Failing to harms no delivery: the next one learns it again.
-    async fn try_to_change(
+    pub(super) async fn try_to_change(
         &self,
         known: &KnownEndpoint,
         seen: &HealthRecord,
@@ -192,7 +195,7 @@ impl Pipeline {
         })
     }
 
-    fn tell_operator(&self, known: &KnownEndpoint, fact: Fact) {
+    pub(super) fn tell_operator(&self, known: &KnownEndpoint, fact: Fact) {
         let customer_id = known.endpoint.customer_id.clone();
         self.events.tell(OperationalEvent { at: self.clock.now(), customer_id, fact });
     }

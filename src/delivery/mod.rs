@@ -9,6 +9,7 @@
 
 mod admit;
 mod attempt;
+mod authorization;
 mod build;
 mod claim;
 mod decode;
@@ -17,6 +18,7 @@ mod endpoint_book;
 mod fan_out;
 mod fill;
 mod grants;
+mod handshake;
 mod health;
 mod keeper;
 mod limiters;
@@ -45,6 +47,7 @@ use crate::domain::envelope::Pointers;
 use crate::domain::reason::Reason;
 use crate::domain::senders::Senders;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::verification::WebhookOrigin;
 use crate::domain::wait::Wait;
 use crate::egress::client::Client;
 use crate::egress::guard::Guard;
@@ -153,6 +156,8 @@ pub struct Pipeline {
     pub fencing: Fencing,
     /// Receipts after which a message that crashes the worker is given up.
     pub max_receives: u32,
+    /// The name by which receivers know this sender.
+    pub webhook_origin: Option<WebhookOrigin>,
     /// Where messages of others name customer and endpoint.
     pub envelopes: Pointers,
     /// Who may send jobs for whom, if that is held to.
@@ -277,7 +282,7 @@ impl Pipeline {
         };
         let built = {
             let _stage = trace.stage("build");
-            build::build(admitted, &self.guard, self.traceparent)?
+            self.build(admitted)?
         };
         let _stage = trace.stage("sign");
         let grants = self.grants(&built.resolved, Learning::Yes).await?;

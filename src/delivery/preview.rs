@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::decode::{Message, NotDecoded, decode, too_new};
 use super::grants::Learning;
-use super::{Halt, Pipeline, admit, build, sign};
+use super::{Halt, Pipeline, admit, sign};
 use crate::domain::job::Undecodable;
 use crate::domain::request::OutboundRequest;
 use crate::domain::senders::Sender;
@@ -80,7 +80,7 @@ impl Pipeline {
         let signed = async {
             let admitted =
                 admit::admit(self.resolve(&decoded, now, Some(Instant::now())).await?, now, 0.0)?;
-            let built = build::build(admitted, &self.guard, self.traceparent)?;
+            let built = self.build(admitted)?;
             // What a look at a request shows is no reason to stop the deliveries, or to begin them.
             let grants = self.grants(&built.resolved, Learning::No).await?;
             sign::sign(built, grants, &*self.chance, now)

@@ -4,6 +4,7 @@
 //! pooled connection. Nor does it wait: an endpoint that is paused, left alone or disabled is called all
 //! the same, for that is when somebody wants to test it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -11,14 +12,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::admit::Admitted;
 use super::attempt::{is_refusal, outcome};
-use super::build::{self, Built};
+use super::build::Built;
 use super::decode::{Decoded, Message, NotDecoded, decode, too_new};
 use super::grants::Learning;
+use super::handshake::judge;
 use super::preview::looked_at;
 use super::resolve::Resolved;
 use super::sign::{self, Signed, lacks_challenge};
 use super::withhold::Withheld;
 use super::{Halt, Pipeline};
+use crate::domain::authorization::Verdict;
 use crate::domain::certificate::ShownCertificate;
 use crate::domain::decide::{Standing, consequence, decide};
 use crate::domain::health::Health;
@@ -26,11 +29,12 @@ use crate::domain::outcome::AttemptOutcome;
 use crate::domain::reason::Reason;
 use crate::domain::request::OutboundRequest;
 use crate::domain::shown_request::ShownRequest;
-use crate::domain::test_call::{LONGEST, MAX_DATA, TestCall, TestRecord};
+use crate::domain::test_call::{LONGEST, MAX_DATA, TestCall, TestKind, TestRecord};
 use crate::domain::test_report::{
     ShownResponse, ShownTls, StepName, TestReport, advice_on_phase, advice_on_status, follows,
 };
 use crate::domain::timestamp::Timestamp;
+use crate::domain::verification::Judgement;
 use crate::egress::client::{Answer, Keep, Reply};
 use crate::egress::notes::Route;
 use crate::ports::queue::Received;
@@ -67,21 +71,29 @@ impl Pipeline {
         if self.clock.now() >= call.begins_before() {
             return Ok(());
         }
-        let report = Some(self.test_call(&message.body, stop).await);
+        let report = Some(self.test_call(call.kind, &message.body, stop).await);
         let record = TestRecord { call, report };
         self.tally.tested(&record);
         self.test_calls.put(&record).await
     }
 
-    /// Makes the call of a test's job.
-    pub async fn test_call(&self, job: &[u8], stop: &CancellationToken) -> TestReport {
+    /// Makes the call of a test's job, or the handshake of its endpoint.
+    pub async fn test_call(
+        &self,
+        kind: TestKind,
+        job: &[u8],
+        stop: &CancellationToken,
+    ) -> TestReport {
         let mut report = TestReport::default();
         let now = self.clock.now();
         let message = looked_at("msg_test", job, now);
         match decode(&message, &self.circumstances(1, now)) {
             Ok(Message::Delivery(decoded)) => {
                 // What stopped it stands in the report.
-                let _ = self.call_for(&decoded, &mut report, stop).await;
+                let _ = match kind {
+                    TestKind::Test => self.call_for(&decoded, &mut report, stop).await,
+                    TestKind::Handshake => self.shake_hands(&decoded, &mut report, stop).await,
+                };
             }
             Ok(Message::Parent(_)) => {
                 report.fail(StepName::Request, "the test names no endpoint", None);
@@ -103,13 +115,79 @@ impl Pipeline {
         stop: &CancellationToken,
     ) -> std::result::Result<(), Stopped> {
         let resolved = self.resolve_for_test(decoded, report).await?;
-        let built = build::build(Admitted(resolved), &self.guard, self.traceparent)
+        let known = Arc::clone(&resolved.known);
+        if !known.record.is_verified(&known.endpoint) {
+            let why =
+                "its handshake was not passed for this url, and until then it is sent nothing";
+            let halt = Halt::DeadLetter(Reason::EndpointUnverified, why.to_owned());
+            return Err(self.stopped(report, StepName::Endpoint, halt));
+        }
+        let built = self
+            .build(Admitted(resolved))
             .map_err(|halt| self.stopped(report, StepName::Request, halt))?;
         let request = &built.request;
         report.pass(StepName::Request, format!("{} {}", request.method, request.url), None);
-        let signed = self.sign_for_test(built, report).await?;
-        let called = self.make_test_calls(&signed, report, stop).await?;
-        self.tell_call(&signed, called, report);
+        let called = async {
+            let signed = self.sign_for_test(built, report).await?;
+            let called = self.make_test_calls(&signed, stop).await?;
+            Ok::<_, Halt>((signed, called))
+        };
+        let (signed, called) = match called.await {
+            Ok(called) => called,
+            Err(Halt::DeadLetter(reason @ Reason::EndpointDeauthorized, why)) => {
+                self.keep_verdict(&known, &Verdict::Refused(why.clone())).await;
+                let halt = Halt::DeadLetter(reason, why);
+                return Err(self.stopped(report, StepName::Auth, halt));
+            }
+            Err(halt) => return Err(self.stopped(report, StepName::Auth, halt)),
+        };
+        let outcome = self.tell_call(&signed, called, report);
+        let verdict = outcome.as_ref().map_or(Verdict::Nothing, Verdict::of);
+        self.keep_verdict(&known, &verdict).await;
+        Ok(())
+    }
+
+    /// Makes the handshake that an endpoint asks for.
+    async fn shake_hands(
+        &self,
+        decoded: &Decoded<'_>,
+        report: &mut TestReport,
+        stop: &CancellationToken,
+    ) -> std::result::Result<(), Stopped> {
+        report.skip(StepName::Handshake, "not come to");
+        let resolved = self.resolve_for_test(decoded, report).await?;
+        let (built, asking) = self
+            .build_handshake(resolved)
+            .map_err(|halt| self.stopped(report, StepName::Request, halt))?;
+        let Built { resolved, request } = built;
+        report.pass(StepName::Request, format!("{} {}", request.method, request.url), None);
+        let signed = async {
+            let grants = self.grants(&resolved, Learning::Told).await?;
+            self.sign_handshake(&resolved, &request, &grants)
+        };
+        let signed = signed.await.map_err(|halt| self.stopped(report, StepName::Auth, halt))?;
+        tell_steps(&resolved, report);
+        let called = self.call_once(&resolved, signed, stop).await;
+        let answer = called.reply.as_ref().ok().and_then(|reply| reply.result.as_ref().ok());
+        let judgement = answer.map(|answer| judge(&asking, &resolved, answer));
+        let withheld = Withheld::of(&resolved.secrets, &called.request);
+        let _ = self.tell_reply(&resolved, called, &withheld, report);
+        report.follows = None;
+        let verdict = match judgement {
+            None => Verdict::Nothing,
+            Some(Judgement::Passed(says)) => {
+                tell_answer(report);
+                report.pass(StepName::Handshake, withheld.checked(says), None);
+                Verdict::Agreed
+            }
+            Some(Judgement::Failed(why, advice)) => {
+                tell_answer(report);
+                let why = withheld.checked(why);
+                report.fail(StepName::Handshake, why.clone(), Some(advice));
+                Verdict::Disagreed(why)
+            }
+        };
+        self.keep_verdict(&resolved.known, &verdict).await;
         Ok(())
     }
 
@@ -140,18 +218,10 @@ impl Pipeline {
         &self,
         built: Built<'d>,
         report: &mut TestReport,
-    ) -> std::result::Result<Signed<'d>, Stopped> {
-        let signed = async {
-            let grants = self.grants(&built.resolved, Learning::Told).await?;
-            sign::sign(built, grants, &*self.chance, self.clock.now())
-        };
-        let signed = signed.await.map_err(|halt| self.stopped(report, StepName::Auth, halt))?;
-        let steps = &signed.resolved.known.endpoint.auth;
-        let names: Vec<&str> = steps.iter().map(|step| step.scheme.as_str()).collect();
-        match names[..] {
-            [] => report.skip(StepName::Auth, "it has no auth step"),
-            _ => report.pass(StepName::Auth, format!("applied: {}", names.join(", ")), None),
-        }
+    ) -> std::result::Result<Signed<'d>, Halt> {
+        let grants = self.grants(&built.resolved, Learning::Told).await?;
+        let signed = sign::sign(built, grants, &*self.chance, self.clock.now())?;
+        tell_steps(&signed.resolved, report);
         Ok(signed)
     }
 
@@ -160,33 +230,27 @@ impl Pipeline {
     async fn make_test_calls(
         &self,
         signed: &Signed<'_>,
-        report: &mut TestReport,
         stop: &CancellationToken,
-    ) -> std::result::Result<Called, Stopped> {
+    ) -> std::result::Result<Called, Halt> {
         let resolved = &signed.resolved;
         let first = self.call_once(resolved, signed.request.clone(), stop).await;
         let Ok(Reply { result: Ok(answer), .. }) = &first.reply else { return Ok(first) };
         if signed.opens && (200..=299).contains(&answer.status) {
             let why = "the server asked for no authentication, and the endpoint has a step that answers \
                        its challenge";
-            let halt = Halt::DeadLetter(Reason::AuthFailed, why.to_owned());
-            return Err(self.stopped(report, StepName::Auth, halt));
+            return Err(Halt::DeadLetter(Reason::AuthFailed, why.to_owned()));
         }
         if !is_refused(answer) {
             return Ok(first);
         }
         let (granted, challenges) = (&signed.grants, &answer.challenges);
-        let renewed = self.renewed_grants(resolved, granted, challenges, Learning::Told).await;
-        let grants = match renewed {
-            Ok(Some(grants)) if !lacks_challenge(resolved, &grants) => grants,
-            Ok(_) => return Ok(first),
-            Err(halt) => return Err(self.stopped(report, StepName::Auth, halt)),
+        let renewed = self.renewed_grants(resolved, granted, challenges, Learning::Told).await?;
+        let Some(grants) = renewed.filter(|grants| !lacks_challenge(resolved, grants)) else {
+            return Ok(first);
         };
         let now = self.clock.now();
-        match sign::apply(resolved, &signed.unsigned, &grants, &*self.chance, now) {
-            Ok(request) => Ok(self.call_once(resolved, request, stop).await),
-            Err(halt) => Err(self.stopped(report, StepName::Auth, halt)),
-        }
+        let request = sign::apply(resolved, &signed.unsigned, &grants, &*self.chance, now)?;
+        Ok(self.call_once(resolved, request, stop).await)
     }
 
     async fn call_once(
@@ -200,22 +264,38 @@ impl Pipeline {
         Called { request, reply, route }
     }
 
-    fn tell_call(&self, signed: &Signed<'_>, called: Called, report: &mut TestReport) {
-        let Called { request, reply, route } = called;
-        let resolved = &signed.resolved;
+    fn tell_call(
+        &self,
+        signed: &Signed<'_>,
+        called: Called,
+        report: &mut TestReport,
+    ) -> Option<AttemptOutcome> {
+        let secrets = &signed.resolved.secrets;
         // A call before may have shown another token.
-        let withheld = Withheld::of(&resolved.secrets, &request).and(&signed.request);
+        let withheld = Withheld::of(secrets, &called.request).and(&signed.request);
+        self.tell_reply(&signed.resolved, called, &withheld, report)
+    }
+
+    /// Writes a call down; its outcome, unless it failed on our side.
+    fn tell_reply(
+        &self,
+        resolved: &Resolved<'_>,
+        called: Called,
+        withheld: &Withheld,
+        report: &mut TestReport,
+    ) -> Option<AttemptOutcome> {
+        let Called { request, reply, route } = called;
         report.request = Some(ShownRequest::masked(&request).shortened(MAX_DATA));
-        tell_route(&request, &route, &withheld, report);
+        tell_route(&request, &route, withheld, report);
         let reply = match reply {
             Ok(reply) => reply,
             Err(error) => {
                 let _ = self.stopped(report, reached(&route), Halt::Ours(error));
-                return;
+                return None;
             }
         };
         if let Ok(answer) = &reply.result {
-            report.response = Some(shown_response(answer, &withheld));
+            report.response = Some(shown_response(answer, withheld));
         }
         let (policy, now) = (&resolved.known.retry, self.clock.now());
         let (outcome, said) = outcome(reply, now, policy.max_delay);
@@ -235,6 +315,7 @@ impl Pipeline {
         let standing = Standing { attempt: 1, accepted_at: now, expires_at: None };
         let disposition = decide(&outcome, standing, policy, now, 0.5);
         report.follows = Some(follows(disposition, consequence(&outcome, policy), policy));
+        Some(outcome)
     }
 
     /// Writes down why the call came no further.
@@ -294,6 +375,22 @@ fn standing_of(resolved: &Resolved<'_>, now: Timestamp) -> String {
     };
     let held = held.map(|held| format!("; it {held}, and the test goes out all the same"));
     format!("version {}{}", known.version, held.unwrap_or_default())
+}
+
+/// Writes down which auth steps were applied.
+fn tell_steps(resolved: &Resolved<'_>, report: &mut TestReport) {
+    let steps = &resolved.known.endpoint.auth;
+    let names: Vec<&str> = steps.iter().map(|step| step.scheme.as_str()).collect();
+    match names[..] {
+        [] => report.skip(StepName::Auth, "it has no auth step"),
+        _ => report.pass(StepName::Auth, format!("applied: {}", names.join(", ")), None),
+    }
+}
+
+/// That there was an answer is all that its step says in a handshake: what it means is the handshake's.
+fn tell_answer(report: &mut TestReport) {
+    let status = report.response.as_ref().map_or(0, |response| response.status);
+    report.pass(StepName::Response, format!("status {status}"), None);
 }
 
 fn tell_route(

@@ -41,6 +41,7 @@ impl Asked {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::test_call::TestKind;
     use crate::domain::timestamp::Timestamp;
 
     #[test]
@@ -49,7 +50,8 @@ mod tests {
         let dry_run = DryRun { id: "d".to_owned(), at: None, until };
         assert_eq!(Asked::of(&dry_run.to_state().unwrap()), Some(Asked::DryRun(dry_run)));
         let (customer_id, endpoint_id) = ("c".parse().unwrap(), "e".parse().unwrap());
-        let test = TestCall::new("t".to_owned(), customer_id, endpoint_id, until);
+        let test =
+            TestCall::new("t".to_owned(), customer_id, endpoint_id, TestKind::Handshake, until);
         assert_eq!(Asked::of(&test.to_state().unwrap()), Some(Asked::TestCall(test)));
         let order = ResendOrder::new("dv_1".to_owned(), "ops-1");
         assert_eq!(Asked::of(&order.to_state().unwrap()), Some(Asked::Resend(order)));

@@ -25,6 +25,7 @@ use crate::domain::parameter::Parameter;
 use crate::domain::profile::Profile;
 use crate::domain::retry_policy::{RetryPolicy, RetrySettings};
 use crate::domain::target::UrlTemplate;
+use crate::domain::verification::VerificationSettings;
 
 /// Longest time one call may take.
 pub const LONGEST_TIMEOUT: Duration = Duration::from_secs(15 * 60);
@@ -74,6 +75,10 @@ pub struct Endpoint {
     /// How the body is compressed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compression: Option<Compression>,
+    /// The handshake by which it has to agree to be called, before anything is delivered. Not written
+    /// where none is asked for, so that older workers, too, read the endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verification: Option<VerificationSettings>,
     /// How calls are authenticated and signed, applied in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub auth: Vec<AuthStep>,

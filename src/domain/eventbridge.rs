@@ -90,6 +90,7 @@ fn exhausted_condition(reason: Reason) -> Option<&'static str> {
         | Reason::OriginNotAllowed
         | Reason::AuthFailed
         | Reason::EndpointDeauthorized
+        | Reason::EndpointUnverified
         | Reason::TokenUnavailable
         | Reason::TransformFailed
         | Reason::InvalidRequest
@@ -125,6 +126,7 @@ fn error_code(letter: &DeadLetter) -> &'static str {
         | Reason::OriginNotAllowed
         | Reason::AuthFailed
         | Reason::EndpointDeauthorized
+        | Reason::EndpointUnverified
         | Reason::TokenUnavailable
         | Reason::SenderNotAllowed => "NO_PERMISSIONS",
         Reason::FanOutTooLarge => "RESOURCE_LIMIT_EXCEEDED",

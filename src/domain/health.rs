@@ -6,9 +6,11 @@ use humantime_serde::re::humantime::{format_duration, parse_duration};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::domain::authorization::Authorization;
 use crate::domain::field::FieldError;
 use crate::domain::profile::Profile;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::verification::Verified;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -81,6 +83,13 @@ pub struct HealthRecord {
     /// Since when every call has failed, if it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failing: Option<Failing>,
+    /// Whether its credentials are taken, where that was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorization: Option<Authorization>,
+    /// The handshake that was passed last. It outlives the version: it counts for the URL that it was
+    /// passed for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified: Option<Verified>,
     /// Raised with every write, so that a change is made only over the record that was read.
     #[serde(default)]
     pub revision: u64,
@@ -165,6 +174,12 @@ pub fn gap(patience: Duration) -> Duration {
 }
 
 impl HealthRecord {
+    /// What is left of a record when the endpoint is put again: its number, and that it was verified.
+    #[must_use]
+    pub fn of_another_version(&self) -> Self {
+        Self { revision: self.revision, verified: self.verified.clone(), ..Self::default() }
+    }
+
     /// When a disabled endpoint is probed again, if it is.
     pub fn probe_at(&self, settings: &HealthSettings) -> Option<Timestamp> {
         let probe = settings.probe?;

@@ -107,6 +107,10 @@ identifier!(
     SecretId, "secret id", check_name, "^[A-Za-z0-9_.:@-]{1,128}$"
 );
 identifier!(
+    /// A type of events that the operator has registered.
+    EventTypeName, "name of an event type", check_name, "^[A-Za-z0-9_.:@-]{1,128}$"
+);
+identifier!(
     /// The idempotency key of a job: the same on every attempt and in every round.
     JobId, "job id", check_job_id, "^[!-~]{1,256}$"
 );

@@ -36,14 +36,20 @@ pub enum Fact {
         /// Which.
         endpoint_id: EndpointId,
     },
-    /// Whoever gives out access tokens for an endpoint refuses to.
+    /// An endpoint refuses our credentials, or its handshake, or whoever gives out access tokens for it
+    /// refuses to.
     EndpointDeauthorized {
         /// Which.
         endpoint_id: EndpointId,
         /// Why, in words.
         why: String,
-        /// When it is asked again.
-        probe_at: Timestamp,
+        /// When a token server is asked again.
+        probe_at: Option<Timestamp>,
+    },
+    /// An endpoint that was deauthorized takes our credentials, or has agreed to be called.
+    EndpointAuthorized {
+        /// Which.
+        endpoint_id: EndpointId,
     },
     /// A delivery was given up because its attempts, or its time, were over.
     DeliveryExhausted {
@@ -71,21 +77,23 @@ pub enum Fact {
 
 impl Fact {
     /// The types of all events, in the order of the documentation.
-    pub const TYPES: [&str; 5] = [
+    pub const TYPES: [&str; 6] = [
         "endpoint.disabled",
         "endpoint.enabled",
         "endpoint.deauthorized",
+        "endpoint.authorized",
         "delivery.exhausted",
         "certificate.ending",
     ];
 
     /// The type of the event. It is part of the contract and never changes.
     pub fn event_type(&self) -> &'static str {
-        let [disabled, enabled, deauthorized, exhausted, ending] = Self::TYPES;
+        let [disabled, enabled, deauthorized, authorized, exhausted, ending] = Self::TYPES;
         match self {
             Self::EndpointDisabled { .. } => disabled,
             Self::EndpointEnabled { .. } => enabled,
             Self::EndpointDeauthorized { .. } => deauthorized,
+            Self::EndpointAuthorized { .. } => authorized,
             Self::DeliveryExhausted { .. } => exhausted,
             Self::CertificateEnding { .. } => ending,
         }
@@ -97,9 +105,14 @@ impl Fact {
             Self::EndpointDisabled { endpoint_id, why } => {
                 json!({"endpointId": endpoint_id, "why": why})
             }
-            Self::EndpointEnabled { endpoint_id } => json!({"endpointId": endpoint_id}),
-            Self::EndpointDeauthorized { endpoint_id, why, probe_at } => {
+            Self::EndpointEnabled { endpoint_id } | Self::EndpointAuthorized { endpoint_id } => {
+                json!({"endpointId": endpoint_id})
+            }
+            Self::EndpointDeauthorized { endpoint_id, why, probe_at: Some(probe_at) } => {
                 json!({"endpointId": endpoint_id, "why": why, "probeAt": probe_at})
+            }
+            Self::EndpointDeauthorized { endpoint_id, why, probe_at: None } => {
+                json!({"endpointId": endpoint_id, "why": why})
             }
             Self::DeliveryExhausted { endpoint_id, job_id, dead_letter_id, reason, attempts } => {
                 json!({"endpointId": endpoint_id, "jobId": job_id, "deadLetterId": dead_letter_id,
@@ -120,6 +133,7 @@ impl OperationalEvent {
         let (subject, when) = match &self.fact {
             Fact::EndpointDisabled { endpoint_id, .. }
             | Fact::EndpointEnabled { endpoint_id }
+            | Fact::EndpointAuthorized { endpoint_id }
             | Fact::EndpointDeauthorized { endpoint_id, .. } => {
                 (endpoint_id.to_string(), millis.to_string())
             }
@@ -169,7 +183,7 @@ mod tests {
         Fact::CertificateEnding { secret_id, version, why: "ends soon".to_owned() }
     }
 
-    fn facts() -> [Fact; 5] {
+    fn facts() -> [Fact; 6] {
         let endpoint_id: EndpointId = "orders".parse().unwrap();
         let why = "every call failed".to_owned();
         [
@@ -178,8 +192,9 @@ mod tests {
             Fact::EndpointDeauthorized {
                 endpoint_id: endpoint_id.clone(),
                 why,
-                probe_at: Timestamp::from_millis(9),
+                probe_at: Some(Timestamp::from_millis(9)),
             },
+            Fact::EndpointAuthorized { endpoint_id: endpoint_id.clone() },
             Fact::DeliveryExhausted {
                 endpoint_id,
                 job_id: "evt-1".parse().unwrap(),
@@ -220,6 +235,6 @@ mod tests {
             .flat_map(|f| [event(f.clone(), 5).id(), event(f, 6).id()])
             .collect();
         // A certificate is told of once a day, and a dead letter once.
-        assert_eq!(ids.len(), 8);
+        assert_eq!(ids.len(), 10);
     }
 }

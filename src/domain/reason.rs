@@ -46,6 +46,8 @@ reasons! {
     UnknownEndpoint = "unknown_endpoint", "register it with `sealpost endpoint put`, then replay";
     /// The endpoint is disabled.
     EndpointDisabled = "endpoint_disabled", "mend the endpoint and put it again, then replay";
+    /// The endpoint has not agreed to be called, for as long as the job may wait.
+    EndpointUnverified = "endpoint_unverified", "have it verified with `sealpost endpoint verify`, then replay";
     /// The endpoint's stored configuration cannot be used by this version.
     InvalidEndpoint = "invalid_endpoint", "put the endpoint again with the field corrected, then replay";
     /// A secret that an auth step names does not exist.

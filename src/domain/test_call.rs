@@ -21,13 +21,24 @@ pub const TEST_TYPE: &str = "sealpost.test";
 /// What a test call's id begins with: receivers see it as `webhook-id`.
 pub const ID_PREFIX: &str = "test_";
 /// How long a worker may take to begin: a call that comes later surprises its receiver.
-const BEGIN_WITHIN: Duration = Duration::from_secs(60);
+pub const BEGIN_WITHIN: Duration = Duration::from_secs(60);
 /// How long the answer is kept.
 const KEPT: Duration = Duration::from_secs(3600);
 /// Longest time that a test call may take, whatever the endpoint's timeout: somebody waits for it.
 pub const LONGEST: Duration = Duration::from_secs(30);
 /// Largest event that is sent to test, in bytes.
 pub const MAX_DATA: usize = 64 * 1024;
+
+/// What is called for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TestKind {
+    /// To see a call as a delivery's would be.
+    #[default]
+    Test,
+    /// To make the handshake that the endpoint asks for.
+    Handshake,
+}
 
 /// What is asked for, in the place of a delivery's state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +50,9 @@ pub struct TestCall {
     pub customer_id: CustomerId,
     /// Which endpoint is called.
     pub endpoint_id: EndpointId,
+    /// What is called for.
+    #[serde(default)]
+    pub kind: TestKind,
     /// When it was asked for.
     pub asked_at: Timestamp,
 }
@@ -88,9 +102,10 @@ impl TestCall {
         token: String,
         customer_id: CustomerId,
         endpoint_id: EndpointId,
+        kind: TestKind,
         now: Timestamp,
     ) -> Self {
-        Self { id: format!("{ID_PREFIX}{token}"), customer_id, endpoint_id, asked_at: now }
+        Self { id: format!("{ID_PREFIX}{token}"), customer_id, endpoint_id, kind, asked_at: now }
     }
 
     /// Nobody makes the call from then on.
@@ -139,7 +154,7 @@ impl TestRecord {
     /// For machines: what was asked, how it stands at `now`, and the report.
     pub fn to_json(&self, now: Timestamp) -> Value {
         let mut shown = json!({"id": self.call.id, "customerId": self.call.customer_id,
-            "endpointId": self.call.endpoint_id, "askedAt": self.call.asked_at,
+            "endpointId": self.call.endpoint_id, "kind": self.call.kind, "askedAt": self.call.asked_at,
             "expiresAt": self.call.kept_until(), "state": self.state(now)});
         if let Some(report) = &self.report {
             shown["report"] = report.to_json();
@@ -156,7 +171,8 @@ mod tests {
     #[test]
     fn its_job_is_marked_as_a_test_and_names_its_endpoint() {
         let (customer, endpoint) = ("c".parse().unwrap(), "e".parse().unwrap());
-        let test = TestCall::new("1".to_owned(), customer, endpoint, Timestamp::from_millis(0));
+        let (kind, now) = (TestKind::Test, Timestamp::from_millis(0));
+        let test = TestCall::new("1".to_owned(), customer, endpoint, kind, now);
         let job = test.job(&TestEvent::default()).to_string();
         let job = Job::decode(job.as_bytes()).unwrap();
         assert_eq!(job.id.unwrap().as_str(), "test_1");

@@ -36,8 +36,10 @@ pub enum StepName {
     Connect,
     /// It is encrypted, and the server is who it has to be.
     Tls,
-    /// The server answered that it took the event.
+    /// The server answered that it took the event; in a handshake, that it answered.
     Response,
+    /// It agreed to be called: a step of handshakes alone.
+    Handshake,
 }
 
 /// What a step came to.
@@ -125,7 +127,7 @@ pub struct TestReport {
 }
 
 impl StepName {
-    /// Every step, in order.
+    /// Every step of a test, in order.
     pub const ALL: [Self; 9] = [
         Self::Endpoint,
         Self::Secrets,
@@ -150,6 +152,7 @@ impl StepName {
             Self::Connect => "connect",
             Self::Tls => "tls",
             Self::Response => "response",
+            Self::Handshake => "handshake",
         }
     }
 

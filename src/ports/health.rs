@@ -14,15 +14,15 @@ pub struct RecordedHealth {
     /// The version of its configuration that the record is of.
     pub version: u64,
     /// What was learnt.
-    pub health: Health,
+    pub record: HealthRecord,
 }
 
 /// Health by endpoint and version of its configuration. Every write is conditional on the version,
 /// so that a late 410 cannot disable an endpoint that was put again since.
 #[async_trait]
 pub trait HealthStore: Send + Sync {
-    /// What is recorded of the endpoint in this version. Nothing ill, if nothing is; but the revision
-    /// is that of the record that stands there, be it of another version.
+    /// What is recorded of the endpoint in this version. Nothing ill, if nothing is; but the revision and
+    /// the handshake are those of the record that stands there, be it of another version.
     async fn read(
         &self,
         customer: &CustomerId,
@@ -44,8 +44,8 @@ pub trait HealthStore: Send + Sync {
     async fn list(&self, customer: &CustomerId) -> Result<Vec<RecordedHealth>>;
 
     /// Records the health of the endpoint in this version; `false`, and nothing written, if a later
-    /// version has a record. A disabled endpoint stays disabled. A time of failures that is recorded
-    /// of this version stays.
+    /// version has a record. A disabled endpoint stays disabled. What else is recorded of this version
+    /// stays, and the handshake of whatever version.
     async fn set(
         &self,
         customer: &CustomerId,

@@ -207,6 +207,16 @@ impl Tally {
         }
     }
 
+    /// An endpoint refuses our credentials, or its handshake.
+    pub fn deauthorized(&self, customer_id: &CustomerId, endpoint_id: &EndpointId, why: &str) {
+        warn!(event = "authorization", %customer_id, %endpoint_id, "deauthorized: {why}");
+    }
+
+    /// An endpoint takes our credentials again, or has agreed to be called.
+    pub fn authorized(&self, customer_id: &CustomerId, endpoint_id: &EndpointId) {
+        info!(event = "authorization", %customer_id, %endpoint_id, "authorized");
+    }
+
     /// A call that was refused was made again with the previous value of a secret.
     pub fn fell_back(&self, key: &DeliveryKey, outcome: &AttemptOutcome) {
         self.counters.previous_secrets.one();

@@ -7,6 +7,7 @@ mod dead_letters;
 mod deliveries;
 mod document;
 mod endpoints;
+mod event_types;
 mod fuzz;
 mod jobs;
 mod keys;

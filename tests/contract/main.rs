@@ -12,6 +12,7 @@ mod effectively_once;
 #[cfg(feature = "aws")]
 #[path = "../support/emulator.rs"]
 mod emulator;
+mod event_types;
 mod kept_bodies;
 #[path = "../support/letter.rs"]
 mod letter;

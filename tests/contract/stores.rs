@@ -1,10 +1,12 @@
 use std::time::Duration;
 
+use sealpost::domain::authorization::Authorization;
 use sealpost::domain::endpoint::{Endpoint, Health};
 use sealpost::domain::health::{Failing, HealthRecord};
 use sealpost::domain::secret::SealedVersion;
 use sealpost::domain::secret_record::{SecretChange, SecretRecord};
 use sealpost::domain::timestamp::Timestamp;
+use sealpost::domain::verification::Verified;
 use sealpost::ports::endpoints::PutResult;
 use sealpost::ports::health::RecordedHealth;
 
@@ -15,6 +17,7 @@ over_both! {
     a_late_410_does_not_disable_an_endpoint_that_was_put_again,
     what_was_learnt_of_a_customer_s_endpoints_is_listed_with_its_version,
     a_change_of_health_is_made_only_over_the_record_that_was_seen,
+    a_handshake_outlives_the_version_that_passed_it_and_an_authorization_does_not,
     a_time_of_failures_outlives_a_pause_and_ends_with_its_version,
     of_two_administrators_who_put_the_same_secret_version_one_is_refused,
     versions_that_leave_use_are_kept_until_they_are_forgotten,
@@ -67,11 +70,11 @@ async fn what_was_learnt_of_a_customer_s_endpoints_is_listed_with_its_version(ba
     let record = |id: &str, version, health: &Health| RecordedHealth {
         endpoint_id: id.parse().unwrap(),
         version,
-        health: health.clone(),
+        record: HealthRecord { health: health.clone(), revision: 1, ..HealthRecord::default() },
     };
     let recorded = [record("a", 3, &gone), record("b", 1, &paused)];
-    for RecordedHealth { endpoint_id, version, health: known } in &recorded {
-        assert!(health.set(&customer, endpoint_id, *version, known).await.unwrap());
+    for RecordedHealth { endpoint_id, version, record } in &recorded {
+        assert!(health.set(&customer, endpoint_id, *version, &record.health).await.unwrap());
     }
     assert!(health.set(&other, &"x".parse().unwrap(), 1, &gone).await.unwrap());
     assert_eq!(health.list(&customer).await.unwrap(), recorded);
@@ -101,7 +104,7 @@ async fn a_change_of_health_is_made_only_over_the_record_that_was_seen(backend: 
     assert!(!change(1, &seen, &seen.well()).await, "it was seen before it was disabled");
     let disabled = read(1).await;
     assert_eq!((&disabled.health, disabled.failing), (&gone.health, gone.failing));
-    assert!(health.list(&customer).await.unwrap()[0].health.is_disabled());
+    assert!(health.list(&customer).await.unwrap()[0].record.health.is_disabled());
     assert!(change(1, &disabled, &disabled.well()).await, "whoever saw it enables it");
     let well = read(1).await;
     assert_eq!((well.health, well.failing), (Health::Active, None));
@@ -227,4 +230,37 @@ async fn what_somebody_else_has_just_written_is_not_removed(backend: Backend) {
     assert!(endpoints.get(&customer, &endpoint).await.unwrap().is_none());
     assert!(secrets.get(&customer, &secret).await.unwrap().is_none());
     assert!(past(&backend).await.is_empty());
+}
+
+async fn a_handshake_outlives_the_version_that_passed_it_and_an_authorization_does_not(
+    backend: Backend,
+) {
+    let (customer, id) = ("c".parse().unwrap(), "e".parse().unwrap());
+    let (health, now) = (&backend.app.health, backend.app.clock.now());
+    let read = async |version| health.read(&customer, &id, version).await.unwrap();
+    let verified = Some(Verified { of: "a url".to_owned(), at: now });
+    let authorization = Some(Authorization::Authorized { at: now });
+    let next = HealthRecord {
+        verified: verified.clone(),
+        authorization: authorization.clone(),
+        ..HealthRecord::default()
+    };
+    assert!(health.change(&customer, &id, 1, &read(1).await, &next).await.unwrap());
+    assert_eq!(
+        (read(1).await.verified, read(1).await.authorization),
+        (verified.clone(), authorization.clone())
+    );
+    assert_eq!((read(2).await.verified, read(2).await.authorization), (verified.clone(), None));
+    // Neither a pause, of this or of a later version, nor a failure takes it away.
+    let until = now.plus(Duration::from_secs(60));
+    for version in [1, 2] {
+        assert!(health.set(&customer, &id, version, &Health::Paused { until }).await.unwrap());
+        assert_eq!(read(version).await.verified, verified);
+    }
+    assert_eq!(health.list(&customer).await.unwrap()[0].record.verified, verified);
+    assert_eq!(read(2).await.authorization, None);
+    let seen = read(2).await;
+    let none = HealthRecord { verified: None, ..seen.clone() };
+    assert!(health.change(&customer, &id, 2, &seen, &none).await.unwrap());
+    assert_eq!((read(2).await.verified, read(3).await.verified), (None, None));
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sealpost::domain::test_call::{TestCall, TestRecord};
+use sealpost::domain::test_call::{TestCall, TestKind, TestRecord};
 use sealpost::domain::test_report::{StepName, TestReport};
 
 use crate::backend::{Backend, over_both};
@@ -14,7 +14,7 @@ over_both! {
 async fn a_test_call_is_kept_with_its_answer_for_an_hour(backend: Backend) {
     let (tests, now) = (&backend.app.test_calls, backend.app.clock.now());
     let (customer, endpoint) = ("c".parse().unwrap(), "e".parse().unwrap());
-    let call = TestCall::new("1".to_owned(), customer, endpoint, now);
+    let call = TestCall::new("1".to_owned(), customer, endpoint, TestKind::Test, now);
     let asked = TestRecord { call, report: None };
     assert_eq!(tests.get("test_1", now).await.unwrap(), None);
     tests.put(&asked).await.unwrap();

@@ -154,6 +154,7 @@ fn the_reference_lists_every_reason_and_every_setting() {
     config.egress.proxy_authorization_file = Some("proxy.txt".into());
     let url = "https://sqs.eu-west-1.amazonaws.com/1/q";
     let aws = serde_json::json!({"queue_url": url, "dead_letter_queue_url": url, "kms_key_id": "k", "senders": {}});
+    config.egress.webhook_origin = Some("hooks.example.com".parse().unwrap());
     config.api.listen = Some(config.api.address());
     config.metrics.listen = config.api.listen;
     config.traces.endpoint = Some("http://127.0.0.1:4318".parse().unwrap());

@@ -55,6 +55,7 @@ fn prepare(program: &Program) -> String {
     program.ok(&["tenant-key", "create", "acme"], "");
     let account = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/eventbridge");
     std::os::unix::fs::symlink(account, folder.join("saved")).unwrap();
+    program.ok(&["event-type", "put", "order.created"], "");
     let endpoint = json!({"customerId": "acme", "endpointId": "orders",
                           "url": "https://acme.example/hook"});
     // The job comes before the endpoint, so that it is dead-lettered without a call.
@@ -131,17 +132,27 @@ async fn the_examples_of_the_commands_for_aws_work_as_written() {
 
 /// Puts the endpoint of the examples where somebody takes what is sent: the one command that makes a call
 /// is for seeing it arrive.
-fn at_a_receiver() -> String {
+fn at_a_receiver(verifies: bool) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/hook", listener.local_addr().unwrap());
     std::thread::spawn(move || {
         for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let _ = stream.read(&mut [0; 64 * 1024]);
-            let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n");
+            let (mut stream, mut request) = (stream.unwrap(), vec![0; 64 * 1024]);
+            let read = stream.read(&mut request).unwrap_or(0);
+            // What it is sent, without the type: a challenge comes back as the handshake asks.
+            let request = String::from_utf8_lossy(&request[..read]).into_owned();
+            let body = request.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+            let challenge = body.split("\"challenge\":\"").nth(1).and_then(|c| c.split('"').next());
+            let body = challenge.unwrap_or("taken");
+            let head =
+                format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}", body.len());
+            let _ = stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes());
         }
     });
-    let endpoint = json!({"customerId": "acme", "endpointId": "orders", "url": url});
+    let mut endpoint = json!({"customerId": "acme", "endpointId": "orders", "url": url});
+    if verifies {
+        endpoint["verification"] = json!({"handshake": "challenge"});
+    }
     format!("echo '{endpoint}' | sealpost endpoint put -\n")
 }
 
@@ -191,7 +202,9 @@ fn the_example_of_every_command_works_as_written() {
             continue;
         }
         let script = match path.as_str() {
-            "sealpost endpoint test" => format!("{}{script}", at_a_receiver()),
+            "sealpost endpoint test" | "sealpost endpoint verify" => {
+                format!("{}{script}", at_a_receiver(path.ends_with("verify")))
+            }
             _ => script,
         };
         let output = shell(&program, &script, copy.path()).output().unwrap();

@@ -17,6 +17,7 @@ mod faulty;
 mod fences;
 mod h2_cases;
 mod h2_server;
+mod handshakes;
 mod health;
 mod held;
 mod http2;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rustls::version::TLS13;
 use sealpost::domain::endpoint::Health;
-use sealpost::domain::test_call::{TestEvent, TestRecord};
+use sealpost::domain::test_call::{TestEvent, TestKind, TestRecord};
 use sealpost::domain::test_report::{StepName, StepResult, TestReport};
 use sealpost::ports::queue::Depth;
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ use crate::web::Web;
 async fn ask(bench: &Bench) -> TestRecord {
     let (customer, endpoint) = ("c".parse().unwrap(), "e".parse().unwrap());
     let tests = bench.app.test_caller();
-    tests.ask(&customer, &endpoint, &TestEvent::default()).await.unwrap()
+    tests.ask(&customer, &endpoint, TestKind::Test, &TestEvent::default()).await.unwrap()
 }
 
 /// The report of a test that a worker made.

@@ -9,6 +9,7 @@ use sealpost::domain::delivery_record::{DeliveryFilter, Recording};
 use sealpost::domain::endpoint::Endpoint;
 use sealpost::domain::ids::{CustomerId, SecretId};
 use sealpost::domain::secret::SecretBytes;
+use sealpost::domain::test_call::TestKind;
 use sealpost::monitor::Monitor;
 use sealpost::ports::queue::NewMessage;
 use sealpost::vault::NewSecret;
@@ -141,7 +142,8 @@ async fn deliver_all(scheme: &str, formless: bool) {
             assert_silent("why there is no preview", format!("{why} {why:?}").as_bytes(), &secrets);
         }
         let stop = CancellationToken::new();
-        let tested = bench.pipeline.test_call(job.to_string().as_bytes(), &stop).await;
+        let tested = bench.pipeline.test_call(TestKind::Test, job.to_string().as_bytes(), &stop);
+        let tested = tested.await;
         reports += &format!("{tested}\n{}\n", serde_json::to_string(&tested).unwrap());
         let message = NewMessage { body: job.to_string().into(), ..NewMessage::default() };
         bench.app.queue.send(vec![message]).await.unwrap();

@@ -21,14 +21,14 @@ fn row(c: &Connection, customer: &CustomerId, endpoint: &EndpointId) -> rusqlite
     c.prepare_cached(sql)?.query_row(key, |row| Ok((row.get(0)?, row.get(1)?))).optional()
 }
 
-/// What a row says of a version of the endpoint: of another version's, only its number.
+/// What a row says of a version of the endpoint: of another version's, what outlives it.
 fn record(row: Row, version: u64) -> serde_json::Result<HealthRecord> {
     let Some((of, text)) = row else { return Ok(HealthRecord::default()) };
     let record: HealthRecord = serde_json::from_str(&text)?;
     if of == version {
         return Ok(record);
     }
-    Ok(HealthRecord { revision: record.revision, ..HealthRecord::default() })
+    Ok(record.of_another_version())
 }
 
 /// What a write makes of a record; `None` if it is refused.
@@ -96,9 +96,9 @@ impl HealthStore for SqliteHealth {
         let rows = self.0.read("health.list", read).await?;
         let parse = |(endpoint, version, health): (String, u64, String)| {
             let endpoint_id = endpoint.parse().map_err(|e| Error::unreadable("health.list", e))?;
-            let health =
+            let record =
                 serde_json::from_str(&health).map_err(|e| Error::unreadable("health.list", e))?;
-            Ok(RecordedHealth { endpoint_id, version, health })
+            Ok(RecordedHealth { endpoint_id, version, record })
         };
         rows.into_iter().map(parse).collect()
     }

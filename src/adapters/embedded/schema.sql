@@ -175,3 +175,8 @@ CREATE TABLE IF NOT EXISTS test_calls (           -- with their answers, for an 
     record TEXT    NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS test_calls_age ON test_calls (until);
+
+CREATE TABLE IF NOT EXISTS event_types (
+    name   TEXT PRIMARY KEY,
+    record TEXT NOT NULL
+) WITHOUT ROWID;

@@ -39,11 +39,9 @@ impl HealthStore for DynamoHealth {
 
     async fn list(&self, customer: &CustomerId) -> Result<Vec<RecordedHealth>> {
         let recorded = |item: &Item| {
-            let item = Reader { operation: "health.list", item };
-            let health = serde_json::from_str(item.text("health")?)
-                .map_err(|e| Error::unreadable("health.list", e))?;
-            let (endpoint_id, version) = (item.parsed("endpointId")?, item.number("version")?);
-            Ok(RecordedHealth { endpoint_id, version, health })
+            let read = Reader { operation: "health.list", item };
+            let (endpoint_id, version) = (read.parsed("endpointId")?, read.number("version")?);
+            Ok(RecordedHealth { endpoint_id, version, record: record(item, version)? })
         };
         let items = self.0.items("health.list", Some(customer)).await?;
         // Of an endpoint with a rate there may be nothing but its account.
@@ -66,7 +64,7 @@ impl HealthStore for DynamoHealth {
             "attribute_not_exists(#version) OR #version < :version \
              OR (#version = :version AND attribute_not_exists(#disabled))"
         };
-        // A time of failures stays: it says of which version it is.
+        // A time of failures and an authorization stay: they say of which version they are.
         let set = "SET #version = :version, #health = :health, \
                    #revision = if_not_exists(#revision, :zero) + :one";
         let update = match disabled {
@@ -115,6 +113,21 @@ impl HealthStore for DynamoHealth {
             }
             None => remove.extend(["#failing", "#failingVersion"]),
         }
+        match &next.authorization {
+            Some(authorization) => {
+                set += ", #authorization = :authorization, #authorizationVersion = :version";
+                let json = serde_json::to_string(authorization).map_err(written)?;
+                put_if(":authorization", s(json));
+            }
+            None => remove.extend(["#authorization", "#authorizationVersion"]),
+        }
+        match &next.verified {
+            Some(verified) => {
+                set += ", #verified = :verified";
+                put_if(":verified", s(serde_json::to_string(verified).map_err(written)?));
+            }
+            None => remove.push("#verified"),
+        }
         match &next.health {
             Health::Disabled { .. } => set += ", #disabled = :version",
             Health::Active | Health::Paused { .. } | Health::Deauthorized { .. } => {
@@ -140,6 +153,9 @@ impl HealthStore for DynamoHealth {
                 "revision",
                 "failing",
                 "failingVersion",
+                "authorization",
+                "authorizationVersion",
+                "verified",
                 "disabled",
             ]))
             .set_expression_attribute_values(put)
@@ -164,17 +180,22 @@ fn is_of(item: &Item, version: u64) -> bool {
     item.number::<u64>("version").is_ok_and(|of| of == version)
 }
 
-/// What an item says of a version of the endpoint: of another version's, only its number.
+/// What an item says of a version of the endpoint: of another version's, what outlives it.
 fn record(item: &Item, version: u64) -> Result<HealthRecord> {
     let read = Reader { operation: "health.get", item };
     let revision = read.optional_number("revision")?.unwrap_or(0);
-    if read.optional_number::<u64>("version")? != Some(version) {
-        return Ok(HealthRecord { revision, ..HealthRecord::default() });
-    }
     let parsed = |e| Error::unreadable("health.get", e);
+    let verified = read.optional_text("verified")?;
+    let verified = verified.map(serde_json::from_str).transpose().map_err(parsed)?;
+    if read.optional_number::<u64>("version")? != Some(version) {
+        return Ok(HealthRecord { revision, verified, ..HealthRecord::default() });
+    }
     let health = serde_json::from_str(read.text("health")?).map_err(parsed)?;
     let is_own = read.optional_number::<u64>("failingVersion")? == Some(version);
     let failing = read.optional_text("failing")?.filter(|_| is_own);
     let failing = failing.map(serde_json::from_str).transpose().map_err(parsed)?;
-    Ok(HealthRecord { health, failing, revision })
+    let is_own = read.optional_number::<u64>("authorizationVersion")? == Some(version);
+    let authorization = read.optional_text("authorization")?.filter(|_| is_own);
+    let authorization = authorization.map(serde_json::from_str).transpose().map_err(parsed)?;
+    Ok(HealthRecord { health, failing, authorization, verified, revision })
 }
