@@ -35,6 +35,7 @@ use sealpost::domain::replay::{Request, Standing};
 use sealpost::domain::request::OutboundRequest;
 use sealpost::domain::shown_request::ShownRequest;
 use sealpost::domain::timestamp::Timestamp;
+use sealpost::monitor::Monitor;
 use sealpost::ports::queue::{NewMessage, Received};
 use sealpost::worker::Stop;
 use serde_json::{Value, json};
@@ -126,7 +127,7 @@ async fn measure_pages(bench: &Bench) -> anyhow::Result<Vec<Value>> {
     let key = key.expose_str().context("a key is text")?.to_owned();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    let router = Arc::new(Api::new(Arc::clone(&app), false)).router();
+    let router = Arc::new(Api::new(Monitor::new(Arc::clone(&app), None))).router();
     tokio::spawn(serve(listener, router, Duration::from_secs(1), Stop::default()));
     let mut measured = Vec::new();
     println!("milliseconds a page of 50, at places all over the time, {} pages", bench.pages);

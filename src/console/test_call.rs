@@ -152,6 +152,7 @@ fn in_words(step: StepName) -> &'static str {
         StepName::Connect => "Connection",
         StepName::Tls => "TLS",
         StepName::Response => "Answer",
+        StepName::Handshake => "Handshake",
     }
 }
 

@@ -85,7 +85,7 @@ impl Resolved<'_> {
     /// What becomes of a job whose endpoint has not agreed to be called: it waits, longer every time.
     fn unverified(&self, now: Timestamp, chance: f64) -> Halt {
         let until = now.plus(growing(FIRST_HOLD, self.decoded.state.waits, chance));
-        let (what, reason) = ("endpoint not verified", Reason::EndpointUnverified);
+        let (what, reason) = (Wait::EndpointUnverified, Reason::EndpointUnverified);
         let why = "its handshake was not passed for this url";
         self.wait_within(now, until, what, reason, why).limited()
     }

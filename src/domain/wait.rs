@@ -32,6 +32,8 @@ waits! {
     EndpointPaused = "endpoint_paused", "endpoint paused";
     /// The endpoint is disabled, and holds its jobs.
     EndpointDisabled = "endpoint_disabled", "endpoint disabled";
+    /// The endpoint has not agreed to be called.
+    EndpointUnverified = "endpoint_unverified", "endpoint not verified";
     /// The endpoint's token server refuses the client.
     EndpointDeauthorized = "endpoint_deauthorized", "endpoint deauthorized";
     /// The token server is out of order.

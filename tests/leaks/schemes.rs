@@ -94,8 +94,13 @@ async fn plant(bench: &Bench, origin: &str, planted: &Planted) -> bool {
     let endpoint = json!({"customerId": planted.customer, "endpointId": "e",
         "url": format!("{origin}/in"), "auth": planted.auth, "previousSecretOn401": true,
         "retry": {"maxAttempts": 2, "baseDelay": "1s", "maxDelay": "1s"}});
-    let Ok(endpoint) = Endpoint::from_json(&endpoint.to_string()) else { return false };
-    bench.app.endpoints.put(endpoint, None, bench.app.clock.now()).await.unwrap();
+    let mut asking = endpoint.clone();
+    (asking["endpointId"], asking["verification"]) =
+        ("h".into(), json!({"handshake": "challenge"}));
+    for endpoint in [endpoint, asking] {
+        let Ok(endpoint) = Endpoint::from_json(&endpoint.to_string()) else { return false };
+        bench.app.endpoints.put(endpoint, None, bench.app.clock.now()).await.unwrap();
+    }
     true
 }
 
@@ -141,10 +146,13 @@ async fn deliver_all(scheme: &str, formless: bool) {
         if let Err(why) = shown {
             assert_silent("why there is no preview", format!("{why} {why:?}").as_bytes(), &secrets);
         }
-        let stop = CancellationToken::new();
-        let tested = bench.pipeline.test_call(TestKind::Test, job.to_string().as_bytes(), &stop);
-        let tested = tested.await;
-        reports += &format!("{tested}\n{}\n", serde_json::to_string(&tested).unwrap());
+        for (kind, endpoint) in [(TestKind::Test, "e"), (TestKind::Handshake, "h")] {
+            let job =
+                json!({"customerId": planted.customer, "endpointId": endpoint, "data": number});
+            let (job, stop) = (job.to_string(), CancellationToken::new());
+            let tested = bench.pipeline.test_call(kind, job.as_bytes(), &stop).await;
+            reports += &format!("{tested}\n{}\n", serde_json::to_string(&tested).unwrap());
+        }
         let message = NewMessage { body: job.to_string().into(), ..NewMessage::default() };
         bench.app.queue.send(vec![message]).await.unwrap();
         customers.push(planted.customer);

@@ -191,6 +191,8 @@ labels! {
         EndpointEnabled = "endpoint.enabled",
         /// Its token server refuses.
         EndpointDeauthorized = "endpoint.deauthorized",
+        /// It takes our credentials, or has agreed to be called.
+        EndpointAuthorized = "endpoint.authorized",
         /// A delivery was given up.
         DeliveryExhausted = "delivery.exhausted",
         /// A client certificate ends.

@@ -25,6 +25,7 @@ impl Told {
             Fact::EndpointDisabled { .. } => Self::EndpointDisabled,
             Fact::EndpointEnabled { .. } => Self::EndpointEnabled,
             Fact::EndpointDeauthorized { .. } => Self::EndpointDeauthorized,
+            Fact::EndpointAuthorized { .. } => Self::EndpointAuthorized,
             Fact::DeliveryExhausted { .. } => Self::DeliveryExhausted,
             Fact::CertificateEnding { .. } => Self::CertificateEnding,
         }
