@@ -6,6 +6,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 
 use crate::app::App;
+pub use crate::domain::access::LONGEST_TOKEN;
 use crate::domain::access::{ApiKey, Grant};
 use crate::domain::dead_letter::job_sha256;
 use crate::domain::field::FieldError;
@@ -16,8 +17,6 @@ use crate::ports::Result;
 
 /// How long a customer's token is good where nobody says.
 pub const TOKEN_LIFETIME: Duration = Duration::from_secs(3600);
-/// The longest that a customer's token may be good.
-pub const LONGEST_TOKEN: Duration = Duration::from_secs(24 * 3600);
 /// Longest name of a key, in bytes.
 pub const MAX_NAME: usize = 200;
 

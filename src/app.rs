@@ -7,17 +7,18 @@ use std::sync::Arc;
 use crate::adapters::aws::{
     AwsReferences, CallCounts, Clients, KmsKeys, KmsRebind, StsRoles,
     dynamodb::{
-        DynamoControl, DynamoDeliveries, DynamoEndpoints, DynamoEventTypes, DynamoHealth,
-        DynamoRates, DynamoRecords, DynamoReplays, DynamoSecrets, DynamoTestCalls, MessageStates,
-        tables,
+        DynamoControl, DynamoCustomers, DynamoDeliveries, DynamoEndpoints, DynamoEventTypes,
+        DynamoHealth, DynamoRates, DynamoRecords, DynamoReplays, DynamoSecrets, DynamoTestCalls,
+        MessageStates, tables,
     },
     sqs::SqsQueue,
 };
 use crate::adapters::counted_events::CountedEvents;
 use crate::adapters::counted_keys::CountedKeys;
 use crate::adapters::embedded::{
-    DataDir, Database, KeyFile, SqliteControl, SqliteDeliveries, SqliteEndpoints, SqliteEventTypes,
-    SqliteHealth, SqliteQueue, SqliteRecords, SqliteReplays, SqliteSecrets, SqliteTestCalls,
+    DataDir, Database, KeyFile, SqliteControl, SqliteCustomers, SqliteDeliveries, SqliteEndpoints,
+    SqliteEventTypes, SqliteHealth, SqliteQueue, SqliteRecords, SqliteReplays, SqliteSecrets,
+    SqliteTestCalls,
 };
 use crate::adapters::otlp::Collector;
 use crate::adapters::queued_events::QueuedEvents;
@@ -40,9 +41,9 @@ use crate::egress::proxy::Proxy;
 use crate::egress::resolver::{Resolver, SystemResolver};
 use crate::ports::operational_events::LogOnly;
 use crate::ports::{
-    AwsRoles, Chance, Clock, Control, Deliveries, Endpoints, EventTypes, HealthStore, Intake, Keys,
-    MasterKeys, OperationalEvents, Queue, Rates, Rebind, Records, References, Replays, Result,
-    Secrets, TestCalls,
+    AwsRoles, Chance, Clock, Control, Customers, Deliveries, Endpoints, EventTypes, HealthStore,
+    Intake, Keys, MasterKeys, OperationalEvents, Queue, Rates, Rebind, Records, References,
+    Replays, Result, Secrets, TestCalls,
 };
 use crate::replay::Replayer;
 use crate::telemetry::{Tally, Tracer};
@@ -86,6 +87,8 @@ pub struct App {
     pub replays: Arc<dyn Replays>,
     /// Test calls with their answers.
     pub test_calls: Arc<dyn TestCalls>,
+    /// Which customers there are.
+    pub customers: Arc<dyn Customers>,
     /// API keys and what the API has taken.
     pub control: Arc<dyn Control>,
     /// The types of events that are sent.
@@ -141,6 +144,7 @@ struct Parts {
     replays: Arc<dyn Replays>,
     test_calls: Arc<dyn TestCalls>,
     event_types: Arc<dyn EventTypes>,
+    customers: Arc<dyn Customers>,
     control: Arc<dyn Control>,
     keys: Arc<dyn Keys>,
     master_keys: Option<Arc<dyn MasterKeys>>,
@@ -216,6 +220,7 @@ impl App {
             replays: Arc::new(DynamoReplays::new(dynamodb, prefix)),
             test_calls: Arc::new(DynamoTestCalls::new(dynamodb, prefix)),
             event_types: Arc::new(DynamoEventTypes::new(dynamodb, prefix)),
+            customers: Arc::new(DynamoCustomers::new(dynamodb, prefix)),
             control: Arc::new(DynamoControl::new(dynamodb, prefix)),
             keys: Arc::new(KmsKeys::new(&clients.kms, key).with_legacy(aws.legacy_keys())),
             master_keys: None,
@@ -292,6 +297,7 @@ impl App {
             secrets: Arc::new(SqliteSecrets(database.clone())),
             health: Arc::new(SqliteHealth(database.clone())),
             rates: None,
+            customers: Arc::new(SqliteCustomers(database.clone())),
             control: Arc::new(SqliteControl(database.clone())),
             deliveries: Arc::new(deliveries),
             records: Arc::new(SqliteRecords(database.clone())),
@@ -357,6 +363,7 @@ impl App {
             replays,
             test_calls,
             event_types,
+            customers,
             control,
             keys,
             master_keys,
@@ -404,6 +411,7 @@ impl App {
             test_calls,
             event_types,
             test_rate,
+            customers,
             control,
             keys,
             master_keys,

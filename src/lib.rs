@@ -13,6 +13,7 @@ pub mod cli;
 pub mod config;
 pub mod console;
 pub mod cost;
+pub mod customer;
 pub mod delivery;
 pub mod domain;
 pub mod egress;

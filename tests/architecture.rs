@@ -41,6 +41,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "api",
             "access",
             "app",
+            "customer",
             "redrive",
             "replay",
             "monitor",

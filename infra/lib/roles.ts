@@ -95,7 +95,8 @@ export class Roles extends Construct {
 /** The API and the administrators' commands. */
 function grantWriter(role: iam.Role, store: Store): void {
   allow(role, KEEP, ...arns(store, "secrets", "endpoints", "control"));
-  allow(role, [...READ, "dynamodb:UpdateItem"], ...arns(store, "health"));
+  // Rows of `health` go when a customer is erased.
+  allow(role, [...READ, "dynamodb:UpdateItem", "dynamodb:DeleteItem"], ...arns(store, "health"));
   allow(role, DEAD_LETTERS, ...arns(store, "deliveries"));
   allow(role, ["kms:Encrypt", "kms:GenerateDataKey"], store.key.keyArn);
   consume(role, store);

@@ -31,6 +31,7 @@ test("a worker opens secrets, and writes neither secrets nor endpoints nor keys 
   check(WORKER, true, deliveries, dynamodb(["GetItem", "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem"]));
   check(WORKER, true, `${deliveries}/index/dead-letters`, dynamodb(["Query"]));
   check(WORKER, true, key, ["kms:Decrypt"]);
+  check(WORKER, false, health, dynamodb(["PutItem", "DeleteItem"]));
   for (const forbidden of [secrets, endpoints, control]) check(WORKER, false, forbidden, dynamodb(WRITES));
   check(WORKER, false, control, dynamodb(["GetItem", "Query", "Scan"]));
   check(WORKER, false, secrets, dynamodb(["Scan"]));
@@ -42,6 +43,7 @@ test("whoever writes secrets, the API and the administrators, cannot open one", 
     for (const kept of [secrets, endpoints, control]) {
       check(role, true, kept, dynamodb(["GetItem", "Query", "Scan", "PutItem", "UpdateItem", "DeleteItem"]));
     }
+    check(role, true, health, dynamodb(["GetItem", "Query", "UpdateItem", "DeleteItem"]));
     check(role, true, key, ["kms:Encrypt", "kms:GenerateDataKey"]);
     check(role, false, key, ["kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo"]);
     check(role, true, dead, ["sqs:StartMessageMoveTask", "sqs:ReceiveMessage"]);

@@ -214,6 +214,11 @@ impl Keyring {
         self.known.invalidate(id).await;
     }
 
+    /// Looks every key and token up anew at its next use.
+    pub fn forget_all(&self) {
+        self.known.invalidate_all();
+    }
+
     /// Counts one request of the caller.
     ///
     /// # Errors

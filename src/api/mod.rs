@@ -8,6 +8,7 @@
 pub(crate) mod api_keys;
 mod bulk;
 pub(crate) mod caller;
+mod customers;
 pub(crate) mod dead_letters;
 pub(crate) mod deliveries;
 mod edge;
@@ -99,6 +100,8 @@ fn routes_of(document: &Value) -> impl Iterator<Item = (String, String)> {
 /// Every route with its description.
 fn described() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
+        .routes(routes!(customers::list))
+        .routes(routes!(customers::get, customers::delete))
         .routes(routes!(endpoints::list, endpoints::create))
         .routes(routes!(endpoints::get, endpoints::put, endpoints::delete))
         .routes(routes!(endpoint_state::pause))

@@ -14,6 +14,8 @@ use crate::domain::reason::Reason;
 const ENDPOINT: &str = include_str!("endpoint.schema.json");
 /// The JSON Schema of a test call.
 const TEST_CALL: &str = include_str!("test_call.schema.json");
+/// The JSON Schemas of customers.
+const CUSTOMER: &str = include_str!("customer.schema.json");
 /// The form of customers', endpoints' and secrets' ids.
 const NAME: &str = "^[A-Za-z0-9_.:@-]{1,128}$";
 
@@ -32,7 +34,7 @@ pub fn document() -> Value {
     );
     document.info = info.build();
     let mut document = serde_json::to_value(document).expect("a document is JSON");
-    for schemas in [ENDPOINT, TEST_CALL] {
+    for schemas in [ENDPOINT, TEST_CALL, CUSTOMER] {
         let schemas: Map<String, Value> = serde_json::from_str(schemas).expect("they are JSON");
         for (name, schema) in schemas {
             document["components"]["schemas"][name] = schema;
@@ -110,6 +112,7 @@ fn add_bodies(document: &mut Value) {
         (format!("{customers}/replays"), "Replay"),
         ("/v1/api-keys".to_owned(), "ShownKey"),
         ("/v1/event-types".to_owned(), "EventType"),
+        ("/v1/customers".to_owned(), "ListedCustomer"),
     ];
     for (path, item) in lists {
         document["paths"][&path]["get"]["responses"]["200"]["content"] =
@@ -140,6 +143,9 @@ fn add_bodies(document: &mut Value) {
     ];
     let replay = format!("{customers}/replays/{{replayId}}");
     let more = [
+        (customers.to_owned(), "get", "200", "Customer"),
+        (customers.to_owned(), "delete", "200", "Erasure"),
+        (customers.to_owned(), "delete", "202", "Erasure"),
         (format!("{customers}/deliveries/{{deliveryId}}"), "get", "200", "Delivery"),
         (format!("{customers}/replays"), "post", "202", "Replay"),
         (format!("{customers}/replays"), "post", "200", "Plan"),
@@ -181,7 +187,10 @@ fn constrain(parameter: &mut Value) {
     let name = parameter["name"].as_str().unwrap_or_default().to_owned();
     let (schema, description) = match name.as_str() {
         "customerId" => (json!({"type": "string", "pattern": NAME}), "The customer"),
-        "eventType" => (json!({"type": "string", "pattern": NAME}), "The event type"),
+        // In a query it is whatever a job says.
+        "eventType" if parameter["in"] == "path" => {
+            (json!({"type": "string", "pattern": NAME}), "The event type")
+        }
         "endpointId" => (json!({"type": "string", "pattern": NAME}), "The endpoint"),
         "secretId" => (json!({"type": "string", "pattern": SECRET}), "The secret"),
         "reason" => {

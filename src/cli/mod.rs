@@ -6,6 +6,7 @@ mod auth;
 mod captured;
 mod completions;
 mod cost;
+mod customer;
 mod delivery;
 mod demo;
 mod dlq;
@@ -93,6 +94,9 @@ enum Verb {
     ApiKey(api_key::ApiKey),
     /// Show the whole product at work on this machine, with a receiver of its own
     Demo(demo::Demo),
+    /// List and show customers, and erase one
+    #[command(subcommand)]
+    Customer(customer::Customer),
     /// Register, show and remove endpoints
     #[command(subcommand)]
     Endpoint(endpoint::Endpoint),
@@ -185,6 +189,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Api(verb) => Box::pin(api::run(&global, &verb)).await,
         Verb::ApiKey(verb) => api_key::run(&global, verb).await,
         Verb::Demo(verb) => Box::pin(demo::run(&global, &verb)).await,
+        Verb::Customer(verb) => Box::pin(customer::run(&global, verb)).await,
         Verb::Endpoint(verb) => Box::pin(endpoint::run(&global, &verb)).await,
         Verb::EventType(verb) => event_type::run(&global, verb).await,
         Verb::Secret(verb) => secret::run(&global, verb).await,

@@ -1,11 +1,15 @@
 //! Who calls the HTTP API, and what they may do.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{CustomerId, EndpointId};
 use crate::domain::timestamp::Timestamp;
+
+/// Longest that a customer's token is good.
+pub const LONGEST_TOKEN: Duration = Duration::from_secs(24 * 3600);
 
 /// An API key of the operator, or a token of a customer, as it is kept: never the text that its holder
 /// has.

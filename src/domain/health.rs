@@ -52,6 +52,16 @@ pub enum Health {
 }
 
 impl Health {
+    /// The stable name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Paused { .. } => "paused",
+            Self::Deauthorized { .. } => "deauthorized",
+            Self::Disabled { .. } => "disabled",
+        }
+    }
+
     /// Whether no deliveries are made.
     pub fn is_disabled(&self) -> bool {
         match self {

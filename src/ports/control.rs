@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use super::Result;
 use crate::domain::access::ApiKey;
+use crate::domain::ids::CustomerId;
 use crate::domain::submission::{Begun, Submission};
 use crate::domain::timestamp::Timestamp;
 
@@ -22,6 +23,9 @@ pub trait Control: Send + Sync {
     /// Withdraws a key or a token; `false` if there is none. One that was withdrawn before keeps its
     /// time.
     async fn revoke_key(&self, id: &str, now: Timestamp) -> Result<bool>;
+
+    /// Withdraws every token of a customer that was made until `now`.
+    async fn end_tokens(&self, customer: &CustomerId, now: Timestamp) -> Result<()>;
 
     /// Begins to send jobs, in order; what is known of each. What is [`Begun::New`] is the caller's
     /// until [`GIVEN_UP`] has passed, and is remembered for [`REMEMBERED`].

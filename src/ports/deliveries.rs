@@ -62,6 +62,9 @@ pub struct LetterClaim {
     pub until: Timestamp,
 }
 
+/// How long a fence is kept behind its lease, and a list of endpoints that a job fans out to: longer than
+/// any delivery lives.
+pub const FENCES_KEPT: Duration = Duration::from_secs(15 * 24 * 3600);
 /// Most dead letters that one call of [`Deliveries::scan_dead_letters`] looks at.
 pub const MOST_LETTERS_LOOKED_AT: usize = 1_000;
 

@@ -4,6 +4,7 @@
 pub mod aws_roles;
 pub mod clock;
 pub mod control;
+pub mod customers;
 pub mod deliveries;
 pub mod endpoints;
 pub mod event_types;
@@ -24,6 +25,7 @@ pub mod test_calls;
 pub use aws_roles::AwsRoles;
 pub use clock::{Chance, Clock};
 pub use control::Control;
+pub use customers::Customers;
 pub use deliveries::Deliveries;
 pub use endpoints::{Endpoints, ReadEndpoints};
 pub use event_types::EventTypes;

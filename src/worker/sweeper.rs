@@ -14,13 +14,12 @@ use tokio::task::AbortHandle;
 use super::ending::tell_of_ending_letters;
 use crate::delivery::Pipeline;
 use crate::ports::Result;
+use crate::ports::deliveries::FENCES_KEPT;
 
 /// How often the sweeper looks whether the number of dead letters has changed.
 const PACE: Duration = Duration::from_secs(300);
 /// After so many looks without a change it searches all the same: the number is approximate.
 const LOOKS: u32 = 12;
-/// How long a fence is kept: longer than any delivery lives.
-const FENCE_LIFETIME: Duration = Duration::from_secs(15 * 24 * 3600);
 /// Strays handled at once.
 const PAGE: usize = 100;
 
@@ -90,7 +89,7 @@ impl LastSearch {
 /// # Errors
 /// If the store fails.
 pub async fn forget_old_fences(pipeline: &Pipeline) -> Result<()> {
-    let before = pipeline.clock.now().minus(FENCE_LIFETIME);
+    let before = pipeline.clock.now().minus(FENCES_KEPT);
     pipeline.deliveries.forget_fences(before).await.map(drop)
 }
 

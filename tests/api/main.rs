@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod console;
+mod customers;
 mod dead_letters;
 mod deliveries;
 mod document;

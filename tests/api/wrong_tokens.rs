@@ -50,6 +50,9 @@ fn route(method: &str, described: &str) -> Route {
         _ => &[Scope::Operator],
     };
     let is_types = described.starts_with("/v1/event-types");
+    // Of all customers, or no customer's to do.
+    let is_operators = described == "/v1/customers"
+        || (method == "delete" && described == "/v1/customers/{customerId}");
     let is_keys = described.starts_with("/v1/api-keys") || described.ends_with("/tokens");
     let mut path = described.replace("{customerId}", "acme").replace(['{', '}'], "");
     if described == "/v1/dead-letters" {
@@ -63,6 +66,7 @@ fn route(method: &str, described: &str) -> Route {
         scopes,
         is_customers: !sends
             && !is_keys
+            && !is_operators
             && described != "/metrics"
             && (!is_types || method == "get"),
         is_everybodys: is_types && method == "get",

@@ -23,6 +23,7 @@ mod receiver;
 mod sqs;
 
 mod access;
+mod customers;
 mod dead_letters;
 mod faults;
 mod fences;

@@ -7,6 +7,7 @@
 mod aws;
 mod backend;
 mod control;
+mod customers;
 mod deliveries;
 mod effectively_once;
 #[cfg(feature = "aws")]

@@ -17,6 +17,7 @@ mod crash;
 mod crash_on_aws;
 mod crash_steps;
 mod credentials;
+mod customers;
 mod deliveries;
 mod demo;
 mod docs;

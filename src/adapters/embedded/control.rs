@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::database::Database;
 use crate::domain::access::ApiKey;
+use crate::domain::ids::CustomerId;
 use crate::domain::submission::{Begun, GIVEN_UP, REMEMBERED, Submission};
 use crate::domain::timestamp::Timestamp;
 use crate::ports::{Control, Error, Result};
@@ -65,6 +66,17 @@ impl Control for SqliteControl {
             c.prepare_cached(sql)?.execute([id, now])
         };
         Ok(self.0.write("control.revoke_key", write).await? > 0)
+    }
+
+    async fn end_tokens(&self, customer: &CustomerId, now: Timestamp) -> Result<()> {
+        let (customer, now) = (customer.to_string(), now.to_string());
+        let write = move |c: &Connection| {
+            let sql = "UPDATE api_keys SET record = json_set(record, '$.revokedAt', ?2)
+                       WHERE is_token = 1 AND json_extract(record, '$.grant.customerId') = ?1
+                       AND json_extract(record, '$.revokedAt') IS NULL";
+            c.prepare_cached(sql)?.execute([customer, now])
+        };
+        self.0.write("control.end_tokens", write).await.map(drop)
     }
 
     async fn begin(&self, submissions: &[Submission], now: Timestamp) -> Result<Vec<Begun>> {

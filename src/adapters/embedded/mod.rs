@@ -5,6 +5,7 @@
 //! frees them all. Commands of other processes write to the database beside it.
 
 mod control;
+mod customers;
 mod data_dir;
 mod database;
 mod dead_letters;
@@ -27,6 +28,7 @@ mod test_calls;
 mod turns;
 
 pub use control::SqliteControl;
+pub use customers::SqliteCustomers;
 pub use data_dir::{DataDir, DirectoryLock};
 pub use database::Database;
 pub use deliveries::SqliteDeliveries;

@@ -76,6 +76,8 @@ async fn a_session_ends_with_its_key_with_its_time_and_when_it_is_left() {
 #[tokio::test]
 async fn a_customer_s_session_ends_with_its_token_and_with_the_key_above() {
     let server = Server::start().await;
+    // Keys are listed by age.
+    server.clock.advance(Duration::from_millis(1));
     let token = server.token("acme").await;
     let browser = Browser::customer(&server, &token).await;
     server.clock.advance(Duration::from_secs(3600));

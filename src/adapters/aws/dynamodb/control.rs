@@ -11,8 +11,9 @@ use super::item::{Item, Reader, key, n, names, s, values};
 use super::{Table, tables, was_made};
 use crate::adapters::aws::classify::failed;
 use crate::adapters::system::SystemChance;
-use crate::domain::access::ApiKey;
+use crate::domain::access::{ApiKey, Grant, LONGEST_TOKEN};
 use crate::domain::dead_letter::job_sha256;
+use crate::domain::ids::CustomerId;
 use crate::domain::submission::{Begun, GIVEN_UP, REMEMBERED, Submission};
 use crate::domain::timestamp::Timestamp;
 use crate::ports::{Chance, Control, Error, Result};
@@ -37,6 +38,11 @@ fn key_of(id: &str) -> Option<Item> {
         Some(("ses", session)) => key(("pk", format!("session#{session}")), ("sk", "session")),
         Some(_) | None => key(("pk", KEYS), ("sk", id)),
     }
+}
+
+/// Where it is kept that the tokens of a customer were withdrawn: they are not found by customer.
+fn tokens_of(customer: &CustomerId) -> Option<Item> {
+    key(("pk", format!("customer-tokens#{customer}")), ("sk", "ended"))
 }
 
 /// Where a submission is: its key may be longer than a partition key that is good to read.
@@ -73,7 +79,13 @@ impl Control for DynamoControl {
         let get = self.0.client.get_item().table_name(&self.0.name).consistent_read(true);
         let got = get.set_key(key_of(id)).send().await;
         let item = got.map_err(|e| failed("control.get_key", &e))?.item;
-        item.map(|item| parse("control.get_key", &item)).transpose()
+        let found = item.map(|item| parse("control.get_key", &item)).transpose()?;
+        let Some(mut key) = found else { return Ok(None) };
+        if let (Grant::Customer { customer_id }, None) = (&key.grant, key.revoked_at) {
+            let ended = self.tokens_ended(customer_id).await?;
+            key.revoked_at = ended.filter(|ended| key.created_at <= *ended);
+        }
+        Ok(Some(key))
     }
 
     async fn list_keys(&self, after: Option<&str>, limit: usize) -> Result<Vec<ApiKey>> {
@@ -106,6 +118,14 @@ impl Control for DynamoControl {
             .send()
             .await;
         was_made("control.revoke_key", sent)
+    }
+
+    async fn end_tokens(&self, customer: &CustomerId, now: Timestamp) -> Result<()> {
+        let put = (self.0.client.put_item().table_name(&self.0.name))
+            .set_item(tokens_of(customer))
+            .item("endedAt", n(now.as_millis()))
+            .item("ttl", n(now.plus(LONGEST_TOKEN).as_secs() + 1));
+        put.send().await.map(drop).map_err(|e| failed("control.end_tokens", &e))
     }
 
     async fn begin(&self, submissions: &[Submission], now: Timestamp) -> Result<Vec<Begun>> {
@@ -143,6 +163,16 @@ impl Control for DynamoControl {
 const MOST_AT_ONCE: usize = 32;
 
 impl DynamoControl {
+    /// When the tokens of a customer were withdrawn last: those of before are not good.
+    async fn tokens_ended(&self, customer: &CustomerId) -> Result<Option<Timestamp>> {
+        let operation = "control.tokens_ended";
+        let get = self.0.client.get_item().table_name(&self.0.name).consistent_read(true);
+        let got = get.set_key(tokens_of(customer)).send().await;
+        let Some(item) = got.map_err(|e| failed(operation, &e))?.item else { return Ok(None) };
+        let ended = Reader { operation, item: &item }.number("endedAt")?;
+        Ok(Some(Timestamp::from_millis(ended)))
+    }
+
     async fn begin_one(&self, submission: &Submission, now: Timestamp) -> Result<Begun> {
         let operation = "control.begin";
         let writer = SystemChance.token();

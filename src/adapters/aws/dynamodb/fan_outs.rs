@@ -4,12 +4,12 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
 
 use super::Table;
-use super::fences::LIFETIME;
 use super::item::{Item, Reader, key, n, names, s, values};
 use crate::adapters::aws::classify::failed;
 use crate::domain::fan_out::FanOutKey;
 use crate::domain::ids::EndpointId;
 use crate::domain::timestamp::Timestamp;
+use crate::ports::deliveries::FENCES_KEPT;
 use crate::ports::{Error, Result};
 
 /// No customer's or message's id holds a `#`, so no two parents share a key.
@@ -54,7 +54,7 @@ pub(super) async fn fix(
     let sent = (table.client.put_item().table_name(&table.name))
         .set_item(at(fan_out))
         .item("endpoints", s(json))
-        .item("ttl", n(now.plus(LIFETIME).as_secs()))
+        .item("ttl", n(now.plus(FENCES_KEPT).as_secs()))
         .condition_expression("attribute_not_exists(#endpoints) OR #ttl < :seconds")
         .set_expression_attribute_names(names(&["endpoints", "ttl"]))
         .set_expression_attribute_values(values([(":seconds", n(now.as_secs()))]))

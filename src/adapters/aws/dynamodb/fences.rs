@@ -1,7 +1,5 @@
 //! Fences: the claim on an attempt is one conditional update.
 
-use std::time::Duration;
-
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::ReturnValue;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
@@ -14,11 +12,8 @@ use crate::domain::decide::Disposition;
 use crate::domain::delivery::DeliveryKey;
 use crate::domain::outcome::Attempt;
 use crate::domain::timestamp::Timestamp;
-use crate::ports::deliveries::{AttemptRecord, Claim, ClaimRequest};
+use crate::ports::deliveries::{AttemptRecord, Claim, ClaimRequest, FENCES_KEPT};
 use crate::ports::{Error, Result};
-
-/// How long a fence is kept after its last claim ended: longer than a queue keeps a message.
-pub(super) const LIFETIME: Duration = Duration::from_secs(15 * 24 * 3600);
 
 /// Claimed before, it must be an earlier attempt, or the same one whose claimer left no outcome in
 /// time, or so old that it is only waiting to be removed.
@@ -87,7 +82,7 @@ pub(super) async fn claim(table: &Table, request: &ClaimRequest) -> Result<Claim
             (":now", n(request.now.as_millis())),
             (":seconds", n(request.now.as_secs())),
             (":token", s(&request.token)),
-            (":ttl", n(until.plus(LIFETIME).as_secs())),
+            (":ttl", n(until.plus(FENCES_KEPT).as_secs())),
             (":until", n(until.as_millis())),
         ]))
         .return_values(ReturnValue::AllOld)

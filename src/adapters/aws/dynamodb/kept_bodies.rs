@@ -16,7 +16,7 @@ const PART: usize = 380_000;
 const BODY: &str = "body#";
 const RESEND: &str = "resend#";
 
-fn partition(id: &str) -> String {
+pub(super) fn partition(id: &str) -> String {
     format!("kept#{id}")
 }
 

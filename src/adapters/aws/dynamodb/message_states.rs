@@ -11,12 +11,12 @@ use aws_sdk_dynamodb::types::ReturnValue;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
 use bytes::Bytes;
 
-use super::fences::LIFETIME;
 use super::item::{Item, Reader, b, key, n, names, values};
 use super::{Table, tables};
 use crate::adapters::aws::{Failure, Kind};
 use crate::domain::timestamp::Timestamp;
 use crate::ports;
+use crate::ports::deliveries::FENCES_KEPT;
 
 /// The states of the messages of a FIFO queue.
 #[derive(Debug, Clone)]
@@ -74,7 +74,7 @@ impl MessageStates {
                 (":now", n(now.as_millis())),
                 (":one", n(1)),
                 (":receipt", n(receipt)),
-                (":ttl", n(now.plus(LIFETIME).as_secs())),
+                (":ttl", n(now.plus(FENCES_KEPT).as_secs())),
             ]))
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(AllOld)
@@ -113,7 +113,7 @@ impl MessageStates {
             .set_expression_attribute_names(names(&["receipt"]))
             .set_expression_attribute_values(values([(":receipt", n(receipt))]))
             .item("putBackAt", n(now.as_millis()))
-            .item("ttl", n(not_before.max(now).plus(LIFETIME).as_secs()))
+            .item("ttl", n(not_before.max(now).plus(FENCES_KEPT).as_secs()))
             .send()
             .await;
         match sent {

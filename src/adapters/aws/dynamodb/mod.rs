@@ -10,6 +10,7 @@
 //! its own effect, so each one recognises its own write in the item that the failure returns.
 
 mod control;
+mod customers;
 mod dead_letters;
 mod deliveries;
 mod dry_runs;
@@ -23,6 +24,7 @@ mod kept_bodies;
 mod message_states;
 mod rates;
 mod records;
+mod removals;
 mod replace;
 mod replays;
 mod sealed;
@@ -44,6 +46,7 @@ use crate::domain::ids::{CustomerId, EndpointId};
 use crate::ports::{Error, Result};
 
 pub use control::DynamoControl;
+pub use customers::DynamoCustomers;
 pub use deliveries::DynamoDeliveries;
 pub use endpoints::DynamoEndpoints;
 pub use event_types::DynamoEventTypes;
@@ -132,12 +135,12 @@ impl Table {
             Ok(WriteRequest::builder().put_request(put).build())
         });
         for chunk in requests.collect::<Result<Vec<_>>>()?.chunks(BATCH) {
-            self.put_batch(operation, chunk).await?;
+            self.write_batch(operation, chunk).await?;
         }
         Ok(())
     }
 
-    async fn put_batch(&self, operation: &'static str, requests: &[WriteRequest]) -> Result<()> {
+    async fn write_batch(&self, operation: &'static str, requests: &[WriteRequest]) -> Result<()> {
         let mut left = Some(HashMap::from([(self.name.clone(), requests.to_vec())]));
         for _ in 0..TRIES {
             let Some(items) = left.filter(|left| !left.is_empty()) else { return Ok(()) };

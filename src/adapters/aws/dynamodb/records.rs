@@ -18,7 +18,10 @@ use crate::domain::timestamp::Timestamp;
 use crate::ports::records::{MOST_LOOKED_AT, Page, SealedBody};
 use crate::ports::{Error, Records, Result};
 
-const HEADER: &str = "header";
+/// The sort key of a delivery's header.
+pub(super) const HEADER: &str = "header";
+/// What the partition of a delivery begins with.
+pub(super) const PARTITION: &str = "recorded#";
 
 /// The recorded deliveries of a table.
 pub struct DynamoRecords(Table);
@@ -31,7 +34,7 @@ impl DynamoRecords {
 }
 
 fn partition(id: &str) -> String {
-    format!("recorded#{id}")
+    format!("{PARTITION}{id}")
 }
 
 fn parse<T: DeserializeOwned>(operation: &'static str, item: &Item) -> Result<T> {
