@@ -146,6 +146,10 @@ async fn check_endpoint(
             let path = if origin == endpoint.url.origin() { "url" } else { "auth" };
             return Err(FieldError::new(path, problem).into());
         }
+        // What is no secret is known to whoever cannot open the value, too.
+        if let Some(facts) = &stored.current.facts {
+            compiled.chain.check_facts(&id, facts)?;
+        }
         // On AWS whoever registers cannot decrypt. Where one process does both, a wrong value is heard
         // of now.
         if values == Values::Opened

@@ -81,6 +81,11 @@ impl Step for Settings {
     }
 
     fn check_secret(&self, secret: &SecretId, value: &SecretBytes) -> Result<(), AuthError> {
+        let prefix = self.prefix.as_bytes();
+        if prefix.ends_with(b" ") && value.expose().starts_with(prefix) {
+            let problem = "begins with the prefix, which is put before it; expected the key alone";
+            return Err(AuthError::of_secret(secret, problem));
+        }
         header_text(secret, value).map(drop)
     }
 

@@ -118,6 +118,15 @@ fn check_access_key_id(text: &str) -> Result<(), FieldError> {
     Err(FieldError::new("access_key_id", problem))
 }
 
+/// Whether a value has the form of an id: a secret access key is longer ("IAM identifiers", AWS IAM User
+/// Guide).
+fn is_access_key_id(value: &SecretBytes) -> bool {
+    let bytes = value.expose();
+    let is_known = bytes.starts_with(b"AKIA") || bytes.starts_with(b"ASIA");
+    let is_word = |b: &u8| b.is_ascii_uppercase() || b.is_ascii_digit();
+    is_known && bytes.len() == 20 && bytes.iter().all(is_word)
+}
+
 impl Step for Signer {
     fn secrets(&self) -> Vec<&SecretId> {
         match &self.keys {
@@ -149,6 +158,12 @@ impl Step for Signer {
     }
 
     fn check_secret(&self, secret: &SecretId, value: &SecretBytes) -> Result<(), AuthError> {
+        let is_secret_key = matches!(&self.keys, Keys::Static { secret: key, .. } if key == secret);
+        if is_secret_key && is_access_key_id(value) {
+            let problem = "found an access key id; expected the secret access key that belongs to \
+                           access_key_id";
+            return Err(AuthError::of_secret(secret, problem));
+        }
         header_text(secret, value).map(drop)
     }
 

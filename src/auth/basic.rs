@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
+use super::scheme::begins_with_word;
 use super::{AuthError, Call, Part, Scheme, Step, read_settings};
 use crate::domain::field::FieldError;
 use crate::domain::ids::SecretId;
@@ -55,21 +56,31 @@ impl Step for Settings {
     }
 
     fn check_secret(&self, secret: &SecretId, value: &SecretBytes) -> Result<(), AuthError> {
-        let has_control = |text: &str| text.chars().any(char::is_control);
-        if value.expose_str().is_none_or(has_control) {
-            let problem = "a password is UTF-8 without control characters (RFC 7617 section 2)";
+        let pair = [self.username.as_bytes(), b":"].concat();
+        if begins_with_word(value, "Basic") || value.expose().starts_with(&pair) {
+            let problem = "begins with the user name, or with Basic; expected the password alone, and \
+                           the user name in username";
             return Err(AuthError::of_secret(secret, problem));
         }
-        Ok(())
+        check_password(secret, value)
     }
 
     fn apply(&self, request: &mut OutboundRequest, call: &Call<'_>) -> Result<(), AuthError> {
         let password = call.secret(&self.secret)?;
-        self.check_secret(&self.secret, password)?;
+        check_password(&self.secret, password)?;
         let pair = Zeroizing::new([self.username.as_bytes(), b":", password.expose()].concat());
         let value = format!("Basic {}", BASE64_STANDARD.encode(&*pair));
         let value = HeaderValue::Secret(SecretBytes::new(value.into_bytes()));
         request.set_header("authorization", value);
         Ok(())
     }
+}
+
+fn check_password(secret: &SecretId, value: &SecretBytes) -> Result<(), AuthError> {
+    let has_control = |text: &str| text.chars().any(char::is_control);
+    if value.expose_str().is_none_or(has_control) {
+        let problem = "a password is UTF-8 without control characters (RFC 7617 section 2)";
+        return Err(AuthError::of_secret(secret, problem));
+    }
+    Ok(())
 }

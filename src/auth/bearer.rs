@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::scheme::header_text;
+use super::scheme::{begins_with_word, header_text};
 use super::{AuthError, Call, Part, Scheme, Step, read_settings};
 use crate::domain::field::FieldError;
 use crate::domain::ids::SecretId;
@@ -48,6 +48,10 @@ impl Step for Settings {
     }
 
     fn check_secret(&self, secret: &SecretId, value: &SecretBytes) -> Result<(), AuthError> {
+        if begins_with_word(value, "Bearer") {
+            let problem = "begins with Bearer, which is put before it; expected the token alone";
+            return Err(AuthError::of_secret(secret, problem));
+        }
         header_text(secret, value).map(drop)
     }
 

@@ -8,7 +8,7 @@ use crate::domain::endpoint::AuthStep;
 use crate::domain::field::FieldError;
 use crate::domain::ids::SecretId;
 use crate::domain::request::OutboundRequest;
-use crate::domain::secret::SecretBytes;
+use crate::domain::secret::{Facts, SecretBytes};
 
 /// The steps of an endpoint, in order.
 pub struct Chain(Vec<Box<dyn Step>>);
@@ -120,6 +120,19 @@ impl Chain {
         for (index, step) in using {
             let wrong = |e: AuthError| FieldError::new(format!("auth[{index}]"), e.to_string());
             step.check_secret(secret, value).map_err(wrong)?;
+        }
+        Ok(())
+    }
+
+    /// Checks what is known of a stored value that is to be a secret of the steps.
+    ///
+    /// # Errors
+    /// With the path of the step that could not be applied with it.
+    pub fn check_facts(&self, secret: &SecretId, facts: &Facts) -> Result<(), FieldError> {
+        let using = self.0.iter().enumerate().filter(|(_, s)| s.secrets().contains(&secret));
+        for (index, step) in using {
+            let wrong = |e: AuthError| FieldError::new(format!("auth[{index}]"), e.to_string());
+            step.check_facts(secret, facts).map_err(wrong)?;
         }
         Ok(())
     }

@@ -32,7 +32,7 @@ use crate::domain::field::FieldError;
 use crate::domain::header;
 use crate::domain::ids::SecretId;
 use crate::domain::request::{HeaderValue, OutboundRequest};
-use crate::domain::secret::SecretBytes;
+use crate::domain::secret::{Facts, SecretBytes};
 
 /// The scheme.
 pub struct Hmac;
@@ -212,6 +212,10 @@ impl Step for Signer {
 
     fn check_secret(&self, _: &SecretId, value: &SecretBytes) -> Result<(), AuthError> {
         self.key(value).map(drop)
+    }
+
+    fn check_facts(&self, _: &SecretId, facts: &Facts) -> Result<(), AuthError> {
+        self.check_facts(facts)
     }
 
     fn apply(&self, request: &mut OutboundRequest, call: &Call<'_>) -> Result<(), AuthError> {

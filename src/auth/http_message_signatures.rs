@@ -18,7 +18,7 @@ use super::{AuthError, Call, Part, Scheme, Step, read_settings};
 use crate::domain::field::FieldError;
 use crate::domain::ids::SecretId;
 use crate::domain::request::{HeaderValue, OutboundRequest};
-use crate::domain::secret::SecretBytes;
+use crate::domain::secret::{Facts, SecretBytes};
 use component::{Component, Message};
 use content_digest::{DigestAlgorithm, content_digest};
 use fields::{Bare, Parameters};
@@ -208,6 +208,10 @@ impl Step for Signing {
 
     fn check_secret(&self, secret: &SecretId, value: &SecretBytes) -> Result<(), AuthError> {
         SigningKey::parse(self.settings.algorithm.key(), secret, value).map(drop)
+    }
+
+    fn check_facts(&self, secret: &SecretId, facts: &Facts) -> Result<(), AuthError> {
+        self.settings.algorithm.key().check_kind(secret, facts)
     }
 
     fn apply(&self, request: &mut OutboundRequest, call: &Call<'_>) -> Result<(), AuthError> {

@@ -19,7 +19,7 @@ use crate::domain::field::FieldError;
 use crate::domain::header;
 use crate::domain::ids::SecretId;
 use crate::domain::request::{HeaderValue, OutboundRequest};
-use crate::domain::secret::SecretBytes;
+use crate::domain::secret::{Facts as KeptFacts, SecretBytes};
 use claims::{Claim, Facts};
 
 /// Longest time a token may be valid for.
@@ -240,6 +240,10 @@ impl Step for JwtStep {
 
     fn check_secret(&self, secret: &SecretId, value: &SecretBytes) -> Result<(), AuthError> {
         SigningKey::parse(self.settings.algorithm, secret, value).map(drop)
+    }
+
+    fn check_facts(&self, secret: &SecretId, facts: &KeptFacts) -> Result<(), AuthError> {
+        self.settings.algorithm.check_kind(secret, facts)
     }
 
     fn apply(&self, request: &mut OutboundRequest, call: &Call<'_>) -> Result<(), AuthError> {

@@ -17,7 +17,7 @@ use aws_lc_rs::{error::KeyRejected, hmac};
 
 use super::AuthError;
 use crate::domain::ids::SecretId;
-use crate::domain::secret::SecretBytes;
+use crate::domain::secret::{Facts, SecretBytes};
 pub use algorithm::Algorithm;
 use algorithm::{KeyType, Primitive};
 
@@ -43,6 +43,17 @@ pub struct VerifyingKey {
 enum Half {
     Hmac(Box<hmac::Key>),
     Public(ParsedPublicKey),
+}
+
+impl Algorithm {
+    /// Whether a stored key, of which that much is known, could be one of this algorithm's.
+    ///
+    /// # Errors
+    /// If it is of another kind; says what was found.
+    pub fn check_kind(self, id: &SecretId, facts: &Facts) -> Result<(), AuthError> {
+        let Some(found) = facts.key_type.as_deref().map(KeyType::known) else { return Ok(()) };
+        self.check_takes(found).map_err(|problem| AuthError::of_secret(id, problem))
+    }
 }
 
 /// What a secret can hold.

@@ -19,7 +19,7 @@ use crate::domain::client_identity::ClientIdentity;
 use crate::domain::field::FieldError;
 use crate::domain::ids::{CustomerId, SecretId};
 use crate::domain::request::OutboundRequest;
-use crate::domain::secret::SecretBytes;
+use crate::domain::secret::{Facts, SecretBytes};
 
 /// The scheme.
 pub struct Mtls;
@@ -71,6 +71,14 @@ impl Step for Settings {
 
     fn check_secret(&self, secret: &SecretId, value: &SecretBytes) -> Result<(), AuthError> {
         check(value.expose()).map_err(|problem| AuthError::of_secret(secret, problem))
+    }
+
+    fn check_facts(&self, secret: &SecretId, facts: &Facts) -> Result<(), AuthError> {
+        if facts.certificate_fingerprint.is_some() {
+            return Ok(());
+        }
+        let problem = "found a key without a certificate; expected both, in PEM";
+        Err(AuthError::of_secret(secret, problem))
     }
 
     fn apply(&self, request: &mut OutboundRequest, call: &Call<'_>) -> Result<(), AuthError> {

@@ -25,7 +25,7 @@ use crate::domain::field::FieldError;
 use crate::domain::header;
 use crate::domain::ids::SecretId;
 use crate::domain::request::{HeaderValue, OutboundRequest};
-use crate::domain::secret::SecretBytes;
+use crate::domain::secret::{Facts, SecretBytes};
 
 /// The scheme.
 pub struct OAuth2ClientCredentials;
@@ -100,6 +100,10 @@ impl Step for Compiled {
 
     fn check_secret(&self, secret: &SecretId, value: &SecretBytes) -> Result<(), AuthError> {
         self.request.check_secret(secret, value)
+    }
+
+    fn check_facts(&self, secret: &SecretId, facts: &Facts) -> Result<(), AuthError> {
+        self.request.check_facts(secret, facts)
     }
 
     fn apply(&self, request: &mut OutboundRequest, call: &Call<'_>) -> Result<(), AuthError> {

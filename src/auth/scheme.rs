@@ -11,7 +11,7 @@ use super::verify::{Check, Finding, by_applying};
 use crate::domain::field::FieldError;
 use crate::domain::ids::{CustomerId, EndpointId, JobId, SecretId};
 use crate::domain::request::OutboundRequest;
-use crate::domain::secret::SecretBytes;
+use crate::domain::secret::{Facts, SecretBytes};
 use crate::domain::timestamp::Timestamp;
 
 /// One way to authenticate.
@@ -65,6 +65,15 @@ pub trait Step: Send + Sync {
     /// # Errors
     /// If no call could be made with it.
     fn check_secret(&self, secret: &SecretId, value: &SecretBytes) -> Result<(), AuthError>;
+
+    /// Checks what is known of a stored value, where nobody may open it: that it is a certificate or an
+    /// asymmetric key, and of which kind. Of other values nothing is known.
+    ///
+    /// # Errors
+    /// If no call could be made with such a value.
+    fn check_facts(&self, secret: &SecretId, facts: &Facts) -> Result<(), AuthError> {
+        check_is_no_certificate(secret, facts)
+    }
 
     /// Applies the step to a request.
     ///
@@ -143,6 +152,20 @@ pub fn header_text<'v>(id: &SecretId, value: &'v SecretBytes) -> Result<&'v str,
                        that a header cannot carry";
         AuthError::new(format!("secret {id}: {problem}"))
     })
+}
+
+/// Most schemes send a text, or sign with one: a certificate has line breaks, and is no key either.
+fn check_is_no_certificate(secret: &SecretId, facts: &Facts) -> Result<(), AuthError> {
+    if facts.certificate_fingerprint.is_none() {
+        return Ok(());
+    }
+    Err(AuthError::of_secret(secret, "found a certificate, which the scheme mtls alone shows"))
+}
+
+/// Whether a value is its scheme's word for the header and what belongs behind it.
+pub fn begins_with_word(value: &SecretBytes, word: &str) -> bool {
+    let begin = value.expose_str().and_then(|text| text.get(..word.len() + 1));
+    begin.and_then(|begin| begin.strip_suffix(' ')).is_some_and(|b| b.eq_ignore_ascii_case(word))
 }
 
 /// Why a step could not be applied. Holds no part of a secret.

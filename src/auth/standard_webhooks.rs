@@ -16,7 +16,7 @@ use super::{AuthError, Call, Part, Scheme, Step, read_settings};
 use crate::domain::field::FieldError;
 use crate::domain::ids::SecretId;
 use crate::domain::request::{HeaderValue, OutboundRequest};
-use crate::domain::secret::SecretBytes;
+use crate::domain::secret::{Facts, SecretBytes};
 
 const SIGNATURE: &str = "webhook-signature";
 
@@ -86,6 +86,11 @@ impl Step for Signers {
     fn check_secret(&self, secret: &SecretId, value: &SecretBytes) -> Result<(), AuthError> {
         let mut using = self.0.iter().filter(|signer| signer.secret == *secret);
         using.try_for_each(|signer| signer.key(value).map(drop))
+    }
+
+    fn check_facts(&self, secret: &SecretId, facts: &Facts) -> Result<(), AuthError> {
+        let mut using = self.0.iter().filter(|signer| signer.secret == *secret);
+        using.try_for_each(|signer| signer.check_facts(facts))
     }
 
     fn apply(&self, request: &mut OutboundRequest, call: &Call<'_>) -> Result<(), AuthError> {

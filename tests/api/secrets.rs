@@ -92,6 +92,31 @@ async fn a_value_is_checked_with_the_endpoints_that_name_it_and_no_problem_repea
 }
 
 #[tokio::test]
+async fn an_endpoint_is_refused_a_stored_key_that_its_scheme_cannot_use_without_opening_it() {
+    let server = Server::start().await;
+    let key = |name: &str| {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        std::fs::read_to_string(root.join("fixtures/keys").join(name)).unwrap()
+    };
+    let put = json!({"value": key("p256.pem"), "origins": ["https://acme.example"]});
+    server.call("PUT", SIGNING, put).await.is(200);
+    let endpoint = |auth: Value| json!({"url": "https://acme.example/hook", "auth": [auth]});
+    let path = "/v1/customers/acme/endpoints/orders";
+    for (auth, says) in [
+        (json!({"scheme": "jwt", "algorithm": "RS256", "secret": "signing"}), "needs an RSA key"),
+        (json!({"scheme": "standard_webhooks", "secret": "signing"}), "EC P-256"),
+        (json!({"scheme": "mtls", "secret": "signing"}), "without a certificate"),
+    ] {
+        let refused = server.call("PUT", path, endpoint(auth)).await;
+        let (code, at) = (refused.problem(), refused.path());
+        assert_eq!((code.as_str(), at.as_str()), ("validation_failed", "auth[0]"), "{refused:?}");
+        assert!(refused.text.contains(says), "{refused:?}");
+    }
+    let fits = json!({"scheme": "jwt", "algorithm": "ES256", "secret": "signing"});
+    server.call("PUT", path, endpoint(fits)).await.is(200);
+}
+
+#[tokio::test]
 async fn an_endpoint_elsewhere_is_refused_a_secret_that_may_not_go_there() {
     let server = Server::start().await;
     server.call("PUT", SIGNING, signing()).await.is(200);

@@ -7,6 +7,7 @@ mod content_digest;
 mod data;
 mod digest;
 mod egress;
+mod forms;
 mod headers;
 mod hmac;
 mod hmac_findings;

@@ -34,6 +34,14 @@ pub enum Key {
 }
 
 impl Algorithm {
+    /// Whether its key is a pair.
+    pub fn is_asymmetric(self) -> bool {
+        match self {
+            Self::HmacSha1 | Self::HmacSha256 | Self::HmacSha384 | Self::HmacSha512 => false,
+            Self::Ed25519 => true,
+        }
+    }
+
     /// A key of these bytes; for Ed25519 the 32 bytes of the seed and the 32 of its public half.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::algorithm::Key;
 use super::format::{Format, Version};
+use super::key::Spelling;
 use super::message::Message;
 use super::template::{Template, Variable};
 use crate::auth::prepared::Prepared;
@@ -13,7 +14,7 @@ use crate::auth::{AuthError, Call, Part};
 use crate::domain::header;
 use crate::domain::ids::SecretId;
 use crate::domain::request::OutboundRequest;
-use crate::domain::secret::SecretBytes;
+use crate::domain::secret::{Facts, SecretBytes};
 
 /// Headers that the worker sets on every call, with the same value as a format does.
 const WORKERS_OWN: [&str; 2] = ["webhook-id", "idempotency-key"];
@@ -53,6 +54,26 @@ impl Signer {
             let bytes = bytes.ok_or_else(|| wrong(&self.format.key.wanted()))?;
             self.format.mac.key(&bytes).map_err(wrong)
         })
+    }
+
+    /// Checks what is known of a stored value of the secret, which is a certificate or an asymmetric key.
+    ///
+    /// # Errors
+    /// If it cannot be spelled as the format has its key.
+    pub fn check_facts(&self, facts: &Facts) -> Result<(), AuthError> {
+        let is_pair = self.format.mac.is_asymmetric();
+        let fits = match self.format.key.spelling {
+            Spelling::Utf8 => true,
+            Spelling::Base64 | Spelling::Hex => {
+                is_pair && facts.key_type.as_deref() == Some("Ed25519")
+            }
+        };
+        if fits {
+            return Ok(());
+        }
+        let found = facts.key_type.as_deref().unwrap_or("unknown kind");
+        let problem = format!("found a key of the kind {found}; {}", self.format.key.wanted());
+        Err(AuthError::of_secret(&self.secret, problem))
     }
 
     /// Signs a request: changes its query and its body, and returns the headers to be set.

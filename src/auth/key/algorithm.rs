@@ -135,6 +135,21 @@ impl fmt::Display for Algorithm {
     }
 }
 
+impl KeyType {
+    /// The kind that is kept of a stored key, by its name there. Which padding an RSA key is made for is
+    /// not kept.
+    pub(super) fn known(name: &str) -> Self {
+        match name {
+            "RSA" => Self::Rsa,
+            "EC P-256" => Self::P256,
+            "EC P-384" => Self::P384,
+            "EC P-521" => Self::P521,
+            "Ed25519" => Self::Ed25519,
+            _ => Self::Unknown,
+        }
+    }
+}
+
 /// A kind of key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum KeyType {

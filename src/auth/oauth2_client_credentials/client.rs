@@ -13,7 +13,7 @@ use crate::auth::{AuthError, Call, jws};
 use crate::domain::field::FieldError;
 use crate::domain::ids::SecretId;
 use crate::domain::request::{HeaderValue, OutboundRequest};
-use crate::domain::secret::SecretBytes;
+use crate::domain::secret::{Facts, SecretBytes};
 
 /// Seconds that an assertion is valid: it is used once, at once.
 const ASSERTION_LIFETIME: i64 = 60;
@@ -109,6 +109,28 @@ impl Client {
             Proof::Assertion { secret, algorithm, .. } if secret == id => {
                 SigningKey::parse(*algorithm, id, value).map(drop)
             }
+            Proof::Basic { secret, .. } | Proof::Post { secret }
+                if secret == id && is_object(value) =>
+            {
+                let problem = "found a JSON object; expected the client secret alone, and the \
+                               client's id in client_id";
+                Err(AuthError::of_secret(id, problem))
+            }
+            Proof::Assertion { .. } | Proof::Basic { .. } | Proof::Post { .. } | Proof::None => {
+                Ok(())
+            }
+        }
+    }
+
+    /// Checks what is known of a stored value that is to be one of the request's secrets.
+    ///
+    /// # Errors
+    /// If it is the key of the assertion, and of another kind than its algorithm takes.
+    pub fn check_facts(&self, id: &SecretId, facts: &Facts) -> Result<(), AuthError> {
+        match &self.proof {
+            Proof::Assertion { secret, algorithm, .. } if secret == id => {
+                algorithm.check_kind(id, facts)
+            }
             Proof::Assertion { .. } | Proof::Basic { .. } | Proof::Post { .. } | Proof::None => {
                 Ok(())
             }
@@ -171,4 +193,10 @@ fn basic(user: &str, password: &str) -> HeaderValue {
     let pair = Zeroizing::new([user.as_bytes(), b":", password.as_bytes()].concat());
     let value = format!("Basic {}", BASE64_STANDARD.encode(&*pair));
     HeaderValue::Secret(SecretBytes::new(value.into_bytes()))
+}
+
+/// Whether a value is a JSON object, as other programs keep a client's id and its secret together.
+fn is_object(value: &SecretBytes) -> bool {
+    let text = value.expose_str().unwrap_or_default().trim();
+    text.starts_with('{') && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
 }

@@ -15,7 +15,7 @@ use crate::domain::endpoint::Method;
 use crate::domain::field::FieldError;
 use crate::domain::ids::SecretId;
 use crate::domain::request::{HeaderValue, OutboundRequest};
-use crate::domain::secret::SecretBytes;
+use crate::domain::secret::{Facts, SecretBytes};
 
 const GRANT_TYPE: &str = "client_credentials";
 
@@ -163,6 +163,14 @@ impl TokenRequest {
         }
         self.client.check_secret(secret, value)?;
         text(secret, value).map(drop)
+    }
+
+    /// Checks what is known of a stored value that is to be one of the secrets.
+    ///
+    /// # Errors
+    /// If it is the key of the assertion, and of another kind than its algorithm takes.
+    pub fn check_facts(&self, secret: &SecretId, facts: &Facts) -> Result<(), AuthError> {
+        self.client.check_facts(secret, facts)
     }
 
     /// The request, without the headers that every call of ours carries.
