@@ -65,6 +65,7 @@ impl Bench {
         let (open, open_keys) = (Arc::new(open), Arc::new(keys));
         let mut vault = self.vault.clone();
         (vault.opener.open, vault.opener.open_keys) = (Arc::clone(&open), Arc::clone(&open_keys));
+        vault.opener.public_halves = Arc::new(SoftCache::new(none));
         (vault.sealer.open, vault.sealer.open_keys) = (open, open_keys);
         let database = self.database.clone();
         Self { vault, database, _dir: tempfile::tempdir().unwrap() }

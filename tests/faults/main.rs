@@ -43,4 +43,5 @@ mod tls_server;
 mod token_failures;
 mod token_server;
 mod tokens;
+mod torn_log;
 mod web;

@@ -68,7 +68,11 @@ async fn a_panic_in_one_delivery_ends_no_other_and_its_job_comes_back() {
     while app.tally.counts().delivered < 20 || app.tally.counts().faults < 3 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(app.queue.depth().await.unwrap().pending, 3, "the jobs that met the bug");
+    // What is settled is acknowledged a moment later, with others. The jobs that met the bug stay.
+    while app.queue.depth().await.unwrap().pending > 3 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(app.queue.depth().await.unwrap().pending, 3);
     mended.store(true, Ordering::SeqCst);
     clock.advance(Duration::from_secs(60));
     while app.tally.counts().delivered < 23 {

@@ -200,6 +200,11 @@ async fn kill_at(step: &Step) {
         world.proxy.plan_about(step.about, step.operation, usize::MAX, Fault::Hold);
         let mut first = world.worker(&world.proxy.url());
         timeout(Duration::from_secs(60), world.proxy.holds(step.held)).await.unwrap();
+        if step.operation == "DeleteMessageBatch" {
+            // A first batch may be deleted while the outcomes of others are not written.
+            let all_are_deleted = async { while world.left().await > 0 {} };
+            timeout(Duration::from_secs(60), all_are_deleted).await.unwrap();
+        }
         first.kill().unwrap();
         first.wait().unwrap();
     }
