@@ -1,6 +1,6 @@
 //! What was accepted and what arrived.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Mutex;
 
 use tokio::time::Instant;
@@ -23,6 +23,7 @@ struct Job {
 pub struct Ledger {
     jobs: Mutex<Vec<Job>>,
     limited: Mutex<Vec<Instant>>,
+    refusals: Mutex<BTreeMap<String, usize>>,
 }
 
 /// What became of the jobs that were accepted.
@@ -76,6 +77,16 @@ impl Ledger {
     pub fn accepted(&self, first: usize, count: usize) {
         let mut jobs = self.jobs.lock().unwrap();
         jobs[first..first + count].iter_mut().for_each(|job| job.is_accepted = true);
+    }
+
+    /// The queue did not take a batch of jobs, or nobody knows whether it has.
+    pub fn refused(&self, why: String) {
+        *self.refusals.lock().unwrap().entry(why).or_default() += 1;
+    }
+
+    /// Why batches were refused, and how many.
+    pub fn refusals(&self) -> BTreeMap<String, usize> {
+        self.refusals.lock().unwrap().clone()
     }
 
     /// A call of a job was answered with success.

@@ -72,6 +72,7 @@ async fn one(open: impl AsyncFnOnce() -> Form, plan: Plan) -> Report {
     Report {
         form: form.name,
         balance: ledger.balance(&dead, pending),
+        refusals: ledger.refusals(),
         latencies: ledger.healthy_latencies(),
         in_ten_seconds: most_in_ten_seconds(&ledger.limited_calls()),
         kills: faults.kills,

@@ -1,5 +1,6 @@
 //! What a soak says in the end, and what of it is wrong.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ const WATCHED: f64 = 0.75;
 pub struct Report {
     pub form: &'static str,
     pub balance: Balance,
+    /// Why batches of jobs were refused, and how many.
+    pub refusals: BTreeMap<String, usize>,
     /// From the making of a job for a healthy endpoint to its arrival, in ms, sorted.
     pub latencies: Vec<u64>,
     /// Most calls of the endpoint with a rate in ten seconds.
@@ -79,6 +82,9 @@ impl fmt::Display for Report {
             balance.lost()
         )?;
         writeln!(f, "  {} duplicates, {} never accepted", balance.duplicates, balance.unknown)?;
+        for (why, count) in &self.refusals {
+            writeln!(f, "  {count} batches refused: {why}")?;
+        }
         writeln!(
             f,
             "  healthy endpoints: half within {} ms, 99 of 100 within {} ms, all within {} ms",

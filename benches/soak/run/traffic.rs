@@ -144,8 +144,9 @@ impl Traffic {
         };
         let messages = kinds.iter().enumerate().map(message).collect();
         // If it fails, some of them may be in the queue all the same.
-        if app.queue.send(messages).await.is_ok() {
-            ledger.accepted(first, due);
+        match app.queue.send(messages).await {
+            Ok(_) => ledger.accepted(first, due),
+            Err(error) => ledger.refused(error.to_string()),
         }
     }
 }
