@@ -137,6 +137,21 @@ impl Keyring {
             scheme.eq_ignore_ascii_case("bearer").then(|| text.trim())
         });
         let text = text.ok_or_else(|| refused("send the key as `Authorization: Bearer sp_…`"))?;
+        self.recognise_text(app, text, headers, peer).await
+    }
+
+    /// Who has this text of a key or a token, in a request with these headers over a connection from
+    /// there.
+    ///
+    /// # Errors
+    /// If that cannot be told, the key is not good, or too many from there were not.
+    pub async fn recognise_text(
+        &self,
+        app: &App,
+        text: &str,
+        headers: &HeaderMap,
+        peer: Option<Peer>,
+    ) -> Answer<Caller> {
         let id = id_of(text).ok_or_else(not_good)?;
         let (now, address) = (app.clock.now(), address_of(peer, headers, &self.trusted_proxies));
         // Whoever was recognised lately is not kept out by others who fail from the same address.
@@ -144,7 +159,7 @@ impl Keyring {
         if !is_proven {
             self.failures.count(address, now)?;
         }
-        let recognised = self.recognise_text(app, text).await;
+        let recognised = self.holder(app, text).await;
         let has_failed = |p: &Problem| p.what() == Code::Unauthenticated;
         match (recognised.as_ref().err().is_some_and(has_failed), is_proven) {
             (true, true) => self.failures.count(address, now)?,
@@ -158,10 +173,7 @@ impl Keyring {
     }
 
     /// Who has this text of a key or a token.
-    ///
-    /// # Errors
-    /// If that cannot be told, or the key is not good.
-    pub async fn recognise_text(&self, app: &App, text: &str) -> Answer<Caller> {
+    async fn holder(&self, app: &App, text: &str) -> Answer<Caller> {
         let id = id_of(text).filter(|id| !id.starts_with(SESSION_ID)).ok_or_else(not_good)?;
         Ok(Caller(self.good(app, &id, Some(text)).await?))
     }

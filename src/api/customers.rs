@@ -13,7 +13,8 @@ use super::caller::Caller;
 use super::input::{Named, Query};
 use super::page::{self, Page, PageQuery};
 use super::problem::{Answer, Code, Problem};
-use crate::customer::{Asked, Erasure, NotErased, Overview, erase, overview};
+pub(crate) use crate::customer::TenantKeyState;
+use crate::customer::{self, Asked, Erasure, NotErased, Overview, erase, overview};
 use crate::domain::access::Action;
 use crate::domain::ids::CustomerId;
 use crate::vault::TenantKeyError;
@@ -109,6 +110,36 @@ pub async fn delete(
     Ok((status, Json(erasure)))
 }
 
+/// How a customer's tenant key is, for those who may make or shred it.
+pub(crate) async fn tenant_key(
+    api: &Shared,
+    caller: &Caller,
+    customer: &CustomerId,
+) -> Answer<Option<TenantKeyState>> {
+    caller.check(Action::Administer, Some(customer), None)?;
+    customer::tenant_key(&api.app, customer).await.map_err(of_key)
+}
+
+/// Makes a customer's tenant key, the first or one after a shredding.
+pub(crate) async fn create_tenant_key(
+    api: &Shared,
+    caller: &Caller,
+    customer: &CustomerId,
+) -> Answer<()> {
+    caller.check(Action::Administer, Some(customer), None)?;
+    api.app.vault.create_tenant_key(customer).await.map(drop).map_err(of_key)
+}
+
+/// Shreds a customer's tenant key.
+pub(crate) async fn shred_tenant_key(
+    api: &Shared,
+    caller: &Caller,
+    customer: &CustomerId,
+) -> Answer<()> {
+    caller.check(Action::Administer, Some(customer), None)?;
+    api.app.vault.shred_tenant_key(customer).await.map(drop).map_err(of_key)
+}
+
 fn refused(error: NotErased) -> Problem {
     match error {
         NotErased::DeadLetters { found, .. } => {
@@ -120,7 +151,7 @@ fn refused(error: NotErased) -> Problem {
     }
 }
 
-/// A damaged key is shown as what it is; the others cannot come here.
+/// Whatever is not ours says what stands in the way.
 fn of_key(error: TenantKeyError) -> Problem {
     match error {
         TenantKeyError::Ours(error) => error.into(),

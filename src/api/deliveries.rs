@@ -76,7 +76,7 @@ pub struct WithAttempts {
 #[serde(rename_all = "camelCase")]
 pub struct SentAgain {
     /// `replayed` if its dead letter is back in the queue, `ordered` if a worker sends its kept job.
-    resent: &'static str,
+    pub resent: &'static str,
     /// The id of the delivery's next round, under which it is recorded.
     next_round: String,
 }

@@ -8,14 +8,14 @@
 pub(crate) mod api_keys;
 mod bulk;
 pub(crate) mod caller;
-mod customers;
+pub(crate) mod customers;
 pub(crate) mod dead_letters;
 pub(crate) mod deliveries;
 mod edge;
 pub(crate) mod endpoint_state;
 pub(crate) mod endpoints;
 mod event_types;
-mod failures;
+pub(crate) mod failures;
 mod health;
 pub(crate) mod input;
 mod jobs;

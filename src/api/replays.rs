@@ -194,7 +194,18 @@ pub async fn recover(
     body: Body,
 ) -> Answer<Response> {
     caller.check(Action::Change, Some(&customer), Some(&endpoint))?;
-    let NewRecovery { since, rate } = body.read()?;
+    let replay = start_recovery(&api, &caller, (customer, endpoint), body.read()?).await?;
+    Ok((StatusCode::ACCEPTED, Json(replay)).into_response())
+}
+
+/// Begins a recovery, if the caller may.
+pub(crate) async fn start_recovery(
+    api: &Shared,
+    caller: &Caller,
+    (customer, endpoint): (CustomerId, EndpointId),
+    NewRecovery { since, rate }: NewRecovery,
+) -> Answer<Replay> {
+    caller.check(Action::Change, Some(&customer), Some(&endpoint))?;
     check_rate(rate)?;
     let filter = DeadLetterFilter {
         customer_id: Some(customer),
@@ -203,8 +214,7 @@ pub async fn recover(
         ..DeadLetterFilter::default()
     };
     let request = Request { filter, to: None, rate, kept_bodies: true };
-    let replay = api.app.replayer().begin(request, &caller.0.id, None).await?;
-    Ok((StatusCode::ACCEPTED, Json(replay)).into_response())
+    Ok(api.app.replayer().begin(request, &caller.0.id, None).await?)
 }
 
 fn check_rate(rate: Option<NonZeroU32>) -> Answer<()> {

@@ -1,23 +1,21 @@
-//! Recorded deliveries: searched, and one with the time line of its attempts.
+//! Recorded deliveries, searched.
 
 use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
-use serde_json::Value;
 
 use super::form::{Asked, Fields};
 use super::layout::{self, Area};
-use super::parts::{self, Field, Tone, choices, number};
+use super::parts::{self, Field, choices, number};
 use super::visit::Visit;
 use super::{Console, Pages};
-use crate::api::deliveries::{self as api, WithAttempts};
+use crate::api::deliveries as api;
 use crate::api::input::{Named, Query};
 use crate::api::problem::Answer;
 use crate::domain::access::Action;
-use crate::domain::delivery_record::{AttemptRow, DeliveryRecord, DeliveryStatus, Recording};
+use crate::domain::delivery_record::{DeliveryRecord, DeliveryStatus, Recording};
 use crate::domain::ids::EndpointId;
 use crate::domain::reason::Reason;
-use crate::domain::timestamp::Timestamp;
 
 /// What a search is made of: the API's own names.
 const FILTERS: [&str; 6] = ["endpointId", "status", "type", "reason", "since", "until"];
@@ -154,71 +152,4 @@ pub async fn recent(console: &Console, visit: &Visit, endpoint: &EndpointId) -> 
     } else {
         table(visit, &page.data)
     })
-}
-
-/// `GET …/deliveries/{id}`
-pub async fn show(State(console): State<Pages>, visit: Visit) -> Answer<Response> {
-    let (caller, id) = (visit.session.caller.clone(), visit.named::<String>()?);
-    let name = Named((visit.customer.clone(), id));
-    let WithAttempts { delivery, attempt_list, .. } =
-        api::get(State(console.api.clone()), caller, name).await?.0;
-    let now = visit.session.now;
-    let letter = visit.link(&format!("/dead-letters/{}", delivery.dead_letter_id()));
-    let actions = html! {
-        @if delivery.status == DeliveryStatus::DeadLetter { a.button href=(letter) { "To its dead letter" } }
-    };
-    let endpoint = visit.link(&format!("/endpoints/{}", delivery.endpoint_id));
-    let body = html! {
-        (parts::heading("Delivery", None, actions))
-        section.card {
-            dl.facts {
-                dt { "Job" } dd.long { code { (delivery.job_id) } }
-                dt { "Endpoint" } dd { a href=(endpoint) { (delivery.endpoint_id) } }
-                @if let Some(kind) = &delivery.event_type { dt { "Event" } dd { (kind) } }
-                dt { "Status" } dd { (parts::status(delivery.status)) @if let Some(at) = delivery.retry_at { " next attempt " (parts::time(now, at)) } }
-                @if let Some(reason) = delivery.reason { dt { "Given up" } dd { code { (reason) } " " span.muted { (parts::sentence(reason.advice())) } } }
-                dt { "Accepted" } dd { (parts::time(now, delivery.accepted_at)) }
-                dt { "Round" } dd { (delivery.round) }
-            }
-        }
-        section.card {
-            h2 { "Attempts" }
-            ol.timeline { @for row in &attempt_list { (attempt(now, row)) } }
-        }
-    };
-    Ok(layout::customer_page(&visit, Area::Deliveries, "Delivery", None, &body))
-}
-
-fn attempt(now: Timestamp, row: &AttemptRow) -> Markup {
-    let attempt = &row.attempt;
-    let tone = if attempt.outcome.is_success() { Tone::Good } else { Tone::Bad };
-    html! {
-        li {
-            div.what {
-                (parts::badge(tone, parts::outcome(&attempt.outcome)))
-                span { "Attempt " (attempt.number) ", " (parts::time(now, attempt.at)) }
-                span.muted { (number(attempt.duration_ms)) " ms"
-                    @if let Some(address) = &attempt.address { ", to " (address) } }
-            }
-            @if !attempt.detail.is_empty() { pre tabindex="0" aria-label="What came back" { (attempt.detail) } }
-            @if !row.request.is_empty() {
-                details { summary { "What was sent" } pre tabindex="0" { (sent(&row.request)) } }
-            }
-        }
-    }
-}
-
-/// What was sent, as people read it; as it was kept, if it was too long to be kept whole.
-fn sent(request: &str) -> String {
-    let shown = serde_json::from_str::<Value>(request).ok().and_then(|request| {
-        let (method, url) = (request["method"].as_str()?, request["url"].as_str()?);
-        let mut text = format!("{method} {url}\n");
-        for header in request["headers"].as_array()? {
-            text += &format!("{}: {}\n", header[0].as_str()?, header[1].as_str()?);
-        }
-        let body = &request["body"];
-        let body = body["text"].as_str().or(body["base64"].as_str()).unwrap_or("");
-        Some(if body.is_empty() { text } else { format!("{text}\n{body}") })
-    });
-    shown.unwrap_or_else(|| request.to_owned())
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::header::{HOST, LOCATION, ORIGIN};
+use axum::http::header::{HOST, LOCATION, ORIGIN, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -147,7 +147,9 @@ fn finished(
 ) -> Response {
     let status = response.status();
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        let again = response.headers().get(RETRY_AFTER).cloned();
         response = layout::problem(realm, session, &problem, id);
+        response.headers_mut().extend(again.map(|again| (RETRY_AFTER, again)));
     } else if status.is_client_error() && response.extensions().get::<layout::Whole>().is_none() {
         response = layout::problem(realm, session, &Problem::of_status(status), id);
     }

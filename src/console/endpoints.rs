@@ -11,13 +11,14 @@ use super::form::{Asked, Fields, Form, body};
 use super::layout::{self, Area};
 use super::parts::{self, Tone, number};
 use super::visit::Visit;
-use super::{Pages, deliveries, edge};
+use super::{Console, Pages, deliveries, edge, recovery};
 use crate::api::endpoint_state;
 use crate::api::endpoints::{self as api, ShownEndpoint};
 use crate::api::input::{Expected, Named, Query};
 use crate::api::page::PageQuery;
-use crate::api::problem::Answer;
+use crate::api::problem::{Answer, Problem};
 use crate::domain::access::Action;
+use crate::domain::authorization::Authorization;
 use crate::domain::endpoint::{Endpoint, Health};
 use crate::domain::ids::EndpointId;
 
@@ -82,10 +83,24 @@ pub async fn show(
     Asked(asked): Asked,
 ) -> Answer<Response> {
     let id: EndpointId = visit.named()?;
-    visit.session.caller.check(Action::Read, Some(&visit.customer), Some(&id))?;
-    let shown = api::read(&console.api, &visit.customer, &id).await?;
-    let recent = deliveries::recent(&console, &visit, &id).await?;
-    let may_change = visit.may(Action::Change, Some(&id));
+    page(&console, &visit, &id, asked.get("done"), None).await
+}
+
+/// The page of an endpoint.
+///
+/// # Errors
+/// If there is no such endpoint, the visitor may not see it, or a store fails.
+pub async fn page(
+    console: &Console,
+    visit: &Visit,
+    id: &EndpointId,
+    done: &str,
+    problem: Option<&Problem>,
+) -> Answer<Response> {
+    visit.session.caller.check(Action::Read, Some(&visit.customer), Some(id))?;
+    let shown = api::read(&console.api, &visit.customer, id).await?;
+    let recent = deliveries::recent(console, visit, id).await?;
+    let may_change = visit.may(Action::Change, Some(id));
     let actions = html! {
         @if may_change {
             a.button.primary href=(visit.link(&format!("/endpoints/{id}/test"))) { "Test" }
@@ -93,18 +108,19 @@ pub async fn show(
         }
     };
     let body = html! {
-        (parts::note(asked.get("done")))
+        (parts::note(done))
+        (parts::problem(problem, &[]))
         (parts::heading(id.as_str(), None, actions))
-        (state(&visit, &shown, may_change))
-        (facts(&visit, &shown))
+        (state(visit, &shown, may_change))
+        (facts(visit, &shown))
         section.card {
             div.heading { h2 { "Latest deliveries" }
                 a href=(visit.link(&format!("/deliveries?endpointId={id}"))) { "All of them" } }
             (recent)
         }
-        @if may_change { (removal(&visit, &shown)) }
+        @if may_change { (recovery::form(visit, id)) (removal(visit, &shown)) }
     };
-    Ok(layout::customer_page(&visit, Area::Endpoints, id.as_str(), None, &body))
+    Ok(layout::customer_page(visit, Area::Endpoints, id.as_str(), problem, &body))
 }
 
 /// How it is, why, and what can be done about it.
@@ -128,8 +144,10 @@ fn state(visit: &Visit, shown: &ShownEndpoint, may_change: bool) -> Markup {
                     Health::Disabled { why } => span { (parts::sentence(why)) },
                 }
             }
+            (authorization(visit, shown))
             @if may_change {
                 div.actions {
+                    @if shown.endpoint.verification.is_some() { (post("verify", "", "Verify")) }
                     @if shown.health != Health::Active || !shown.endpoint.enabled {
                         (post("enable", "primary", "Enable"))
                     }
@@ -140,6 +158,26 @@ fn state(visit: &Visit, shown: &ShownEndpoint, may_change: bool) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// Whether it takes our credentials, and agreed to be called where it is asked.
+fn authorization(visit: &Visit, shown: &ShownEndpoint) -> Markup {
+    let now = visit.session.now;
+    let is_asked = shown.endpoint.verification.is_some();
+    html! {
+        div { @match &shown.authorization {
+            Authorization::Unverified if is_asked =>
+                { (parts::badge(Tone::Warn, "unverified")) " " span { "It has not agreed to be called: deliveries wait." } },
+            Authorization::Unverified =>
+                { (parts::badge(Tone::Plain, "unverified")) " " span { "No call has shown yet whether it takes these credentials." } },
+            Authorization::Authorizing { until } =>
+                { (parts::badge(Tone::Warn, "authorizing")) " " span { "A handshake is being made, until " (parts::time(now, *until)) " at most." } },
+            Authorization::Authorized { at } =>
+                { (parts::badge(Tone::Good, "authorized")) " " span { "It takes our calls, since " (parts::time(now, *at)) "." } },
+            Authorization::Deauthorized { at, why } =>
+                { (parts::badge(Tone::Bad, "deauthorized")) " " span { (parts::sentence(why)) @if let Some(at) = at { " Since " (parts::time(now, *at)) "." } } },
+        } }
     }
 }
 

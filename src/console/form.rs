@@ -30,6 +30,11 @@ impl Fields {
         self.0.iter().find(|(found, _)| found == name).map_or("", |(_, value)| value)
     }
 
+    /// A field that is a time, with its zone.
+    pub fn full(&self, name: &str) -> String {
+        full_time(name, self.get(name))
+    }
+
     /// Sets a field; an empty value takes it away.
     pub fn set(&mut self, name: &str, value: impl Into<String>) {
         let value = value.into();

@@ -28,6 +28,7 @@ pub enum Area {
     Deliveries,
     DeadLetters,
     Replays,
+    TenantKey,
     Access,
 }
 
@@ -83,6 +84,9 @@ fn tabs(visit: &Visit) -> Vec<(Area, &'static str, &'static str)> {
         tabs.push((Area::DeadLetters, "/dead-letters", "Dead letters"));
     }
     if visit.session.realm == Realm::Operator && visit.may(Action::Mint, None) {
+        if visit.may(Action::Administer, None) {
+            tabs.push((Area::TenantKey, "/tenant-key", "Tenant key"));
+        }
         tabs.push((Area::Access, "/access", "Customer's page"));
     }
     tabs
@@ -214,6 +218,7 @@ fn operator_area(area: Area) -> Area {
         | Area::Deliveries
         | Area::DeadLetters
         | Area::Replays
+        | Area::TenantKey
         | Area::Access => Area::Customers,
     }
 }

@@ -16,6 +16,7 @@ use super::session::{
 };
 use super::{Console, Pages, edge};
 use crate::access::issue_session;
+use crate::api::failures::Peer;
 use crate::api::problem::{Answer, Code, Problem};
 use crate::domain::access::Action;
 
@@ -47,6 +48,7 @@ fn lost_cookie(headers: &HeaderMap) -> String {
 /// `POST /console/login`
 pub async fn enter(
     State(console): State<Pages>,
+    peer: Option<Extension<Peer>>,
     headers: HeaderMap,
     Entrance(fields): Entrance,
 ) -> Answer<Response> {
@@ -54,7 +56,7 @@ pub async fn enter(
         let form = operator_form(&fields, Some(problem));
         Ok(layout::entrance(Realm::Operator, "Sign in", status, &form))
     };
-    match begin(&console, Realm::Operator, &headers, fields.get("key")).await {
+    match begin(&console, Realm::Operator, (&headers, peer), fields.get("key")).await {
         Ok(cookie) => {
             // By way of this page, which sees whether the browser has kept the session.
             let next: String = byte_serialize(own(fields.get("next")).as_bytes()).collect();
@@ -88,15 +90,15 @@ fn entered(next: &str, cookie: HeaderValue) -> Response {
     response
 }
 
-/// Begins a session; the header that gives it to the browser.
+/// Begins a session; the header that gives it to the browser. Whoever fails is counted as over the API.
 async fn begin(
     console: &Console,
     realm: Realm,
-    headers: &HeaderMap,
+    (headers, peer): (&HeaderMap, Option<Extension<Peer>>),
     text: &str,
 ) -> Answer<HeaderValue> {
-    let api = &console.api;
-    let caller = api.keys.recognise_text(&api.app, text.trim()).await?;
+    let (api, peer) = (&console.api, peer.map(|Extension(peer)| peer));
+    let caller = api.keys.recognise_text(&api.app, text.trim(), headers, peer).await?;
     api.keys.count(&caller, api.app.clock.now())?;
     if !belongs(&caller, realm) {
         return Err(Problem::new(Code::Unauthenticated, "that is for other pages"));
@@ -143,10 +145,11 @@ pub async fn ask_customer() -> Response {
 /// `POST /customer/session`
 pub async fn enter_customer(
     State(console): State<Pages>,
+    peer: Option<Extension<Peer>>,
     headers: HeaderMap,
     Entrance(fields): Entrance,
 ) -> Answer<Response> {
-    match begin(&console, Realm::Customer, &headers, fields.get("token")).await {
+    match begin(&console, Realm::Customer, (&headers, peer), fields.get("token")).await {
         Ok(cookie) => Ok(entered("/customer", cookie)),
         Err(problem) if problem.what() == Code::Unauthenticated => {
             let told = "The link is not good any more. Open the page anew from where you came";

@@ -16,6 +16,7 @@ mod chart;
 mod customers;
 mod dead_letters;
 mod deliveries;
+mod delivery;
 mod edge;
 mod endpoint_fields;
 mod endpoint_form;
@@ -26,10 +27,12 @@ mod layout;
 mod login;
 mod overview;
 mod parts;
+mod recovery;
 mod replays;
 mod samples;
 mod secrets;
 mod session;
+mod tenant_key;
 mod test_call;
 mod visit;
 
@@ -78,6 +81,9 @@ fn pages(console: &Pages) -> Router {
         .route("/console/keys", get(keys::list).post(keys::create))
         .route("/console/keys/{id}/revoke", post(keys::revoke))
         .route("/console/customers/{customer}/access", get(access::ask).post(access::create))
+        .route("/console/customers/{customer}/tenant-key", get(tenant_key::show))
+        .route("/console/customers/{customer}/tenant-key/create", post(tenant_key::create))
+        .route("/console/customers/{customer}/tenant-key/shred", post(tenant_key::shred))
         .nest("/console/customers/{customer}", of_customer())
         .route("/console/{*rest}", missing());
     let customer = Router::new()
@@ -105,6 +111,8 @@ fn of_customer() -> Router<Pages> {
         .route("/endpoints/{id}/enable", post(endpoints::enable))
         .route("/endpoints/{id}/disable", post(endpoints::disable))
         .route("/endpoints/{id}/delete", post(endpoints::delete))
+        .route("/endpoints/{id}/verify", post(test_call::verify))
+        .route("/endpoints/{id}/recover", post(recovery::begin))
         .route("/endpoints/{id}/test", get(test_call::ask).post(test_call::run))
         .route("/secrets", get(secrets::list))
         .route("/secrets/new", get(secrets::new).post(secrets::create))
@@ -113,7 +121,8 @@ fn of_customer() -> Router<Pages> {
         .route("/secrets/{id}/rollback", post(secrets::roll_back))
         .route("/secrets/{id}/delete", post(secrets::delete))
         .route("/deliveries", get(deliveries::list))
-        .route("/deliveries/{id}", get(deliveries::show))
+        .route("/deliveries/{id}", get(delivery::show))
+        .route("/deliveries/{id}/resend", post(delivery::resend))
         .route("/dead-letters", get(dead_letters::list))
         .route("/dead-letters/{id}", get(dead_letters::show))
         .route("/dead-letters/{id}/replay", post(dead_letters::replay))

@@ -1,5 +1,7 @@
 //! The first page: what the worker of this process did in the last half hour, and what waits.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
@@ -27,22 +29,26 @@ pub async fn show(State(console): State<Pages>, session: Session) -> Answer<Resp
         // The numbers are of all customers together.
         return Ok(edge::see("/console/customers").into_response());
     }
-    let depth = samples::sample(&console).await;
+    let (depth, oldest) = tokio::join!(samples::sample(&console), samples::oldest_due(&console));
     let body = html! {
         (parts::heading("Overview", Some("The last half hour, as this process has seen it."), html! {}))
-        div #live data-live="5" { (live(&console, session.now, depth)) }
+        div #live data-live="5" { (live(&console, session.now, (depth, oldest))) }
     };
     Ok(layout::page(&session, Area::Overview, "Overview", &body))
 }
 
-fn live(console: &Console, now: Timestamp, depth: Option<Depth>) -> Markup {
+fn live(
+    console: &Console,
+    now: Timestamp,
+    (depth, oldest): (Option<Depth>, Option<Duration>),
+) -> Markup {
     let tally = &console.api.app.tally;
     let steps = tally.recent().steps(now);
     let steps: Vec<Step> = steps.chunks(TOGETHER).map(sum).collect();
     let all = sum(&steps);
     let worker = console.api.monitor.has_worker().then(|| tally.worker());
     html! {
-        (tiles(&all, worker, depth))
+        (tiles(&all, worker, (depth, oldest)))
         @if worker.is_some() {
             div.charts {
                 (deliveries(&steps, &all))
@@ -65,7 +71,11 @@ fn sum(steps: &[Step]) -> Step {
     steps.iter().fold(Step::default(), |all, step| all.plus(step))
 }
 
-fn tiles(all: &Step, worker: Option<WorkerState>, depth: Option<Depth>) -> Markup {
+fn tiles(
+    all: &Step,
+    worker: Option<WorkerState>,
+    (depth, oldest): (Option<Depth>, Option<Duration>),
+) -> Markup {
     let attempts = all.delivered + all.failed;
     let tile = |name: &str, value: &str, hint: Markup| {
         html! { div.tile { dt { (name) } dd { (value) } dd.hint { (hint) } } }
@@ -88,6 +98,10 @@ fn tiles(all: &Step, worker: Option<WorkerState>, depth: Option<Depth>) -> Marku
             }
             (tile("In the queue", &depth.map_or_else(unknown, |depth| number(depth.pending)),
                 html! { "waiting, delayed or in hand" }))
+            // SQS cannot tell: its metrics can.
+            @if let Some(oldest) = oldest {
+                (tile("Oldest due job", &parts::span(oldest), html! { "overdue, and not taken yet" }))
+            }
             (tile("Dead letters", &depth.map_or_else(unknown, |depth| number(depth.dead)),
                 html! { a href="/console/dead-letters" { "Look at them" } }))
         }

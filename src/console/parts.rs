@@ -387,6 +387,9 @@ pub fn note(name: &str) -> Markup {
         "rotated" => "The new value is in use.",
         "rolled-back" => "The older value is in use again.",
         "replayed" => "Sent again: it is a dead letter no more.",
+        "sent-again" => "It is sent again, as its next round.",
+        "key-made" => "The tenant key is made.",
+        "key-shredded" => "The tenant key is shredded.",
         "revoked" => "Revoked.",
         _ => return html! {},
     };

@@ -69,6 +69,11 @@ pub async fn sample(console: &Console) -> Option<Depth> {
     Some(depth)
 }
 
+/// For how long the job that is due for the longest has been due, where the queue can tell.
+pub async fn oldest_due(console: &Console) -> Option<Duration> {
+    timeout(PATIENCE, console.api.app.queue.oldest_due()).await.ok()?.ok()?
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

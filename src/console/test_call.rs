@@ -25,10 +25,15 @@ const WAIT: &str = "20s";
 pub async fn ask(visit: Visit) -> Answer<Response> {
     let id: EndpointId = visit.named()?;
     visit.session.caller.check(Action::Change, Some(&visit.customer), Some(&id))?;
+    Ok(page(&visit, &id, &usual(), None, None))
+}
+
+/// What a test sends where nobody says.
+fn usual() -> Fields {
     let mut fields = Fields::default();
     fields.set("type", TEST_TYPE);
     fields.set("data", "{\n  \"test\": true\n}");
-    Ok(page(&visit, &id, &fields, None, None))
+    fields
 }
 
 fn page(
@@ -84,6 +89,22 @@ pub async fn run(
     }
 }
 
+/// `POST …/endpoints/{id}/verify`
+pub async fn verify(State(console): State<Pages>, visit: Visit, _: Form) -> Answer<Response> {
+    let id: EndpointId = visit.named()?;
+    let (caller, customer) = (&visit.session.caller, &visit.customer);
+    caller.check(Action::Change, Some(customer), Some(&id))?;
+    let asked = body(&json!({"wait": WAIT})).read()?;
+    let kind = TestKind::Handshake;
+    match api::make(&console.api, caller, (customer, &id), kind, asked).await {
+        Ok(record) => Ok(page(&visit, &id, &usual(), None, Some(&record))),
+        Err(problem) if matches!(problem.what(), Code::Conflict | Code::RateLimited) => {
+            Ok(page(&visit, &id, &usual(), Some(&problem), None))
+        }
+        Err(problem) => Err(problem),
+    }
+}
+
 /// What is asked, as the API takes it.
 fn test(fields: &Fields) -> Result<Value, FieldError> {
     let data: Value = serde_json::from_str(fields.get("data"))
@@ -109,6 +130,9 @@ fn answer(visit: &Visit, record: &TestRecord) -> Markup {
         };
     };
     let (tone, said) = match report.failure() {
+        None if record.call.kind == TestKind::Handshake => {
+            (Tone::Good, "The endpoint agrees to be called.".to_owned())
+        }
         None => (Tone::Good, "The endpoint took it.".to_owned()),
         Some(step) => (Tone::Bad, format!("It failed at: {}.", in_words(step.step))),
     };

@@ -93,12 +93,23 @@ pub async fn overview(app: &App, customer: &CustomerId) -> Result<Overview, Tena
     secrets.retain(|id| !id.is_reserved());
     let secret_count = secrets.len();
     secrets.truncate(MOST_NAMED);
+    let tenant_key = tenant_key(app, customer).await?;
+    let (customer_id, endpoint_count) = (customer.clone(), stored.len());
+    Ok(Overview { customer_id, endpoint_count, endpoints, secret_count, secrets, tenant_key })
+}
+
+/// How a customer's tenant key is; `None` if it never had one.
+///
+/// # Errors
+/// If the store fails, or the key is damaged.
+pub async fn tenant_key(
+    app: &App,
+    customer: &CustomerId,
+) -> Result<Option<TenantKeyState>, TenantKeyError> {
     let key = app.vault.tenant_keys(Some(customer)).await?.into_iter().next();
-    let tenant_key = key.map(|key| TenantKeyState {
+    Ok(key.map(|key| TenantKeyState {
         state: if key.public.is_some() { USABLE } else { "shredded" },
         generation: key.generation,
         at: key.at,
-    });
-    let (customer_id, endpoint_count) = (customer.clone(), stored.len());
-    Ok(Overview { customer_id, endpoint_count, endpoints, secret_count, secrets, tenant_key })
+    }))
 }

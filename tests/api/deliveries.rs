@@ -42,7 +42,20 @@ async fn keep(server: &Server, customer: &str, endpoint: &str, job: &str, then: 
     server.app.records.put(&[RecordedAttempt { header, attempt, until }]).await.unwrap();
 }
 
-async fn server() -> Server {
+/// A recorded delivery, as if its job were kept.
+pub async fn with_kept_job(server: &Server, id: &str) -> DeliveryRecord {
+    let now = server.app.clock.now();
+    let mut kept = server.app.records.header(id, now).await.unwrap().unwrap();
+    kept.body = Some(BodyFate::Kept);
+    let (_, rows) = server.app.records.get(id, now).await.unwrap().unwrap();
+    let until = now.plus(Duration::from_secs(3600));
+    let recorded = RecordedAttempt { header: kept.clone(), attempt: rows[0].clone(), until };
+    server.app.records.put(&[recorded]).await.unwrap();
+    kept
+}
+
+/// Deliveries of two customers: `one` was taken, the others were given up.
+pub async fn server() -> Server {
     let server = Server::start().await;
     let exhausted = Disposition::DeadLetter(Reason::AttemptsExhausted);
     keep(&server, "acme", "orders", "one", Disposition::Done).await;
@@ -66,14 +79,7 @@ async fn a_delivery_is_sent_again_by_those_whose_it_is_where_its_job_is_kept() {
     assert!(refused.json()["detail"].as_str().unwrap().contains("is not kept"));
 
     let path = of("four");
-    let id = path.rsplit('/').next().unwrap();
-    let now = server.app.clock.now();
-    let mut kept = server.app.records.header(id, now).await.unwrap().unwrap();
-    kept.body = Some(BodyFate::Kept);
-    let (_, rows) = server.app.records.get(id, now).await.unwrap().unwrap();
-    let until = now.plus(Duration::from_secs(3600));
-    let recorded = RecordedAttempt { header: kept.clone(), attempt: rows[0].clone(), until };
-    server.app.records.put(&[recorded]).await.unwrap();
+    let kept = with_kept_job(&server, path.rsplit('/').next().unwrap()).await;
     let resend = format!("{path}/resend");
     let looker = server.key(Scope::ReadOnly, &[], &[]).await;
     let forbidden = server.call_as(&looker, "POST", &resend, Value::Null).await;

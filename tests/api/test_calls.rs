@@ -17,7 +17,7 @@ async fn register(server: &Server) {
 }
 
 /// A worker takes what is in the queue.
-async fn work(server: &Server) -> usize {
+pub async fn work(server: &Server) -> usize {
     let pipeline = server.app.pipeline().unwrap();
     let messages = server.app.queue.receive(10, Duration::ZERO).await.unwrap();
     for message in &messages {

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use sealpost::config::Config;
 use sealpost::domain::access::Scope;
 use serde_json::{Value, json};
 
@@ -171,5 +172,28 @@ async fn there_are_no_pages_where_the_settings_want_none() {
     for path in ["/console", "/console/login", "/customer", "/console/assets/console.css"] {
         let reply = server.send("GET", path, &[], "".into()).await;
         assert!(reply.status == 401 || reply.status == 404, "{path}: {reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_signs_in_with_bad_keys_again_and_again_is_told_to_wait() {
+    for (path, field, prefix) in
+        [("/console/login", "key", "sp_"), ("/customer/session", "token", "spt_")]
+    {
+        let few = |config: &mut Config| config.api.failed_authentications_per_minute = 3;
+        let server = Server::start_with(few).await;
+        let fresh = server.key(Scope::Operator, &[], &[]).await;
+        let unknown = |n: u32| format!("{prefix}{n:020}_{}", "A".repeat(43));
+        for n in 0..3 {
+            let refused = post(&server, path, &[], &[(field, &unknown(n))]).await;
+            assert_eq!(refused.status, 401, "{refused:?}");
+        }
+        let refused = post(&server, path, &[], &[(field, &unknown(3))]).await;
+        assert_eq!((refused.status, refused.header("retry-after")), (429, "20"), "{refused:?}");
+        // It is the same account as that of the API.
+        let over_the_api = server.call_as(&fresh, "GET", "/v1/api-keys", Value::Null).await;
+        assert_eq!(over_the_api.problem(), "rate_limited");
+        server.clock.advance(Duration::from_secs(20));
+        server.call_as(&fresh, "GET", "/v1/api-keys", Value::Null).await.is(200);
     }
 }

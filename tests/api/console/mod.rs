@@ -1,5 +1,6 @@
 //! The console and the customer's page, over sockets, as a browser without scripts uses them.
 
+mod actions;
 mod browser;
 mod entrance;
 mod forms;
