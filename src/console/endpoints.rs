@@ -143,8 +143,8 @@ fn state(visit: &Visit, shown: &ShownEndpoint, may_change: bool) -> Markup {
                         span { (parts::sentence(why)) " It is tried again " (parts::time(now, *probe_at)) "." },
                     Health::Disabled { why } => span { (parts::sentence(why)) },
                 }
+                (authorization(visit, shown))
             }
-            (authorization(visit, shown))
             @if may_change {
                 div.actions {
                     @if shown.endpoint.verification.is_some() { (post("verify", "", "Verify")) }

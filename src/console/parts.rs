@@ -388,7 +388,9 @@ pub fn note(name: &str) -> Markup {
         "rolled-back" => "The older value is in use again.",
         "replayed" => "Sent again: it is a dead letter no more.",
         "sent-again" => "It is sent again, as its next round.",
-        "key-made" => "The tenant key is made.",
+        "key-made" => {
+            "The tenant key is made. Workers that had found none notice it within cache.soft."
+        }
         "key-shredded" => "The tenant key is shredded.",
         "revoked" => "Revoked.",
         _ => return html! {},

@@ -1,5 +1,5 @@
-// An operator registers an endpoint and its credential, tests it, sees a failure, mends it, replays, and
-// sees it delivered.
+// An operator registers an endpoint and its credential, tests it, sees a failure, mends it, replays, sees it
+// delivered, and has a delivery sent again.
 import assert from "node:assert/strict";
 import { api, base, isQuiet, key, launch, look, open, receive, signIn, until } from "./driver.mjs";
 
@@ -52,6 +52,16 @@ await page.getByRole("button", { name: "Copy" }).waitFor();
 await go("Continue");
 await sees("Deliveries are made.");
 await look(page, "endpoint");
+
+// A tenant key, so that jobs are kept from the first on.
+await go("Tenant key");
+await sees("No tenant key");
+await press("Make a tenant key");
+await sees("The tenant key is made.");
+await page.getByText("Shred the tenant key…").click();
+await look(page, "tenant-key");
+await go("Endpoints");
+await go("orders");
 
 // A test tells every step of one real call, and where it failed.
 await go("Test");
@@ -106,6 +116,29 @@ await until("delivered", async () => {
 });
 await page.goto(`${base}/console/customers/acme/dead-letters`);
 await sees("No dead letters");
+
+// What was delivered is sent again from its kept job, and arrives.
+const arrived = (id) => calls.filter((call) => call.url === "/hook" && call.headers["webhook-id"] === id).length;
+await api("POST", "/v1/jobs", { id: "evt_2", customerId: "acme", endpointId: "orders", type: "order.created", data: { n: 2 } });
+await until("the first call", () => arrived("evt_2") === 1);
+await page.goto(`${base}/console/customers/acme/deliveries`);
+await until("its record", async () => {
+  await page.reload();
+  return page.getByRole("link", { name: "evt_2" }).count();
+});
+await go("evt_2");
+await sees("What happened");
+await press("Send again");
+await sees("It is sent again, as its next round.");
+await sees("Who had it sent again");
+await look(page, "delivery-sent-again");
+await until("the second call", () => arrived("evt_2") === 2);
+await until("its next round", async () => {
+  await page.reload();
+  return page.getByRole("link", { name: "to the next one" }).count();
+});
+await go("to the next one");
+await page.getByText("delivered", { exact: true }).first().waitFor();
 
 // What happened stands on the first page, and is refreshed there.
 await page.goto(`${base}/console`);

@@ -31,6 +31,7 @@ fn run(script: &str) {
         .command(&["serve", "--json"])
         .env("SEALPOST_API_LISTEN", "127.0.0.1:0")
         .env("SEALPOST_DELIVERIES_RECORD", "all")
+        .env("SEALPOST_DELIVERIES_KEEP_BODIES", "all")
         .env("SEALPOST_CONSOLE_EMBED_ORIGINS", "['https://product.example']")
         .env("SEALPOST_LOG_LEVEL", "info")
         .stderr(Stdio::piped())
