@@ -34,6 +34,7 @@ mod shared_rate;
 mod sign;
 mod spans;
 pub mod test_call;
+mod test_telling;
 mod withhold;
 
 use std::sync::Arc;
