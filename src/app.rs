@@ -1,5 +1,7 @@
 //! The composition root: the one place that names adapters.
 
+pub mod examination;
+
 use std::path::Path;
 use std::sync::Arc;
 

@@ -15,6 +15,7 @@ pub mod console;
 pub mod cost;
 pub mod customer;
 pub mod delivery;
+pub mod doctor;
 pub mod domain;
 pub mod egress;
 pub mod import;

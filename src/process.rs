@@ -26,21 +26,38 @@ pub fn keep_memory_private() -> io::Result<()> {
 /// How many deliveries at once there are open files for: `wanted`, if the limit allows as many. The
 /// limit is raised as far as it may be.
 pub fn deliveries_with_open_files(wanted: usize) -> usize {
+    let Err(TooFewFiles { limit, deliveries }) = check_open_files(wanted) else { return wanted };
+    warn!(
+        event = "open_files",
+        limit,
+        wanted,
+        concurrency = deliveries,
+        "too few open files for worker.concurrency: raise the limit (ulimit -n, LimitNOFILE)"
+    );
+    deliveries
+}
+
+/// The limit of open files is too low.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooFewFiles {
+    /// How many files may be open.
+    pub limit: u64,
+    /// For how many deliveries at once that is enough.
+    pub deliveries: usize,
+}
+
+/// Whether the limit of open files, raised as far as it may be, is enough for `wanted` deliveries at once;
+/// the limit, if there is one.
+///
+/// # Errors
+/// If it is not.
+pub fn check_open_files(wanted: usize) -> Result<Option<u64>, TooFewFiles> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     let limit = if raised.is_ok() { maximum } else { current };
     // Unlimited, where nothing is said.
-    let Some(limit) = limit else { return wanted };
+    let Some(limit) = limit else { return Ok(None) };
     let possible = limit.saturating_sub(OWN_FILES) / FILES_EACH;
-    let possible = usize::try_from(possible).unwrap_or(usize::MAX).max(1);
-    if possible < wanted {
-        warn!(
-            event = "open_files",
-            limit,
-            wanted,
-            concurrency = possible,
-            "too few open files for worker.concurrency: raise the limit (ulimit -n, LimitNOFILE)"
-        );
-    }
-    wanted.min(possible)
+    let deliveries = usize::try_from(possible).unwrap_or(usize::MAX).max(1);
+    if deliveries < wanted { Err(TooFewFiles { limit, deliveries }) } else { Ok(Some(limit)) }
 }

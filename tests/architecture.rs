@@ -54,6 +54,21 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "domain",
         ],
     ),
+    (
+        "doctor",
+        &[
+            "doctor",
+            "app",
+            "config",
+            "delivery",
+            "egress",
+            "process",
+            "telemetry",
+            "vault",
+            "ports",
+            "domain",
+        ],
+    ),
     ("monitor", &["monitor", "app", "cache", "delivery", "telemetry", "ports", "domain"]),
     ("adapters", &["adapters", "egress", "import", "vault", "telemetry", "ports", "domain"]),
     (

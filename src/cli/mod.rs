@@ -10,6 +10,7 @@ mod customer;
 mod delivery;
 mod demo;
 mod dlq;
+mod doctor;
 mod egress;
 mod endpoint;
 mod enqueue;
@@ -136,6 +137,8 @@ enum Verb {
     /// Ask the egress guard
     #[command(subcommand)]
     Egress(egress::Egress),
+    /// Look for what is wrong with settings, stores, keys, queues and endpoints, and say how to mend it
+    Doctor(doctor::Doctor),
     /// Compare what it costs a month, each way
     Cost(cost::Cost),
     /// Print the JSON Schema of a job
@@ -152,8 +155,12 @@ enum Verb {
 
 impl Global {
     fn load_config(&self) -> anyhow::Result<Config> {
-        let variables = std::env::vars().filter(|(name, _)| name != "SEALPOST_DATA");
-        Ok(Config::load(self.config.as_deref(), variables)?)
+        Ok(Config::load(self.config.as_deref(), Self::variables())?)
+    }
+
+    /// The variables that may be settings.
+    fn variables() -> impl Iterator<Item = (String, String)> {
+        std::env::vars().filter(|(name, _)| name != "SEALPOST_DATA")
     }
 
     async fn open(&self) -> anyhow::Result<App> {
@@ -204,6 +211,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Auth(verb) => auth::run(&global, &verb),
         Verb::Verify(verb) => verify::run(&global, &verb).await,
         Verb::Egress(verb) => egress::run(&global, &verb).await,
+        Verb::Doctor(verb) => Box::pin(doctor::run(&global, &verb)).await,
         Verb::Cost(verb) => cost::run(&global, &verb),
         Verb::Completions(verb) => completions::run(&verb),
         Verb::Man(verb) => man::run(&global, &verb),

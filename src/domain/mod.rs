@@ -13,6 +13,7 @@ pub mod body;
 pub mod breaker;
 pub mod bucket;
 pub mod certificate;
+pub mod check;
 pub mod client_identity;
 pub mod connection;
 pub mod dead_letter;

@@ -12,6 +12,7 @@ mod frames;
 pub mod guard;
 pub mod notes;
 mod pools;
+pub mod probe;
 mod progress;
 pub mod proxy;
 mod proxy_answer;

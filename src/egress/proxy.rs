@@ -135,6 +135,14 @@ impl Proxy {
         }
     }
 
+    /// Whether it takes connections. It is asked for nothing.
+    ///
+    /// # Errors
+    /// If it does not, or its name is not found.
+    pub async fn reach(&self, resolver: &dyn Resolver) -> std::result::Result<(), ConnectError> {
+        self.dial(resolver).await.map(drop)
+    }
+
     async fn dial(&self, resolver: &dyn Resolver) -> std::result::Result<TcpStream, ConnectError> {
         let ProxyUrl(host, port) = &self.url;
         let addresses: Vec<IpAddr> = match host {

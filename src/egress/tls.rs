@@ -45,6 +45,12 @@ impl Trust {
         Self::of(roots, Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
     }
 
+    /// How many certificate authorities the machine has, and what went wrong while they were read.
+    pub fn machine_roots() -> (usize, Vec<String>) {
+        let found = rustls_native_certs::load_native_certs();
+        (found.certs.len(), found.errors.iter().map(ToString::to_string).collect())
+    }
+
     fn of(roots: RootCertStore, provider: Arc<CryptoProvider>) -> Result<Self> {
         let builder =
             WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));

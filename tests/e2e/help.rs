@@ -208,6 +208,8 @@ fn the_example_of_every_command_works_as_written() {
             _ => script,
         };
         let output = shell(&program, &script, copy.path()).output().unwrap();
-        assert!(output.status.success(), "{example}: {}", String::from_utf8_lossy(&output.stderr));
+        let told = String::from_utf8_lossy(&output.stdout);
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{example}: {complaint}{told}");
     }
 }

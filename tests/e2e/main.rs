@@ -21,6 +21,9 @@ mod customers;
 mod deliveries;
 mod demo;
 mod docs;
+mod doctor;
+#[cfg(feature = "aws")]
+mod doctor_on_aws;
 mod dry_run;
 #[cfg(feature = "aws")]
 #[path = "../support/emulator.rs"]

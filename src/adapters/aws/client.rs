@@ -35,6 +35,8 @@ pub struct Clients {
     pub sts: aws_sdk_sts::Client,
     /// What they were asked, counted.
     pub calls: Arc<CallCounts>,
+    /// How far the clock is from theirs.
+    pub skew: SkewWatch,
     /// What they were made of, for those that are made elsewhere.
     pub config: SdkConfig,
     /// The worker's own credentials; `None` if the configuration has none.
@@ -75,6 +77,7 @@ impl Clients {
             sqs: watched!(aws_sdk_sqs),
             sts: watched!(aws_sdk_sts),
             calls,
+            skew: watch.clone(),
             config: config.clone(),
             credentials: config.credentials_provider(),
         }

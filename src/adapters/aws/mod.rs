@@ -4,6 +4,7 @@
 //! credentials) comes out as [`crate::ports::Error`]: it is ours and never an endpoint's.
 
 pub mod call_counts;
+pub mod checkup;
 pub mod classify;
 pub mod client;
 pub mod dynamodb;
@@ -24,3 +25,4 @@ pub use kms::{KmsKeys, KmsOpener, KmsSealer};
 pub use kms_rebind::KmsRebind;
 pub use references::AwsReferences;
 pub use roles::StsRoles;
+pub use skew::SkewWatch;

@@ -25,7 +25,12 @@ const QUIET: i64 = 600;
 pub struct SkewWatch {
     clock: Arc<dyn Clock>,
     told_at: Arc<AtomicI64>,
+    /// By how many seconds the clock was ahead at the last answer; [`UNKNOWN`] before one.
+    last: Arc<AtomicI64>,
 }
+
+/// No answer has said what time it is yet.
+const UNKNOWN: i64 = i64::MIN;
 
 impl std::fmt::Debug for SkewWatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -36,13 +41,20 @@ impl std::fmt::Debug for SkewWatch {
 impl SkewWatch {
     /// Watches `clock`.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, told_at: Arc::new(AtomicI64::new(i64::MIN)) }
+        let (told_at, last) = (AtomicI64::new(i64::MIN), AtomicI64::new(UNKNOWN));
+        Self { clock, told_at: Arc::new(told_at), last: Arc::new(last) }
+    }
+
+    /// By how many seconds the clock was ahead of the last answer; `None` before one.
+    pub fn last(&self) -> Option<i64> {
+        Some(self.last.load(Ordering::Relaxed)).filter(|seconds| *seconds != UNKNOWN)
     }
 
     /// By how many seconds the clock is ahead of what an answer says, if that is to be told.
     fn skew(&self, date: &str, now: Timestamp) -> Option<i64> {
         let theirs = httpdate::parse_http_date(date).ok()?.duration_since(UNIX_EPOCH).ok()?;
         let seconds = now.as_secs().saturating_sub(i64::try_from(theirs.as_secs()).ok()?);
+        self.last.store(seconds, Ordering::Relaxed);
         if seconds.saturating_abs() < TOLD {
             return None;
         }
@@ -95,7 +107,9 @@ mod tests {
         let date = "Sun, 06 Nov 1994 08:49:37 GMT";
         let theirs = 784_111_777;
         let at = |seconds: i64| Timestamp::from_millis((theirs + seconds) * 1000);
+        assert_eq!(watch.last(), None);
         assert_eq!(watch.skew(date, at(30)), None);
+        assert_eq!(watch.last(), Some(30), "it is known, and not told");
         assert_eq!(watch.skew(date, at(-600)), Some(-600));
         assert_eq!(watch.skew(date, at(-590)), None, "told already");
         assert_eq!(watch.skew(date, at(600)), Some(600));

@@ -28,6 +28,21 @@ impl DataDir {
         Ok(Self { root: root.to_owned() })
     }
 
+    /// The directory as it is, which may not be there: nothing is made.
+    pub fn at(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    /// Where it is.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The file that the worker locks.
+    pub fn lock_file(&self) -> PathBuf {
+        self.root.join("lock")
+    }
+
     /// The database file.
     pub fn database(&self) -> PathBuf {
         self.root.join("sealpost.db")
@@ -48,7 +63,7 @@ impl DataDir {
     /// # Errors
     /// If another process holds it.
     pub fn lock(&self) -> Result<DirectoryLock> {
-        let path = self.root.join("lock");
+        let path = self.lock_file();
         let failed = |problem: String| Error::new("data directory", problem);
         let file = OpenOptions::new()
             .create(true)

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use crate::ports::{Error, Result};
 
 /// The layout of the tables; raised whenever `schema.sql` changes in a way that old code cannot use.
-const SCHEMA_VERSION: i64 = 8;
+pub const SCHEMA_VERSION: i64 = 8;
 /// Most jobs in one commit: bounds how long the first of them waits for the last.
 const MAX_BATCH: usize = 512;
 /// How long a write waits for another process that is writing.

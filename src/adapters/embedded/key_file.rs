@@ -70,6 +70,9 @@ impl KeyFile {
     /// # Errors
     /// If the file can be read by others, or is not a key file.
     pub fn open_or_create(path: &Path) -> Result<Self> {
+        if path.try_exists().unwrap_or(false) {
+            return Self::open(path);
+        }
         match Self::create(path) {
             Ok(()) => {}
             Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
@@ -88,7 +91,11 @@ impl KeyFile {
         sync_directory(path)
     }
 
-    fn open(path: &Path) -> Result<Self> {
+    /// Reads the key file.
+    ///
+    /// # Errors
+    /// If there is none, it can be read by others, or is not a key file.
+    pub fn open(path: &Path) -> Result<Self> {
         let keys = RwLock::new(Document::read(path)?.wrapping_keys(path)?);
         Ok(Self { path: path.to_owned(), keys, removed: Mutex::default() })
     }

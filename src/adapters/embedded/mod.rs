@@ -4,6 +4,7 @@
 //! Leases live in memory: only the process that holds the directory's lock receives, and a restart
 //! frees them all. Commands of other processes write to the database beside it.
 
+pub mod checkup;
 mod control;
 mod customers;
 mod data_dir;

@@ -150,7 +150,13 @@ async fn await_active(client: &Client, definition: &Definition, name: &str) -> R
         let described = client.describe_table().table_name(name).send().await;
         let described = described.map_err(|e| failed("tables.describe", &e))?;
         if let Some(table) = described.table() {
-            check_keys(definition, name, table)?;
+            if let Err(found) = check_keys(definition, table) {
+                let problem = format!(
+                    "table {name} is there with other keys or indexes: {found}; remove it, or choose \
+                     another aws.table_prefix"
+                );
+                return Err(Error::new("tables.create", problem));
+            }
             if is_active(table) {
                 return Ok(());
             }
@@ -163,7 +169,8 @@ async fn await_active(client: &Client, definition: &Definition, name: &str) -> R
     }
 }
 
-fn is_active(table: &TableDescription) -> bool {
+/// Whether it and its indexes can be used.
+pub(in crate::adapters::aws) fn is_active(table: &TableDescription) -> bool {
     table.table_status() == Some(&TableStatus::Active)
         && table
             .global_secondary_indexes()
@@ -171,7 +178,11 @@ fn is_active(table: &TableDescription) -> bool {
             .all(|index| index.index_status() == Some(&IndexStatus::Active))
 }
 
-fn check_keys(definition: &Definition, name: &str, table: &TableDescription) -> Result<()> {
+/// Whether a table has the keys and indexes of its definition; if not, what it has instead.
+pub(in crate::adapters::aws) fn check_keys(
+    definition: &Definition,
+    table: &TableDescription,
+) -> std::result::Result<(), String> {
     let mut found = vec![("the table", names_of(table.key_schema()))];
     let mut wanted = vec![("the table", definition.key.to_vec())];
     for index in definition.indexes {
@@ -183,11 +194,7 @@ fn check_keys(definition: &Definition, name: &str, table: &TableDescription) -> 
     if found == wanted {
         return Ok(());
     }
-    let problem = format!(
-        "table {name} is there with other keys or indexes: found {found:?}, expected {wanted:?}; \
-         remove it, or choose another aws.table_prefix"
-    );
-    Err(Error::new("tables.create", problem))
+    Err(format!("found {found:?}, expected {wanted:?}"))
 }
 
 fn names_of(schema: &[KeySchemaElement]) -> Vec<&str> {

@@ -1,6 +1,5 @@
 //! One SQS queue: what it says of itself, and its calls in batches.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,12 +7,12 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{
     Message, MessageSystemAttributeName as System, QueueAttributeName as Name,
 };
-use serde::Deserialize;
 use tracing::warn;
 
 use super::batch::Batcher;
 use super::calls::{Deletes, Sends, Visibility};
 use super::checksum;
+use super::facts::QueueFacts;
 use super::in_flight::InFlight;
 use crate::adapters::aws::{Failure, Kind};
 use crate::ports::Chance;
@@ -26,10 +25,6 @@ const LINGER_EACH: Duration = Duration::from_millis(5);
 const LONGEST_LINGER: Duration = Duration::from_millis(200);
 /// The same of a FIFO queue: all of a group wait for each settling.
 const LONGEST_LINGER_IN_ORDER: Duration = Duration::from_millis(20);
-/// What a message may have without a limit of the queue's own (Amazon SQS Developer Guide, "Amazon
-/// SQS message quotas").
-const DEFAULT_LIMIT: usize = 1_048_576;
-const DEFAULT_LEASE: Duration = Duration::from_secs(30);
 
 /// A queue and the calls to it.
 pub struct BatchedQueue {
@@ -41,43 +36,16 @@ pub struct BatchedQueue {
     pub lease: Duration,
     /// Most bytes of a message, body and attributes together.
     pub limit: usize,
-    /// How long it keeps a message; `None` if it does not say.
-    pub retention: Option<Duration>,
     /// Whether it is a FIFO queue.
     pub keeps_order: bool,
     /// What it says of itself.
-    pub attributes: HashMap<Name, String>,
-    /// When and where it moves by itself what crashes every receiver.
-    pub redrives: Option<RedrivePolicy>,
+    pub facts: QueueFacts,
     /// SendMessageBatch.
     pub sends: Batcher<Sends>,
     /// DeleteMessageBatch.
     pub deletes: Batcher<Deletes>,
     /// ChangeMessageVisibilityBatch.
     pub visibility: Batcher<Visibility>,
-}
-
-/// The queue attribute of that name (Amazon SQS API Reference, "SetQueueAttributes").
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RedrivePolicy {
-    dead_letter_target_arn: String,
-    /// AWS writes a number; other tools wrote a text.
-    max_receive_count: serde_json::Value,
-}
-
-impl RedrivePolicy {
-    /// Whether messages go to the queue at `url`: both end with the queue's name.
-    pub fn leads_to(&self, url: &str) -> bool {
-        let name = self.dead_letter_target_arn.rsplit(':').next();
-        name.is_some() && name == url.rsplit('/').next()
-    }
-
-    /// After how many receipts.
-    pub fn most_receipts(&self) -> Option<u64> {
-        let count = &self.max_receive_count;
-        count.as_u64().or_else(|| count.as_str()?.parse().ok())
-    }
 }
 
 impl BatchedQueue {
@@ -88,30 +56,13 @@ impl BatchedQueue {
         in_flight: &Arc<InFlight>,
         chance: &Arc<dyn Chance>,
     ) -> Result<Self, Failure> {
-        let request = client.get_queue_attributes().queue_url(url);
-        let keeps_order = is_fifo(url);
-        let all = [
-            Name::VisibilityTimeout,
-            Name::MaximumMessageSize,
-            Name::MessageRetentionPeriod,
-            Name::RedrivePolicy,
-            // A standard queue has none of these.
-            Name::ContentBasedDeduplication,
-            Name::FifoThroughputLimit,
-        ];
-        let names = if keeps_order { &all[..] } else { &all[..4] };
-        let output = request.set_attribute_names(Some(names.to_vec())).send().await;
-        let output = output.map_err(|error| naming(url, Failure::of(&error)))?;
-        let number = |name| output.attributes().and_then(|a| a.get(&name)?.parse::<u64>().ok());
-        let limit = number(Name::MaximumMessageSize).and_then(|n| usize::try_from(n).ok());
-        let limit = limit.unwrap_or(DEFAULT_LIMIT);
-        let lease = number(Name::VisibilityTimeout).map_or(DEFAULT_LEASE, Duration::from_secs);
+        // Boxed: every command opens the queue, and is deep enough for the compiler without it.
+        let facts = Box::pin(QueueFacts::ask(client, url)).await?;
+        let (keeps_order, limit, lease) = (facts.keeps_order, facts.limit(), facts.lease());
         if lease.is_zero() {
             let problem = "the queue's VisibilityTimeout is 0: expected at least some seconds";
             return Err(naming(url, refused(problem.to_owned())));
         }
-        let policy = output.attributes().and_then(|a| a.get(&Name::RedrivePolicy));
-        let redrives = policy.and_then(|json| serde_json::from_str(json).ok());
         let linger = || {
             let in_flight = Arc::clone(in_flight);
             let longest = if keeps_order { LONGEST_LINGER_IN_ORDER } else { LONGEST_LINGER };
@@ -131,9 +82,7 @@ impl BatchedQueue {
             lease,
             limit,
             keeps_order,
-            attributes: output.attributes().cloned().unwrap_or_default(),
-            retention: number(Name::MessageRetentionPeriod).map(Duration::from_secs),
-            redrives,
+            facts,
         })
     }
 
@@ -208,7 +157,7 @@ fn linger(in_hand: usize, waiting: usize) -> Duration {
 }
 
 /// The failure with the queue's URL, where that is what is wrong.
-fn naming(url: &str, failure: Failure) -> Failure {
+pub fn naming(url: &str, failure: Failure) -> Failure {
     let message = match failure.kind {
         Kind::NotFound | Kind::AccessDenied | Kind::Refused => {
             format!("queue {url}: {}", failure.message)

@@ -19,8 +19,8 @@
 //!   and [`envelope`] the part of it that is ours.
 //!
 //! [`fifo`] says what is otherwise on FIFO queues: a retry holds its group by visibility, and its state
-//! lies in DynamoDB; [`lines`] are the messages in hand of each group, and [`queue_check`] is what
-//! such a queue has to be like.
+//! lies in DynamoDB; [`lines`] are the messages in hand of each group, [`facts`] is what a queue says of itself, and [`queue_check`] what it
+//! has to be like.
 
 mod appetite;
 mod arrive;
@@ -32,14 +32,16 @@ mod checksum;
 mod dead_letters;
 mod delay;
 mod envelope;
+mod facts;
 mod fifo;
 mod in_flight;
 mod lambda_intake;
 mod lines;
 mod move_task;
 mod queue;
-mod queue_check;
+pub mod queue_check;
 mod receive;
 mod settle;
 
+pub use facts::QueueFacts;
 pub use queue::SqsQueue;

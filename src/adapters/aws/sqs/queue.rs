@@ -86,7 +86,7 @@ impl SqsQueue {
         let open = |url| BatchedQueue::open(&client, url, &in_flight, &chance);
         let (jobs, dead) = tokio::try_join!(open(queue_url), open(dead_letter_queue_url))
             .map_err(ours("queue.open"))?;
-        queue_check::check(&jobs, &dead, fifo.is_some()).map_err(ours("queue.open"))?;
+        queue_check::check(&jobs.facts, &dead.facts, fifo.is_some()).map_err(ours("queue.open"))?;
         let (in_hand, senders) = (Arc::clone(&in_flight), OnceLock::new());
         let settler = Arc::new(Settler { jobs, dead, in_flight: in_hand, clock, senders, fifo });
         // The same connections and credentials, with more patience.
@@ -254,7 +254,7 @@ impl Queue for SqsQueue {
     }
 
     fn dead_letters_kept(&self) -> Option<Duration> {
-        self.settler.dead.retention
+        self.settler.dead.facts.retention()
     }
 
     async fn move_all(&self, per_second: Option<NonZeroU32>) -> Result<Option<MoveTask>> {
