@@ -12,6 +12,7 @@ use sealpost::adapters::system::SystemChance;
 use sealpost::app::App;
 use sealpost::cache::Lifetimes;
 use sealpost::config::Config;
+use sealpost::customer::{Asked, erase};
 use sealpost::domain::dead_letter::DeadLetterFilter;
 use sealpost::domain::endpoint::Endpoint;
 use sealpost::domain::ids::{CustomerId, SecretId};
@@ -186,6 +187,8 @@ async fn whoever_administers_needs_no_right_to_open_and_reads_no_value_back() {
     let api = app(&aws, &clock, Sealing::TenantKey).await;
     api.vault.rotate_tenant_key(&customer()).await.unwrap();
     api.vault.shred_tenant_key(&customer()).await.unwrap();
+    let asked = Asked { who: "ops-1".to_owned(), ..Asked::default() };
+    assert!(erase(&api, &customer(), &asked).await.unwrap_or_else(|e| panic!("{e}")).complete);
     let known = called(&clock);
     assert!(!known.contains(&"Decrypt".to_owned()), "{known:?}");
     assert!(["Encrypt", "GenerateDataKey"].iter().all(|used| known.contains(&(*used).to_owned())));

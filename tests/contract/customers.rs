@@ -33,6 +33,7 @@ over_both! {
     what_was_erased_is_gone_and_other_customers_do_not_notice,
     no_dead_letter_is_lost_that_was_not_counted,
     an_erasure_that_is_cut_short_anywhere_goes_on_when_it_is_asked_for_again,
+    an_erasure_that_has_little_time_does_some_of_it_each_time_endpoints_first,
     a_job_of_an_erased_customer_is_not_sent_and_not_lost,
     tokens_of_before_are_refused_and_those_of_after_are_good,
 }
@@ -260,6 +261,31 @@ async fn an_erasure_that_is_cut_short_anywhere_goes_on_when_it_is_asked_for_agai
         }
     }
     panic!("it never came to its end: {:?}", found(&bench, "acme").await);
+}
+
+async fn an_erasure_that_has_little_time_does_some_of_it_each_time_endpoints_first(
+    backend: Backend,
+) {
+    let bench = furnished(backend).await;
+    let app = &bench.backend.app;
+    put_endpoint(app, "acme", "second").await;
+    put_secret(app, "acme", "second", "v").await;
+    let asked = Asked { patience: Some(Duration::ZERO), ..purging(1) };
+    let (mut calls, mut removed) = (0, 0);
+    loop {
+        calls += 1;
+        let done = erase(app, &id("acme"), &asked).await.unwrap_or_else(|e| panic!("{e}"));
+        removed += done.removed.endpoints + done.removed.secrets;
+        let left = found(&bench, "acme").await;
+        if left.contains(&"endpoints") {
+            assert!(left.contains(&"secrets") && left.contains(&"tenant key"), "{left:?}");
+        }
+        if done.complete {
+            assert!(left.is_empty() && removed == 4 && calls > 3, "{calls} calls: {left:?}");
+            return;
+        }
+        assert!(calls < 50, "{left:?}");
+    }
 }
 
 async fn a_job_of_an_erased_customer_is_not_sent_and_not_lost(backend: Backend) {
