@@ -12,6 +12,7 @@ use sealpost::domain::secret::SecretBytes;
 use sealpost::domain::test_call::TestKind;
 use sealpost::monitor::Monitor;
 use sealpost::ports::queue::NewMessage;
+use sealpost::registration::put_secret;
 use sealpost::vault::NewSecret;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -104,6 +105,27 @@ async fn plant(bench: &Bench, origin: &str, planted: &Planted) -> bool {
     true
 }
 
+/// Puts the values as their owner would, to be checked with the endpoints that name them; how many were
+/// refused.
+async fn put_again(bench: &Bench, origin: &str, planted: &Planted, secrets: &[String]) -> usize {
+    let mut refused = 0;
+    for (id, text) in &planted.secrets {
+        let new = NewSecret {
+            customer: planted.customer.clone(),
+            secret: id.clone(),
+            value: SecretBytes::new(text.clone().into_bytes()),
+            origins: [origin.parse().unwrap()].into(),
+            overlap: None,
+        };
+        if let Err(why) = put_secret(&bench.app, new).await {
+            let said = format!("{why} {why:?}");
+            assert_silent("why a value is refused", said.as_bytes(), secrets);
+            refused += 1;
+        }
+    }
+    refused
+}
+
 /// What is kept of the customers' deliveries and attempts.
 async fn records(bench: &Bench, customers: Vec<CustomerId>) -> String {
     bench.pipeline.recorder.as_ref().unwrap().flush().await;
@@ -131,7 +153,7 @@ async fn deliver_all(scheme: &str, formless: bool) {
     let bench = Bench::open(config).await;
     let file = own(&format!("auth/{scheme}/cases.json"));
     let mut secrets = vec![TOKEN.to_owned()];
-    let (mut customers, mut reports) = (Vec::new(), String::new());
+    let (mut customers, mut reports, mut refused) = (Vec::new(), String::new(), 0);
     for (number, case) in file["cases"].as_array().unwrap().iter().enumerate() {
         let planted = planted(scheme, &web.origin, number, case, formless);
         // What the settings say is no secret.
@@ -140,6 +162,9 @@ async fn deliver_all(scheme: &str, formless: bool) {
         secrets.extend(looked_for.filter(|text| is_looked_for(text) && !said.contains(text)));
         if !plant(&bench, &web.origin, &planted).await {
             continue;
+        }
+        if formless {
+            refused += put_again(&bench, &web.origin, &planted, &secrets).await;
         }
         let job = json!({"customerId": planted.customer, "endpointId": "e", "data": number});
         let shown = bench.pipeline.preview(job.to_string().as_bytes(), bench.app.clock.now()).await;
@@ -157,6 +182,9 @@ async fn deliver_all(scheme: &str, formless: bool) {
         bench.app.queue.send(vec![message]).await.unwrap();
         customers.push(planted.customer);
     }
+    // Others send texts as they are, or sign with any.
+    let has_form = ["standard_webhooks", "mtls", "jwt", "http_message_signatures"];
+    assert!(!formless || !has_form.contains(&scheme) || refused > 0, "{scheme} refuses no value");
     let jobs = customers.len();
     assert!(jobs > 0 && (scheme == "none" || secrets.len() > 1), "{scheme}: {jobs} jobs");
     secrets.sort();
