@@ -29,6 +29,8 @@ mod dry_run;
 #[path = "../support/emulator.rs"]
 mod emulator;
 mod fan_out;
+#[cfg(feature = "aws")]
+mod fleet;
 mod full_disk;
 mod help;
 mod import;

@@ -135,6 +135,18 @@ async fn every_alert_asks_for_what_there_is_and_has_its_place_in_the_runbook() {
     }
 }
 
+#[test]
+fn every_alarm_of_the_infrastructure_has_its_place_in_the_runbook() {
+    let (source, runbook) = (file("infra/lib/alarms.ts"), file("docs/OPERATIONS.md"));
+    let made = source.split("this.alarm(\"").skip(1).map(|rest| rest.split('"').next().unwrap());
+    let made: BTreeSet<&str> = made.collect();
+    let (_, table) = runbook.split_once("has alarms of CloudWatch's:").unwrap();
+    let rows = table.split("\n\n").nth(1).unwrap().lines().skip(2);
+    let listed: BTreeSet<&str> = rows.map(|row| row.split('`').nth(1).unwrap()).collect();
+    assert!(made.len() >= 5, "{made:?}");
+    assert_eq!(made, listed);
+}
+
 #[tokio::test]
 async fn the_dashboard_asks_for_what_there_is_and_shows_all_of_it() {
     let text = text().await;
