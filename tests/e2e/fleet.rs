@@ -52,7 +52,7 @@ impl Receiver {
         self.gate.send_replace(false);
         let mut held = self.held.subscribe();
         let many = held.wait_for(|held| *held > (WORKERS - 1) * CONCURRENCY);
-        timeout(PATIENCE, many).await.expect("too few calls in progress").unwrap();
+        timeout(PATIENCE, many).await.unwrap().unwrap();
     }
 
     fn release(&self) {
@@ -174,7 +174,7 @@ async fn until_the_queue_is_empty(cloud: &Cloud) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    timeout(PATIENCE, empty).await.expect("jobs are left");
+    timeout(PATIENCE, empty).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -193,12 +193,11 @@ async fn roll(variables: &[(&str, &str)]) {
     register(&cloud, &receiver.origin, "60s", &json!({}));
     let mut fleet = [(); WORKERS].map(|()| Worker::start(&cloud, variables));
     let mut delivered = 0;
-    for wave in 0..WORKERS {
+    for (wave, worker) in fleet.iter_mut().enumerate() {
         send(&cloud, wave).await;
         receiver.hold().await;
-        fleet[wave].tell_to_stop();
-        let new = Worker::start(&cloud, variables);
-        let old = std::mem::replace(&mut fleet[wave], new);
+        worker.tell_to_stop();
+        let old = std::mem::replace(worker, Worker::start(&cloud, variables));
         receiver.release();
         let made = old.end();
         assert!(made > 0, "the worker that was stopped had nothing to do");

@@ -55,3 +55,4 @@ mod replay;
 mod rewrap_on_aws;
 mod secrets;
 mod tenant_keys;
+mod tutorial;
