@@ -323,3 +323,41 @@ async fn a_dead_endpoint_s_backlog_costs_a_bounded_number_of_queue_calls() {
     assert!((10.0..17.0).contains(&mean), "{mean} parks a job");
     assert!(attempts < 200, "{attempts} attempts");
 }
+
+/// Registers endpoints of as many customers, and sends a job to each.
+async fn jobs_for_many(bench: &Bench, count: usize, url: &str) {
+    let numbers: Vec<usize> = (0..count).collect();
+    for chunk in numbers.chunks(500) {
+        let endpoint =
+            |n: &usize| json!({"customerId": format!("c{n}"), "endpointId": "e", "url": url});
+        futures_util::future::join_all(chunk.iter().map(|n| put(&bench.app, endpoint(n)))).await;
+        let job = |n: &usize| json!({"customerId": format!("c{n}"), "endpointId": "e", "data": n});
+        let message = |n| NewMessage { body: job(n).to_string().into(), ..NewMessage::default() };
+        bench.app.queue.send(chunk.iter().map(message).collect()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn ten_thousand_dead_endpoints_keep_a_good_one_from_nothing_and_lose_nothing() {
+    const DEAD: usize = 10_000;
+    let web = Web::start(|_| ("204 No Content".into(), String::new())).await;
+    let bench = bench(&web.origin, json!({})).await;
+    // Nobody listens there any more.
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    jobs_for_many(&bench, DEAD, &format!("http://{closed}/")).await;
+    // They are all before the good one, which waits for as long as they take to fail.
+    enqueue(&bench.app, 1).await;
+    let mut pages = 0;
+    while web.count() == 0 {
+        assert!(bench.deliver_due().await > 0, "nothing after {pages} pages");
+        pages += 1;
+    }
+    assert!(pages <= DEAD / 100 + 1, "{pages} pages");
+    // While they wait, it is called at once.
+    deliver_all_due(&bench).await;
+    // Some are tried again at once: the wait is random, from nothing on.
+    assert!(bench.app.tally.counts().retried >= DEAD as u64);
+    enqueue(&bench.app, 1).await;
+    assert_eq!((bench.deliver_due().await, web.count()), (1, 2));
+    assert_eq!(bench.app.queue.depth().await.unwrap().pending, DEAD as u64);
+}
