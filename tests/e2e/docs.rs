@@ -67,6 +67,24 @@ fn the_commands_of_the_readme_and_of_operations_work_as_written() {
     );
 }
 
+#[test]
+fn the_recipes_work_as_written() {
+    let printed = run(&Program::new(), &commands(&document("docs/RECIPES.md")));
+    for expected in [
+        "stripe-signature: t=",
+        "services/oauth2/token",
+        " bank-certificate ",
+        "authorization: ********",
+        "x-api-key: ********",
+        "x-hub-signature-256: sha256=",
+    ] {
+        assert!(printed.contains(expected), "{expected} is not in {printed}");
+    }
+    for secret in ["9f8e7d6c5b4a", "consumer-secret\n", "wJalrXUtnFEMI", "an-example-key"] {
+        assert!(!printed.contains(secret), "{printed}");
+    }
+}
+
 /// As its readers run them: beside a server, whose address stands in `API`.
 #[test]
 fn the_commands_of_the_api_work_as_written() {
