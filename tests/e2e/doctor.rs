@@ -92,12 +92,28 @@ pub fn troubles(report: &Value) -> Vec<&str> {
     names.filter(|name| !["machine.open_files", "data.space"].contains(name)).collect()
 }
 
-/// The names of all files with the contents of those that matter.
-fn contents(program: &Program) -> (BTreeSet<String>, Vec<u8>, Vec<u8>) {
+/// The names of all files, the key file, and every row of the database. Whoever closes it last moves its
+/// log into it, so that its bytes say nothing.
+fn contents(program: &Program) -> (BTreeSet<String>, Vec<u8>, Vec<String>) {
     let files = fs::read_dir(program.data()).unwrap();
-    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
-    let read = |name: &str| fs::read(program.data().join(name)).unwrap();
-    (names, read("sealpost.db"), read("sealpost.key"))
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let names = names.filter(|name| !name.ends_with("-wal") && !name.ends_with("-shm")).collect();
+    let key = fs::read(program.data().join("sealpost.key")).unwrap();
+    let database = rusqlite::Connection::open(program.data().join("sealpost.db")).unwrap();
+    let texts = |sql: &str| -> Vec<String> {
+        let mut statement = database.prepare(sql).unwrap();
+        let columns = statement.column_count();
+        let row = |row: &rusqlite::Row<'_>| {
+            let values = (0..columns).map(|column| row.get::<_, rusqlite::types::Value>(column));
+            Ok(format!("{:?}", values.collect::<Result<Vec<_>, _>>()?))
+        };
+        statement.query_map([], row).unwrap().map(Result::unwrap).collect()
+    };
+    let mut tables =
+        database.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").unwrap();
+    let tables = tables.query_map([], |row| row.get::<_, String>(0)).unwrap().map(Result::unwrap);
+    let rows = tables.flat_map(|table| texts(&format!("SELECT * FROM \"{table}\""))).collect();
+    (names, key, rows)
 }
 
 fn mode(path: &Path, mode: u32) {
