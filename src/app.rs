@@ -1,20 +1,14 @@
 //! The composition root: the one place that names adapters.
 
+#[cfg(feature = "aws")]
+mod aws;
 pub mod examination;
 
 use std::path::Path;
 use std::sync::Arc;
 
 #[cfg(feature = "aws")]
-use crate::adapters::aws::{
-    AwsReferences, CallCounts, Clients, KmsKeys, KmsRebind, StsRoles,
-    dynamodb::{
-        DynamoControl, DynamoCustomers, DynamoDeliveries, DynamoEndpoints, DynamoEventTypes,
-        DynamoHealth, DynamoRates, DynamoRecords, DynamoReplays, DynamoSecrets, DynamoTestCalls,
-        MessageStates, tables,
-    },
-    sqs::SqsQueue,
-};
+use crate::adapters::aws::CallCounts;
 use crate::adapters::counted_events::CountedEvents;
 use crate::adapters::counted_keys::CountedKeys;
 use crate::adapters::embedded::{
@@ -25,17 +19,11 @@ use crate::adapters::embedded::{
 use crate::adapters::otlp::Collector;
 use crate::adapters::queued_events::QueuedEvents;
 use crate::adapters::system::{SystemChance, SystemClock};
-#[cfg(feature = "aws")]
-use crate::config::TablePrefix;
 use crate::config::{AwsConfig, Config};
-#[cfg(feature = "aws")]
-use crate::delivery::Fencing;
 use crate::delivery::{
     Challenges, EndpointBook, Keeping, Limiters, LongTimeouts, Pipeline, Recorder, Roles,
     SharedRates, Tokens,
 };
-#[cfg(feature = "aws")]
-use crate::domain::aws_role::RolePolicy;
 use crate::domain::timestamp::Timestamp;
 use crate::egress::client::Client;
 use crate::egress::guard::Guard;
@@ -53,17 +41,7 @@ use crate::test_calls::{TestCaller, TestRate};
 use crate::vault::{ReferencePolicy, Vault};
 
 #[cfg(feature = "aws")]
-pub use crate::adapters::aws::dynamodb::tables::Created;
-
-/// Makes the tables of the AWS form that are missing, and waits until all can be used; returns their
-/// names.
-///
-/// # Errors
-/// If DynamoDB fails, or a table of the name is there with other keys.
-#[cfg(feature = "aws")]
-pub async fn create_tables(prefix: &TablePrefix) -> Result<Vec<(String, Created)>> {
-    tables::create(&Clients::load().await?.dynamodb, prefix.as_str()).await
-}
+pub use aws::{Created, create_tables};
 
 /// Everything, put together: over one data directory, or over AWS.
 pub struct App {
@@ -182,80 +160,10 @@ impl App {
         }
     }
 
-    #[cfg(feature = "aws")]
-    async fn aws(aws: &AwsConfig, config: Config, clock: Arc<dyn Clock>) -> Result<Self> {
-        Self::over_aws(&Clients::load().await?, aws, config, clock).await
-    }
-
     #[cfg(not(feature = "aws"))]
     async fn aws(_: &AwsConfig, _: Config, _: Arc<dyn Clock>) -> Result<Self> {
         let problem = "the settings have a section [aws], and this program was built without the cargo feature `aws`";
         Err(crate::ports::Error::new("aws.configure", problem))
-    }
-
-    /// The AWS form over clients of one's own. Any number of processes work on it at once, so none
-    /// takes a role.
-    ///
-    /// # Errors
-    /// If the queues cannot be reached.
-    #[cfg(feature = "aws")]
-    pub async fn over_aws(
-        clients: &Clients,
-        aws: &AwsConfig,
-        config: Config,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self> {
-        let chance: Arc<dyn Chance> = Arc::new(SystemChance);
-        let queue = Self::sqs(clients, aws, config.worker.fence, &clock, &chance);
-        let (dynamodb, prefix) = (&clients.dynamodb, aws.table_prefix.as_str());
-        let queue = queue.await?.held_to(aws.senders.clone());
-        let key = aws.kms_key_id.as_str();
-        let parts = Parts {
-            intake: Some(Arc::new(queue.intake())),
-            queue: Arc::new(queue),
-            endpoints: Arc::new(DynamoEndpoints::new(dynamodb, prefix)),
-            secrets: Arc::new(DynamoSecrets::new(dynamodb, prefix)),
-            health: Arc::new(DynamoHealth::new(dynamodb, prefix)),
-            rates: Some(Arc::new(DynamoRates::new(dynamodb, prefix))),
-            deliveries: Arc::new(DynamoDeliveries::new(dynamodb, prefix)),
-            records: Arc::new(DynamoRecords::new(dynamodb, prefix)),
-            replays: Arc::new(DynamoReplays::new(dynamodb, prefix)),
-            test_calls: Arc::new(DynamoTestCalls::new(dynamodb, prefix)),
-            event_types: Arc::new(DynamoEventTypes::new(dynamodb, prefix)),
-            customers: Arc::new(DynamoCustomers::new(dynamodb, prefix)),
-            control: Arc::new(DynamoControl::new(dynamodb, prefix)),
-            keys: Arc::new(KmsKeys::new(&clients.kms, key).with_legacy(aws.legacy_keys())),
-            master_keys: None,
-            rebind: Some(Arc::new(KmsRebind::new(&clients.kms, key, aws.legacy_keys()))),
-            roles: Some(Arc::new(StsRoles::new(clients, Arc::clone(&clock)))),
-            references: Some(Arc::new(AwsReferences::new(clients))),
-            clock,
-            chance,
-            aws_calls: Some(Arc::clone(&clients.calls)),
-        };
-        Ok(Self::assemble(parts, config))
-    }
-
-    #[cfg(feature = "aws")]
-    async fn sqs(
-        clients: &Clients,
-        aws: &AwsConfig,
-        fence: Fencing,
-        clock: &Arc<dyn Clock>,
-        chance: &Arc<dyn Chance>,
-    ) -> Result<SqsQueue> {
-        let (sqs, jobs) = (clients.sqs.clone(), aws.queue_url.as_str());
-        let (dead, clock, chance) =
-            (aws.dead_letter_queue_url.as_str(), Arc::clone(clock), Arc::clone(chance));
-        if !aws.is_fifo() {
-            return SqsQueue::open(sqs, jobs, dead, clock, chance).await;
-        }
-        if fence != Fencing::All {
-            let problem = "`queue_url` under [aws] names a FIFO queue, where every attempt has to be claimed: set `fence = \"all\"` under [worker]";
-            return Err(crate::ports::Error::new("aws.configure", problem));
-        }
-        let states = MessageStates::new(&clients.dynamodb, aws.table_prefix.as_str());
-        SqsQueue::open_fifo(sqs, jobs, dead, clock, chance, states).await
     }
 
     /// Opens the embedded form.
@@ -319,28 +227,9 @@ impl App {
         Ok(Self::assemble(parts, config))
     }
 
-    /// Who gives the credentials of AWS roles, where the settings allow any.
-    #[cfg(feature = "aws")]
-    async fn roles(config: &Config, clock: &Arc<dyn Clock>) -> Result<Option<Arc<dyn AwsRoles>>> {
-        if config.auth.role_policy() == RolePolicy::default() {
-            return Ok(None);
-        }
-        let clients = Clients::load().await?;
-        Ok(Some(Arc::new(StsRoles::new(&clients, Arc::clone(clock)))))
-    }
-
     #[cfg(not(feature = "aws"))]
     async fn roles(_: &Config, _: &Arc<dyn Clock>) -> Result<Option<Arc<dyn AwsRoles>>> {
         Ok(None)
-    }
-
-    /// Who follows references, where the settings allow any.
-    #[cfg(feature = "aws")]
-    async fn references(config: &Config) -> Result<Option<Arc<dyn References>>> {
-        if config.secrets.references.is_empty() {
-            return Ok(None);
-        }
-        Ok(Some(Arc::new(AwsReferences::new(&Clients::load().await?))))
     }
 
     #[cfg(not(feature = "aws"))]

@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use super::App;
 #[cfg(feature = "aws")]
-use super::{AwsConfig, Clients, DynamoEndpoints, DynamoSecrets};
+use super::AwsConfig;
 use super::{Config, Role};
 #[cfg(feature = "aws")]
-use crate::adapters::aws::{KmsOpener, checkup};
+use crate::adapters::aws::{
+    Clients, KmsOpener, checkup,
+    dynamodb::{DynamoEndpoints, DynamoSecrets},
+};
 pub use crate::adapters::embedded::checkup::{Checkup, examine as examine_data_directory};
 use crate::adapters::system::SystemClock;
 use crate::domain::check::{Check, Duty};
