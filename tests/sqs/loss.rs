@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
+use aws_sdk_sqs::types::QueueAttributeName as Name;
 use sealpost::ports::Queue;
 
 use super::*;
@@ -29,9 +30,17 @@ async fn treat(queue: &impl Queue, message: &Received, number: usize) -> Option<
     None
 }
 
+/// SQS itself gives up what comes back too often, and how often that is, is chance here.
+async fn never_give_up(sqs: &Sqs) {
+    let policy = r#"{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:123456789012:dead","maxReceiveCount":1000}"#;
+    let set = sqs.client.set_queue_attributes().queue_url(&sqs.jobs);
+    set.attributes(Name::RedrivePolicy, policy).send().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_job_is_done_through_retries_releases_crashes_and_failing_calls() {
     let sqs = Sqs::start().await;
+    never_give_up(&sqs).await;
     let sent: HashSet<String> =
         sqs.open().await.send(vec![message("{}"); JOBS]).await.unwrap().into_iter().collect();
     let done = Arc::new(Mutex::new(HashSet::new()));
