@@ -1,13 +1,15 @@
 //! How fast the HTTP API takes jobs, with its clients on the same machine: `cargo bench --bench api`.
 //!
-//! The clients write requests as bytes and read no more of an answer than its length, so that what is
-//! measured is the server. A job is durable when it is answered.
+//! A job is durable when it is answered.
 
 #![allow(
     clippy::disallowed_methods,
     reason = "a benchmark reads the clock and dials its own server"
 )]
 #![allow(missing_docs, reason = "a program")]
+
+#[path = "support/http.rs"]
+mod http;
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -25,9 +27,10 @@ use sealpost::domain::access::{Grant, Scope};
 use sealpost::monitor::Monitor;
 use sealpost::worker::Stop;
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+
+use http::{call, request};
 
 /// Measures the API; prints jobs a second.
 #[derive(Debug, Parser)]
@@ -114,16 +117,6 @@ fn job(named: Option<usize>, number: usize) -> String {
     job.to_string()
 }
 
-fn request(server: &Server, path: &str, kind: &str, body: &str) -> Vec<u8> {
-    format!(
-        "POST {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {}\r\ncontent-type: {kind}\r\n\
-         content-length: {}\r\n\r\n{body}",
-        server.key,
-        body.len()
-    )
-    .into_bytes()
-}
-
 async fn one_by_one(server: &Server, bench: &Bench, named: Option<usize>) -> anyhow::Result<f64> {
     let each = bench.jobs / bench.clients;
     let mut clients = JoinSet::new();
@@ -131,7 +124,7 @@ async fn one_by_one(server: &Server, bench: &Bench, named: Option<usize>) -> any
     for client in 0..bench.clients {
         let body = |n| {
             let job = job(named, client * each + n);
-            request(server, "/v1/jobs", "application/json", &job)
+            request(&server.key, "/v1/jobs", "application/json", &job)
         };
         let requests: Vec<Vec<u8>> = (0..each).map(body).collect();
         let address = server.address;
@@ -157,28 +150,9 @@ async fn in_bulk(server: &Server, bench: &Bench, named: Option<usize>) -> anyhow
     for number in 0..bench.bulk {
         writeln!(lines, "{}", job(named, number))?;
     }
-    let request = request(server, "/v1/jobs/bulk", "application/x-ndjson", &lines);
+    let request = request(&server.key, "/v1/jobs/bulk", "application/x-ndjson", &lines);
     let mut stream = TcpStream::connect(server.address).await?;
     let begun = Instant::now();
     call(&mut stream, &request, "200").await?;
     Ok(bench.bulk as f64 / begun.elapsed().as_secs_f64())
-}
-
-/// Sends a request and reads the answer to its end.
-async fn call(stream: &mut TcpStream, request: &[u8], status: &str) -> anyhow::Result<()> {
-    stream.write_all(request).await?;
-    let (mut answer, mut piece) = (Vec::new(), [0; 4096]);
-    loop {
-        let read = stream.read(&mut piece).await?;
-        ensure!(read > 0, "the server closed the connection");
-        answer.extend_from_slice(&piece[..read]);
-        let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else { continue };
-        let head = String::from_utf8_lossy(&answer[..end]).to_lowercase();
-        ensure!(head[9..].starts_with(status), "{}", String::from_utf8_lossy(&answer));
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-        let length: usize = length.context("no content-length")?.parse()?;
-        if answer.len() == end + 4 + length {
-            return Ok(());
-        }
-    }
 }

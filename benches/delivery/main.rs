@@ -1,8 +1,8 @@
 //! `make bench`: what a delivery costs, measured against a sink in another process, beside a bare
-//! sender in the same run.
+//! sender in the same run. One file a scenario; `--only` chooses among them.
 //!
-//! This program runs itself again as the sink and as the bare sender, so that the processor time of
-//! each is its own.
+//! This program runs itself again as the sink, as the stub of SQS and as the bare sender, so that the
+//! processor time of each is its own.
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock and dials its own sink")]
 #![allow(missing_docs, reason = "a program")]
@@ -11,43 +11,60 @@
 mod aws;
 mod bare_sender;
 mod embedded;
+mod endpoint;
+#[path = "../support/http.rs"]
+mod http;
 mod job;
+mod machine;
+mod marks;
 mod process;
 #[path = "../support/processor.rs"]
 mod processor;
+mod rest;
+mod run;
+mod scenario;
 mod sink;
-#[cfg(feature = "aws")]
-mod sqs_stub;
 mod summary;
+mod table;
 
 use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
-use summary::Summary;
 
-/// Connections, and deliveries in hand, at once: the same for the worker and the bare sender.
-const CONNECTIONS: usize = 64;
+use bare_sender::Load;
+use run::Run;
+use scenario::Scenario;
+use summary::Summary;
 
 /// Measures deliveries; prints a table and writes a summary.
 #[derive(Debug, Parser)]
 struct Bench {
-    /// Runs of each measurement
+    /// Runs of each scenario; those that take long have fewer
     #[arg(long, default_value_t = 5)]
     runs: usize,
     /// Deliveries in one run
     #[arg(long, default_value_t = 20_000)]
     jobs: usize,
-    /// Seconds of the latency run
-    #[arg(long, default_value_t = 10)]
+    /// Seconds for which jobs come while latency is measured
+    #[arg(long, default_value_t = 5)]
     seconds: u64,
-    /// Leave out the minutes with hot endpoints on AWS
+    /// Seconds for which a worker on AWS uses an endpoint; the marks are for 30
+    #[arg(long, default_value_t = 30)]
+    cache_lifetime: u64,
+    /// Measure these alone
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<Scenario>,
+    /// Where data directories are made: on the disk that is to be measured
+    #[arg(long, default_value = env!("CARGO_TARGET_TMPDIR"))]
+    folder: PathBuf,
+    /// Where the summary is written; by default `target/bench/summary.json`, with `--only` `only.json`
     #[arg(long)]
-    skip_hot: bool,
-    /// Where the summary is written
-    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/target/bench/summary.json"))]
-    output: PathBuf,
+    output: Option<PathBuf>,
+    /// Measure nothing: print a summary that was written, in Markdown
+    #[arg(long)]
+    markdown: Option<PathBuf>,
     /// What cargo adds
     #[arg(long, hide = true)]
     bench: bool,
@@ -60,55 +77,57 @@ struct Bench {
 enum Part {
     /// Takes requests and counts them
     #[command(hide = true)]
-    Sink,
+    Sink { fail_first: u32 },
     /// Hands out jobs as SQS would
     #[cfg(feature = "aws")]
     #[command(hide = true)]
     SqsStub { jobs: usize, endpoints: usize },
     /// Sends requests to the sink with nothing around them
     #[command(hide = true)]
-    BareSender { address: String, requests: usize },
+    BareSender { address: String, each: usize, body_len: usize, connections: usize },
 }
 
 fn main() -> anyhow::Result<()> {
     let bench = Bench::parse();
     match &bench.part {
-        Some(Part::Sink) => sink::run(),
-        Some(Part::BareSender { address, requests }) => bare_sender::run(address, *requests),
+        Some(Part::Sink { fail_first }) => sink::run(*fail_first),
+        Some(Part::BareSender { address, each, body_len, connections }) => {
+            let load = Load { body_len: *body_len, connections: *connections };
+            bare_sender::run(address, *each, load)
+        }
         #[cfg(feature = "aws")]
-        Some(Part::SqsStub { jobs, endpoints }) => sqs_stub::run(*jobs, *endpoints),
-        None => measure(&bench),
+        Some(Part::SqsStub { jobs, endpoints }) => aws::sqs_stub::run(*jobs, *endpoints),
+        None => match &bench.markdown {
+            Some(path) => table::print_markdown(path),
+            None => measure(&bench),
+        },
     }
 }
 
 fn measure(bench: &Bench) -> anyhow::Result<()> {
-    let mut summary = Summary::default();
+    let (load, mut summary) = (machine::load(), Summary::default());
+    let all = scenario::all();
+    let chosen: Vec<Scenario> = match &bench.only[..] {
+        [] => all,
+        some => all.into_iter().filter(|scenario| some.contains(scenario)).collect(),
+    };
     let bar =
         ProgressBar::new(0).with_style(ProgressStyle::with_template("{bar:40} {pos}/{len} {msg}")?);
-    let parts: &[(&str, Measure)] = &[
-        ("bare sender", |bench, summary| bare_sender::measure(bench.jobs * 5, summary)),
-        ("embedded, a backlog", |bench, summary| embedded::throughput(bench.jobs, summary)),
-        ("embedded, 200 jobs a second", |bench, summary| embedded::latency(bench.seconds, summary)),
-        #[cfg(feature = "aws")]
-        ("aws, a backlog", |bench, summary| aws::throughput(bench.jobs, summary)),
-    ];
-    bar.set_length((bench.runs * parts.len()) as u64);
-    for _ in 0..bench.runs {
-        for (name, part) in parts {
-            bar.set_message(*name);
-            part(bench, &mut summary).context(*name)?;
+    bar.set_length(chosen.iter().map(|scenario| scenario.runs(bench.runs) as u64).sum());
+    for number in 0..bench.runs {
+        let mut run = Run::new(bench, &mut summary);
+        for scenario in chosen.iter().filter(|scenario| number < scenario.runs(bench.runs)) {
+            let name = format!("{scenario:?}");
+            bar.set_message(name.clone());
+            scenario.measure(&mut run).context(name)?;
             bar.inc(1);
         }
     }
-    #[cfg(feature = "aws")]
-    if !bench.skip_hot {
-        bar.set_message("aws, three cache lifetimes");
-        aws::hot_endpoints(&mut summary).context("aws, hot endpoints")?;
-    }
     bar.finish_and_clear();
-    summary.print();
-    summary.write(&bench.output)
+    let summary = summary.json(&load);
+    table::print(&summary);
+    let name = if bench.only.is_empty() { "summary.json" } else { "only.json" };
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/target/bench/");
+    let output = bench.output.clone().unwrap_or_else(|| PathBuf::from(folder).join(name));
+    summary::write(&summary, &output)
 }
-
-/// One measurement of one run.
-type Measure = fn(&Bench, &mut Summary) -> anyhow::Result<()>;

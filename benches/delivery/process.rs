@@ -36,6 +36,11 @@ impl Process {
         cpu_of(&self.0.id().to_string())
     }
 
+    /// The most memory that was resident at once, in MB (10⁶ bytes).
+    pub fn peak_rss_mb(&self) -> anyhow::Result<f64> {
+        Ok(self.peak_rss_mib()? * 1.048_576)
+    }
+
     /// The most memory that was resident at once, in MiB.
     pub fn peak_rss_mib(&self) -> anyhow::Result<f64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;

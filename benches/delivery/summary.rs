@@ -1,67 +1,89 @@
-//! What was measured: a table for people, a file for machines.
+//! What was measured: runs of figures, as JSON with the marks beside them.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
-use comfy_table::{Table, presets};
+use anyhow::Context;
 use serde_json::{Value, json};
 
-/// The measurements by name.
+use crate::{machine, marks};
+
+/// A figure: one value, and perhaps one ratio to the bare sender, of each run.
+struct Figure {
+    key: String,
+    unit: &'static str,
+    values: Vec<f64>,
+    ratios: Vec<f64>,
+}
+
+/// The figures, in the order in which they came.
 #[derive(Default)]
-pub struct Summary(BTreeMap<&'static str, Vec<f64>>);
+pub struct Summary(Vec<Figure>);
 
 impl Summary {
-    /// Adds what one run measured.
-    pub fn add(&mut self, key: &'static str, value: f64) {
-        self.0.entry(key).or_default().push(value);
+    /// Adds what one run measured, and its ratio to what the bare sender did in the same run.
+    pub fn add(&mut self, key: &str, unit: &'static str, value: f64, bare: Option<f64>) {
+        let known = self.0.iter().position(|figure| figure.key == key).unwrap_or_else(|| {
+            let (key, values, ratios) = (key.to_owned(), Vec::new(), Vec::new());
+            self.0.push(Figure { key, unit, values, ratios });
+            self.0.len() - 1
+        });
+        let figure = &mut self.0[known];
+        figure.values.push(value);
+        figure.ratios.extend(bare.map(|bare| value / bare));
     }
 
-    /// Prints a table, and each processor time as a ratio to the bare sender's.
-    pub fn print(&self) {
-        let mut table = Table::new();
-        table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
-        table.set_header(["", "min", "median", "max", "runs"]);
-        for (key, values) in &self.0 {
-            let (min, median, max) = spread(values);
-            let text = |value: f64| match value {
-                small if small < 1.0 => format!("{small:.4}"),
-                large => format!("{large:.1}"),
-            };
-            let runs = values.len().to_string();
-            table.add_row([(*key).to_owned(), text(min), text(median), text(max), runs]);
-        }
-        println!("{table}");
-        let median = |key: &str| self.0.get(key).map(|values| spread(values).1);
-        let Some(bare) = median("bare_sender.cpu_us_per_request") else { return };
-        for form in ["embedded", "aws"] {
-            let key = format!("{form}.cpu_us_per_delivery");
-            if let Some(ours) = median(&key) {
-                println!("A delivery ({form}) costs {:.1} bare requests.", ours / bare);
-            }
-        }
-    }
-
-    /// Writes the summary as JSON.
-    pub fn write(&self, path: &Path) -> anyhow::Result<()> {
-        let entry = |(key, values): (&&'static str, &Vec<f64>)| {
-            let (min, median, max) = spread(values);
-            let round = |value: f64| (value * 10_000.0).round() / 10_000.0;
-            let shown = json!({"min": round(min), "median": round(median), "max": round(max),
-                               "runs": values.len()});
-            ((*key).to_owned(), shown)
-        };
-        let all: serde_json::Map<String, Value> = self.0.iter().map(entry).collect();
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        std::fs::write(path, serde_json::to_string_pretty(&all)? + "\n")?;
-        println!("{}", path.display());
-        Ok(())
+    /// The figures and what they were measured on; `load` is the load average at the beginning.
+    pub fn json(&self, load: &[f64]) -> Value {
+        let fsync = self.0.iter().find(|figure| figure.key == "fsync");
+        let fsync_ms = fsync.map_or(0.0, |figure| spread(&figure.values).1);
+        let figures: Vec<Value> = self.0.iter().map(|figure| figure.json(fsync_ms)).collect();
+        json!({"measured": machine::facts(load), "figures": figures})
     }
 }
 
+impl Figure {
+    fn json(&self, fsync_ms: f64) -> Value {
+        let (min, median, max) = spread(&self.values);
+        let ratio = (!self.ratios.is_empty()).then(|| spread(&self.ratios));
+        let mut shown = json!({"figure": self.key, "unit": self.unit, "runs": self.values.len(),
+                               "min": round(min), "median": round(median), "max": round(max)});
+        if let Some((min, median, max)) = ratio {
+            shown["times_bare_sender"] =
+                json!({"min": round(min), "median": round(median), "max": round(max)});
+        }
+        let marks: Vec<Value> = marks::of(&self.key, fsync_ms)
+            .into_iter()
+            .map(|mark| mark.json(median, ratio.map(|(_, median, _)| median)))
+            .collect();
+        if !marks.is_empty() {
+            shown["marks"] = marks.into();
+        }
+        shown
+    }
+}
+
+/// Four digits that say something.
+fn round(value: f64) -> f64 {
+    if value == 0.0 {
+        return 0.0;
+    }
+    let digits = 10_f64.powf(3.0 - value.abs().log10().floor());
+    (value * digits).round() / digits
+}
+
+/// Writes a summary.
+pub fn write(summary: &Value, path: &Path) -> anyhow::Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let text = serde_json::to_string_pretty(summary)? + "\n";
+    std::fs::write(path, text).with_context(|| path.display().to_string())?;
+    println!("{}", path.display());
+    Ok(())
+}
+
 /// Smallest, median and largest of at least one value.
-fn spread(values: &[f64]) -> (f64, f64, f64) {
+pub fn spread(values: &[f64]) -> (f64, f64, f64) {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;

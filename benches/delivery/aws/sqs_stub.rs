@@ -30,6 +30,15 @@ pub struct Stats {
     pub deleted: usize,
     /// Calls by operation.
     pub calls: BTreeMap<String, usize>,
+    /// Requests that AWS would charge for these: one for each 64 KiB that goes in, or comes out, begun.
+    pub billed: usize,
+}
+
+impl Stats {
+    /// Calls that belong to deliveries; not the worker's looks at the queue.
+    pub fn of_deliveries(&self) -> usize {
+        self.calls.iter().filter(|(name, _)| *name != "GetQueueAttributes").map(|(_, n)| n).sum()
+    }
 }
 
 struct Stub {
@@ -37,6 +46,9 @@ struct Stub {
     jobs: usize,
     endpoints: usize,
 }
+
+/// Bytes for which one request is charged (Amazon SQS Pricing).
+const CHARGED: usize = 64 * 1024;
 
 /// Serves until it is killed; hands out `jobs` jobs to `endpoints` endpoints in turn. Prints its
 /// address.
@@ -68,17 +80,24 @@ async fn answer(
     let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let asked: Value = serde_json::from_slice(&body).unwrap_or_default();
     let (answer, is_empty) = stub.call(&operation, &asked);
+    let answer = answer.to_string();
+    stub.charge(body.len().max(answer.len()));
     if is_empty {
         // A long poll on a queue that has run dry.
         tokio::time::sleep(Duration::from_secs(20)).await;
     }
-    let mut response = Response::new(Full::from(answer.to_string()));
+    let mut response = Response::new(Full::from(answer));
     let kind = hyper::header::HeaderValue::from_static("application/x-amz-json-1.0");
     response.headers_mut().insert(hyper::header::CONTENT_TYPE, kind);
     Ok(response)
 }
 
 impl Stub {
+    fn charge(&self, bytes: usize) {
+        let mut stats = self.stats.lock().unwrap_or_else(PoisonError::into_inner);
+        stats.billed += bytes.div_ceil(CHARGED).max(1);
+    }
+
     /// The answer to a call, and whether it is that of an empty queue.
     fn call(&self, operation: &str, asked: &Value) -> (Value, bool) {
         let mut stats = self.stats.lock().unwrap_or_else(PoisonError::into_inner);
@@ -116,9 +135,7 @@ impl Stub {
     }
 
     fn message(&self, number: usize) -> Value {
-        let endpoint = number % self.endpoints;
-        let body =
-            format!(r#"{{"customerId":"c{endpoint}","endpointId":"e","data":{}}}"#, job::body());
+        let body = job::job(number % self.endpoints, job::BODY_LEN);
         let sent_at = (job::now_nanos() / 1_000_000).to_string();
         json!({"MessageId": format!("message-{number}"), "ReceiptHandle": number.to_string(),
                "Body": body, "MD5OfBody": "",
