@@ -102,6 +102,18 @@ where
         Self { entries, readings, lifetimes, lookups: PerLabel::default() }
     }
 
+    /// The value of `key` if it is younger than the soft lifetime: without a reading at hand, which
+    /// most callers then need not make.
+    pub fn fresh(&self, key: &K) -> Option<Arc<V>> {
+        let entry = self.entries.get(key)?;
+        let (soft, hard) = (self.lifetimes.soft, self.lifetimes.hard);
+        let is_fresh = entry.loaded.elapsed() < soft && entry.is_usable(hard);
+        is_fresh.then(|| {
+            self.lookups.of(Lookup::Fresh).one();
+            Arc::clone(&entry.value)
+        })
+    }
+
     /// The value of `key`, read with `load` if it is not there or too old. Callers that miss at the
     /// same time share one reading.
     pub async fn get<E, F>(&self, key: &K, load: F) -> Result<Arc<V>, Arc<E>>

@@ -4,6 +4,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+/// A delivery allocates more than a hundred times, on one thread what another frees: this does so at a
+/// fraction of the system's cost.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = sealpost::cli::Cli::parse();
     if let Err(error) = sealpost::process::keep_memory_private() {

@@ -61,7 +61,7 @@ impl Pipeline {
                 // Nothing was written, or it was refused for good: nobody need wait for the claim, or
                 // wonder what became of it.
                 if let Some(token) = &token {
-                    self.abandon(&signed.resolved.decoded.key, token).await;
+                    Box::pin(self.abandon(&signed.resolved.decoded.key, token)).await;
                 }
                 return Err(halt);
             }
@@ -81,14 +81,14 @@ impl Pipeline {
             let key = &signed.resolved.decoded.key;
             // Lost to another claimer after our lease ran out: what follows is theirs to do. But a
             // delivery that was made is done, whoever made it.
-            let ours = self.record_outcome(key, &token, &record).await;
+            let ours = Box::pin(self.record_outcome(key, &token, &record)).await;
             if !ours && record.disposition != Disposition::Done {
                 return Err(Halt::Lost);
             }
         }
         self.learn(&signed.resolved.known, &record.attempt.outcome).await;
         if let Some(wait) = exhausted {
-            self.pause(&signed.resolved.known, wait).await;
+            Box::pin(self.pause(&signed.resolved.known, wait)).await;
         }
         Ok(Attempted { record, permit })
     }
@@ -116,6 +116,16 @@ impl Pipeline {
         if !is_refusal(&refused.outcome) {
             return Ok((refused, aside));
         }
+        Box::pin(self.call_with_what_is_new(signed, (refused, aside), stop)).await
+    }
+
+    /// After a refusal.
+    async fn call_with_what_is_new(
+        &self,
+        signed: &Signed<'_>,
+        (refused, aside): (Attempt, Aside),
+        stop: &CancellationToken,
+    ) -> Result<(Attempt, Aside), Halt> {
         let secrets = self.changed_secrets(signed).await?;
         let is_new = secrets.is_some();
         let secrets = secrets.unwrap_or_else(|| signed.resolved.secrets.clone());

@@ -8,7 +8,6 @@ use super::spans::Traceparent;
 use super::{Halt, Pipeline};
 use crate::domain::field::FieldError;
 use crate::domain::header;
-use crate::domain::origin::Origin;
 use crate::domain::reason::Reason;
 use crate::domain::request::{HeaderValue, OutboundRequest};
 use crate::domain::target::MASK;
@@ -66,7 +65,7 @@ pub fn build<'d>(
         guard.check_parsed(&request.url).map_err(|e| FieldError::new("url", e.to_string()));
     checked.map_err(refuse)?;
     // The secrets were opened for the endpoint's origin, and go nowhere else.
-    if Origin::of(&request.url).as_ref() != Some(resolved.known.endpoint.url.origin()) {
+    if !resolved.known.endpoint.url.origin().is_of(&request.url) {
         return Err(refuse(FieldError::new("url", "its origin is not the endpoint's")));
     }
     request.secret_path = secret_path(&resolved)?;

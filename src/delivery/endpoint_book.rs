@@ -189,11 +189,16 @@ impl EndpointBook {
         since: Option<Instant>,
     ) -> Result<Arc<KnownEndpoint>, Arc<LookupError>> {
         let key = (customer.clone(), endpoint.clone());
+        if since.is_none()
+            && let Some(known) = self.known.fresh(&key)
+        {
+            return Ok(known);
+        }
         let (book, wanted) = (self.clone(), key.clone());
-        let read = async move { book.read(&wanted.0, &wanted.1).await };
+        let read = Box::pin(async move { book.read(&wanted.0, &wanted.1).await });
         match since {
-            None => self.known.get(&key, read).await,
-            Some(since) => self.known.get_since(&key, since, read).await,
+            None => Box::pin(self.known.get(&key, read)).await,
+            Some(since) => Box::pin(self.known.get_since(&key, since, read)).await,
         }
     }
 

@@ -32,6 +32,8 @@ mod resolve;
 mod settle;
 mod shared_rate;
 mod sign;
+#[cfg(test)]
+mod size_tests;
 mod spans;
 pub mod test_call;
 mod test_telling;
@@ -190,15 +192,19 @@ impl Pipeline {
     /// Takes one message through all stages. `stop` cuts a call short when the worker must end.
     pub async fn deliver(&self, message: &Received, stop: &CancellationToken) {
         if let Some(id) = &message.moved_back
-            && let Err(error) = self.forget_dead_letter(id, message.sent_at).await
+            && let Err(error) = Box::pin(self.forget_dead_letter(id, message.sent_at)).await
         {
             // The list shows one dead letter too many; the message goes its way.
             self.tally.fault(&error, id);
         }
+        // What is rare is boxed, here and below: a delivery's future has the size of its largest branch,
+        // and is moved several times before it runs.
         let settled = match message.state.as_deref().and_then(Asked::of) {
-            Some(Asked::DryRun(dry_run)) => self.answer_dry_run(message, &dry_run).await,
-            Some(Asked::TestCall(call)) => self.answer_test_call(message, call, stop).await,
-            Some(Asked::Resend(order)) => self.carry_out(message, &order).await,
+            Some(Asked::DryRun(dry_run)) => Box::pin(self.answer_dry_run(message, &dry_run)).await,
+            Some(Asked::TestCall(call)) => {
+                Box::pin(self.answer_test_call(message, call, stop)).await
+            }
+            Some(Asked::Resend(order)) => Box::pin(self.carry_out(message, &order)).await,
             None => self.deliver_job(message, stop).await,
         };
         if let Err(error) = settled {
@@ -215,7 +221,7 @@ impl Pipeline {
             self.trace(decoded, begun);
         }
         match decoded.and_then(|decoded| decoded.let_in(self.senders.as_ref())) {
-            Ok(Message::Parent(parent)) => self.fan_out(&parent, stop).await,
+            Ok(Message::Parent(parent)) => Box::pin(self.fan_out(&parent, stop)).await,
             Ok(Message::Delivery(decoded)) => {
                 // The permit is held until the message is settled.
                 let (result, _permit) = match self.run(&decoded, stop).await {
@@ -226,9 +232,11 @@ impl Pipeline {
                 let _stage = decoded.trace.stage("settle");
                 self.settle(&decoded, result).await
             }
-            Err(NotDecoded::Undecodable(why)) => self.settle_undecodable(message, why).await,
+            Err(NotDecoded::Undecodable(why)) => {
+                Box::pin(self.settle_undecodable(message, why)).await
+            }
             Err(NotDecoded::Newer(what, version)) => {
-                self.leave_to_newer(message, what, version).await
+                Box::pin(self.leave_to_newer(message, what, version)).await
             }
         }
     }
@@ -251,7 +259,7 @@ impl Pipeline {
             // Nobody's job is given up on what a cache remembers: it may have been mended since.
             // But what the job alone says is not mended by reading.
             Err(Halt::DeadLetter(reason, _)) if reason != Reason::Expired => {
-                self.prepare(decoded, Some(begun), stop).await?
+                Box::pin(self.prepare(decoded, Some(begun), stop)).await?
             }
             prepared => prepared?,
         };

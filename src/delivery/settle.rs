@@ -31,7 +31,6 @@ impl Pipeline {
         decoded: &Decoded<'_>,
         result: std::result::Result<AttemptRecord, Halt>,
     ) -> Result<()> {
-        let state = decoded.state.clone();
         match result {
             Ok(record) => {
                 let age = self.clock.now().since(decoded.state.accepted_at);
@@ -40,24 +39,32 @@ impl Pipeline {
             }
             // Whoever made it has counted it.
             Err(Halt::Finish(record)) => self.follow(decoded, record).await,
-            Err(Halt::Leftover) => {
+            Err(halt) => Box::pin(self.settle_halted(decoded, halt)).await,
+        }
+    }
+
+    async fn settle_halted(&self, decoded: &Decoded<'_>, halt: Halt) -> Result<()> {
+        let state = decoded.state.clone();
+        match halt {
+            Halt::Finish(record) => self.follow(decoded, record).await,
+            Halt::Leftover => {
                 self.tally.leftover(&decoded.key);
                 self.queue.acknowledge(&decoded.message.handle).await
             }
-            Err(Halt::Lost) => {
+            Halt::Lost => {
                 self.tally.leftover(&decoded.key);
                 self.queue.release(&decoded.message.handle, Duration::ZERO).await
             }
-            Err(Halt::DeadLetter(reason, why)) => self.give_up(decoded, state, reason, why).await,
-            Err(Halt::Park(until, why)) => {
+            Halt::DeadLetter(reason, why) => self.give_up(decoded, state, reason, why).await,
+            Halt::Park(until, why) => {
                 self.tally.parked(&decoded.key, until, why);
                 self.put_back(decoded.message, &state.parked(), until).await
             }
-            Err(Halt::Limited(until, why)) => {
+            Halt::Limited(until, why) => {
                 self.tally.parked(&decoded.key, until, why);
                 self.put_back(decoded.message, &state.limited(), until).await
             }
-            Err(Halt::Ours(error)) => {
+            Halt::Ours(error) => {
                 self.tally.fault(&error, &decoded.message.message_id);
                 let Some((until, delay)) = self.after_fault(&state, decoded.job.expires_at) else {
                     let why = format!("it could not be sent before: {error}");
@@ -73,12 +80,14 @@ impl Pipeline {
 
     async fn follow(&self, decoded: &Decoded<'_>, record: AttemptRecord) -> Result<()> {
         let AttemptRecord { attempt, disposition } = record;
-        let why = format!("attempt {}: {}", attempt.number, attempt.outcome);
-        let state = decoded.state.clone().after(attempt);
+        let state = |attempt| decoded.state.clone().after(attempt);
         match disposition {
             Disposition::Done => self.queue.acknowledge(&decoded.message.handle).await,
-            Disposition::RetryAt(at) => self.put_back(decoded.message, &state, at).await,
-            Disposition::DeadLetter(reason) => self.give_up(decoded, state, reason, why).await,
+            Disposition::RetryAt(at) => self.put_back(decoded.message, &state(attempt), at).await,
+            Disposition::DeadLetter(reason) => {
+                let why = format!("attempt {}: {}", attempt.number, attempt.outcome);
+                Box::pin(self.give_up(decoded, state(attempt), reason, why)).await
+            }
         }
     }
 

@@ -32,6 +32,17 @@ impl Origin {
         Some(Self(format!("{}://{host}:{}", url.scheme(), url.port_or_known_default()?)))
     }
 
+    /// Whether `url` goes there.
+    pub fn is_of(&self, url: &Url) -> bool {
+        let Some((host, port)) = url.host_str().zip(url.port_or_known_default()) else {
+            return false;
+        };
+        let rest = self.0.strip_prefix(url.scheme()).and_then(|rest| rest.strip_prefix("://"));
+        let rest = rest.and_then(|rest| rest.strip_prefix(host.trim_end_matches('.')));
+        let own = rest.and_then(|rest| rest.strip_prefix(':'));
+        own.is_some_and(|own| own.parse() == Ok(port))
+    }
+
     /// Whether what goes there goes over TLS.
     pub fn is_encrypted(&self) -> bool {
         self.0.starts_with("https:")
@@ -87,6 +98,8 @@ pub fn digest(origins: &BTreeSet<Origin>) -> [u8; 32] {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -95,6 +108,23 @@ mod tests {
             ["https://API.example.com", "https://api.example.com:443/", "https://api.example.com."];
         for text in spelled {
             assert_eq!(text.parse::<Origin>().unwrap().to_string(), "https://api.example.com:443");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_origin_is_of_the_urls_that_have_it_and_of_no_others(
+            scheme in "https?", host in "(a|b|a\\.a|\\[::1\\]|127\\.0\\.0\\.1)\\.?", port in "(:(80|443|8443))?",
+            other in "https?://(a|b|a\\.a|a\\.a\\.a|\\[::1\\])\\.?(:(80|443|844|8443))?",
+        ) {
+            let Ok(url) = Url::parse(&format!("{scheme}://{host}{port}/path?q")) else {
+                return Ok(());
+            };
+            let (Some(own), Ok(other)) = (Origin::of(&url), other.parse::<Origin>()) else {
+                return Ok(());
+            };
+            prop_assert!(own.is_of(&url));
+            prop_assert_eq!(other.is_of(&url), other == own);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The call that is made: method, URL, headers and body, with secret parts kept apart so that they
 //! can be masked wherever the call is shown.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -99,7 +100,10 @@ impl OutboundRequest {
     }
 
     /// The URL that is sent, with its secret parts.
-    pub fn full_url(&self) -> Url {
+    pub fn full_url(&self) -> Cow<'_, Url> {
+        if self.secret_path.is_empty() && self.secret_query.is_empty() {
+            return Cow::Borrowed(&self.url);
+        }
         let mut url = self.url.clone();
         if !self.secret_path.is_empty() {
             url.set_path(&target::unmask(url.path(), &self.secret_path));
@@ -110,6 +114,6 @@ impl OutboundRequest {
                 pairs.append_pair(name, &String::from_utf8_lossy(value.expose()));
             }
         }
-        url
+        Cow::Owned(url)
     }
 }

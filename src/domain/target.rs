@@ -25,6 +25,8 @@ pub struct UrlTemplate {
     text: String,
     pieces: Vec<Piece>,
     origin: Origin,
+    /// The URL itself, where nothing in it is open.
+    whole: Option<Url>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +78,9 @@ impl UrlTemplate {
                 parameters.len()
             );
             return Err(FieldError::new("pathParameters", problem));
+        }
+        if let Some(url) = &self.whole {
+            return Ok(url.clone());
         }
         let mut filled = String::with_capacity(self.text.len());
         let mut brought = parameters.iter().enumerate();
@@ -241,6 +246,8 @@ impl TryFrom<String> for UrlTemplate {
             url.set_path("");
             url
         };
+        let is_open = pieces.iter().any(|piece| !matches!(piece, Piece::Text(_)));
+        let whole = (!is_open && url.as_str().len() <= MAX_URL).then(|| url.clone());
         let in_path = url.path() != other.path() || pieces.len() == 1;
         if !in_path || but_the_path(url) != but_the_path(other) {
             let problem = "a wildcard '*' and a secret may stand only in the path";
@@ -253,7 +260,7 @@ impl TryFrom<String> for UrlTemplate {
             let problem = "a segment '..' takes away a wildcard or a secret before it";
             return Err(FieldError::new("", problem));
         }
-        Ok(Self { text, pieces, origin })
+        Ok(Self { text, pieces, origin, whole })
     }
 }
 

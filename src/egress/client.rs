@@ -5,6 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::HeaderName;
+use http::method::InvalidMethod;
+use http::uri::InvalidUri;
 use http_body_util::Full;
 use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
 use tokio::time::{Instant, timeout_at};
@@ -231,19 +234,24 @@ fn connection_info(capture: &CaptureConnection) -> Option<ConnectionInfo> {
 }
 
 fn to_http(request: &OutboundRequest) -> Result<http::Request<Full<Bytes>>> {
-    let failed = |e: http::Error| Error::new("egress.request", e);
+    fn failed<E: Into<http::Error>>(error: E) -> Error {
+        Error::new("egress.request", error.into())
+    }
     let url = request.full_url();
-    let mut builder = http::Request::builder()
-        .method(request.method.as_str())
-        .uri(&url[..url::Position::AfterQuery]);
+    // Not through the builder, which moves everything with every header.
+    let mut sent = http::Request::new(Full::new(request.body.clone()));
+    *sent.method_mut() = request.method.as_str().parse().map_err(failed::<InvalidMethod>)?;
+    *sent.uri_mut() = url[..url::Position::AfterQuery].parse().map_err(failed::<InvalidUri>)?;
+    let headers = sent.headers_mut();
+    headers.reserve(request.headers.len() + 1);
     for header in &request.headers {
-        let mut value =
-            http::HeaderValue::from_bytes(header.value.expose()).map_err(|e| failed(e.into()))?;
+        let name = HeaderName::from_bytes(header.name.as_bytes()).map_err(failed)?;
+        let mut value = http::HeaderValue::from_bytes(header.value.expose()).map_err(failed)?;
         value.set_sensitive(matches!(header.value, HeaderValue::Secret(_)));
-        builder = builder.header(&header.name, value);
+        headers.append(name, value);
     }
     if request.closes {
-        builder = builder.header(http::header::CONNECTION, "close");
+        headers.append(http::header::CONNECTION, http::HeaderValue::from_static("close"));
     }
-    builder.body(Full::new(request.body.clone())).map_err(failed)
+    Ok(sent)
 }

@@ -24,8 +24,9 @@ use crate::ports::{Error, Result};
 
 /// How long an unused connection is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-/// Unused connections kept for one host, in one pool.
-const MAX_IDLE_PER_HOST: usize = 64;
+/// Unused connections kept for one host, in one pool: as many as a worker has calls in hand, or a busy
+/// host's would be closed and opened all the time.
+const MAX_IDLE_PER_HOST: usize = 256;
 /// Largest head of a response.
 const MAX_HEAD: u32 = 64 * 1024;
 /// What an HTTP/2 server may send of one body before it is read: what is read of it at all.
@@ -122,6 +123,10 @@ impl Pools {
         let Connection { min_tls, http, connect_timeout: _ } = connection;
         let kind = Kind { min_tls, http };
         let Some(identity) = identity else { return Ok(self.anonymous[kind.index()].clone()) };
+        Box::pin(self.of_identity(identity, kind)).await
+    }
+
+    async fn of_identity(&self, identity: &ClientIdentity, kind: Kind) -> Result<Pool> {
         let key = (identity.fingerprint, kind);
         if let Some(pool) = self.by_identity.get(&key).await {
             return Ok(pool);

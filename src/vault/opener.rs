@@ -76,11 +76,17 @@ impl Opener {
         since: Option<Instant>,
     ) -> Result<Arc<OpenSecret>, Arc<VaultError>> {
         let key = (customer.clone(), secret.clone());
+        if since.is_none()
+            && let Some(open) = self.open.fresh(&key)
+        {
+            return Ok(open);
+        }
         let (vault, wanted) = (self.clone(), key.clone());
-        let read = async move { vault.read(&wanted.0, &wanted.1, Reuse::Everything).await };
+        let read =
+            Box::pin(async move { vault.read(&wanted.0, &wanted.1, Reuse::Everything).await });
         match since {
-            None => self.open.get(&key, read).await,
-            Some(since) => self.open.get_since(&key, since, read).await,
+            None => Box::pin(self.open.get(&key, read)).await,
+            Some(since) => Box::pin(self.open.get_since(&key, since, read)).await,
         }
     }
 

@@ -8,14 +8,14 @@ mod heartbeat;
 pub mod lifecycle;
 pub mod sweeper;
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::delivery::Pipeline;
 use crate::ports::Error;
@@ -29,6 +29,11 @@ use sweeper::Sweeper;
 const LONG_POLL: Duration = Duration::from_secs(20);
 /// How long the worker rests after the queue failed.
 const REST: Duration = Duration::from_secs(1);
+
+/// Of a backlog this part of all hands is filled at once, if so many are free within a moment: a receive
+/// costs about as much as a delivery.
+const SHARE: usize = 8;
+const MOMENT: Duration = Duration::from_millis(2);
 
 /// How much longer than its wait a receive may take before the loop counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -62,30 +67,34 @@ pub enum Ended {
 
 /// Works until told to stop.
 pub async fn run(pipeline: Arc<Pipeline>, limits: Limits, stop: Stop) -> Ended {
+    // On a thread of the runtime's own: what it spawns then begins there, and wakes no other.
+    let working = AbortOnDropHandle::new(tokio::spawn(work(pipeline, limits, stop)));
+    match working.await {
+        Ok(ended) => ended,
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => resume_unwind(panic),
+            // The runtime is going down.
+            Err(_) => Ended::CutShort,
+        },
+    }
+}
+
+async fn work(pipeline: Arc<Pipeline>, limits: Limits, stop: Stop) -> Ended {
     let permits = Arc::new(Semaphore::new(limits.concurrency));
     let (tasks, heartbeat) = (TaskTracker::new(), Heartbeat::start(Arc::clone(&pipeline)));
     let _sweeper = Sweeper::start(Arc::clone(&pipeline));
     let _clock_watch = ClockWatch::start(Arc::clone(&pipeline));
     pipeline.tally.worker_is(WorkerState::Receiving);
+    let mut is_backlog = false;
     loop {
         // Every place may be taken for as long as the longest call lasts.
         pipeline.tally.receiving.rest();
         let permit = tokio::select! {
             biased;
             () = stop.soft.cancelled() => break,
-            permit = Arc::clone(&permits).acquire_owned() => permit,
+            permit = free_hands(&permits, limits.concurrency, is_backlog) => permit,
         };
-        // The semaphore is never closed.
-        let Ok(first) = permit else { break };
-        // Receive only what there are permits for: nothing sits in hand while its lease runs.
-        let free = permits.available_permits();
-        let rest = u32::try_from(free)
-            .ok()
-            .and_then(|n| Arc::clone(&permits).try_acquire_many_owned(n).ok());
-        let mut permit = first;
-        if let Some(rest) = rest {
-            permit.merge(rest);
-        }
+        let Some(mut permit) = permit else { break };
         pipeline.tally.receiving.expect(LONG_POLL + PATIENCE);
         let received = tokio::select! {
             biased;
@@ -107,6 +116,7 @@ pub async fn run(pipeline: Arc<Pipeline>, limits: Limits, stop: Stop) -> Ended {
             }
         };
         pipeline.tally.counters.received.add(messages.len() as u64);
+        is_backlog = messages.len() == permit.num_permits();
         for message in messages {
             // As many permits as messages were asked for.
             let Some(own) = permit.split(1) else { break };
@@ -132,6 +142,29 @@ pub async fn run(pipeline: Arc<Pipeline>, limits: Limits, stop: Stop) -> Ended {
         let _ = tokio::time::timeout(RECORDS_END, tracer.flush()).await;
     }
     ended
+}
+
+/// Permits for what is received next, all that are free; `None` never, for nobody closes the semaphore.
+/// Receive only what there are permits for: nothing sits in hand while its lease runs.
+async fn free_hands(
+    permits: &Arc<Semaphore>,
+    concurrency: usize,
+    is_backlog: bool,
+) -> Option<OwnedSemaphorePermit> {
+    let mut permit = Arc::clone(permits).acquire_owned().await.ok()?;
+    if is_backlog {
+        // More is waiting than there are hands: those that are free in a moment go along.
+        let some = u32::try_from(concurrency / SHARE).unwrap_or(u32::MAX);
+        let more = Arc::clone(permits).acquire_many_owned(some);
+        if let Ok(Ok(more)) = tokio::time::timeout(MOMENT, more).await {
+            permit.merge(more);
+        }
+    }
+    let free = u32::try_from(permits.available_permits()).unwrap_or(u32::MAX);
+    if let Ok(rest) = Arc::clone(permits).try_acquire_many_owned(free) {
+        permit.merge(rest);
+    }
+    Some(permit)
 }
 
 /// Delivers a message. A bug that panics ends nothing but this delivery: the message is not settled, and

@@ -169,7 +169,7 @@ pub fn captured(request: &OutboundRequest) -> Captured {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     Captured {
         method: request.method,
-        url: request.full_url(),
+        url: request.full_url().into_owned(),
         headers: request.headers.iter().map(|h| (h.name.clone(), text(h.value.expose()))).collect(),
         body: request.body.clone(),
     }

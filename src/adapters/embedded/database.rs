@@ -1,13 +1,14 @@
 //! The SQLite database: one thread that writes, with group commit, and one that reads.
 
 use std::path::Path;
-use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use tokio::sync::oneshot;
 
+use super::inbox::{self, Inbox, Sender, Urgency};
 use crate::ports::{Error, Result};
 
 /// The layout of the tables; raised whenever `schema.sql` changes in a way that old code cannot use.
@@ -30,8 +31,8 @@ type Job = Box<
 /// A handle on the database; cheap to clone. The threads end when the last handle is dropped.
 #[derive(Clone)]
 pub struct Database {
-    writer: mpsc::Sender<Job>,
-    reader: mpsc::Sender<Job>,
+    writer: Sender<Job>,
+    reader: Sender<Job>,
 }
 
 impl Database {
@@ -68,7 +69,21 @@ impl Database {
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        submit(&self.writer, operation, job).await
+        self.write_when(Urgency::AtOnce, operation, job).await
+    }
+
+    /// The same; what can wait a moment shares a commit with others.
+    pub async fn write_when<T, F>(
+        &self,
+        urgency: Urgency,
+        operation: &'static str,
+        job: F,
+    ) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        submit(&self.writer, urgency, operation, job).await
     }
 
     /// Runs `job`, which only reads, and sees all that `write` has returned before.
@@ -77,7 +92,7 @@ impl Database {
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        submit(&self.reader, operation, job).await
+        submit(&self.reader, Urgency::AtOnce, operation, job).await
     }
 }
 
@@ -87,7 +102,12 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // FULL: a commit returns when the log is on the disk, so that a power cut loses nothing.
     connection.pragma_update(None, "synchronous", "FULL")?;
+    // In pages, four times the default: what is written several times meanwhile is moved once.
+    connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
     connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
+    // A plan that may depend on a parameter's value is made anew for every value ("Query Planner
+    // Stability Guarantee"): here none is.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }
@@ -109,8 +129,8 @@ fn create_tables(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("COMMIT")
 }
 
-fn spawn(name: &str, connection: Connection, writes: bool) -> Result<mpsc::Sender<Job>> {
-    let (sender, jobs) = mpsc::channel();
+fn spawn(name: &str, connection: Connection, writes: bool) -> Result<Sender<Job>> {
+    let (sender, jobs) = inbox::inbox();
     let work = move || {
         if writes { write_batches(&connection, &jobs) } else { read_all(&connection, &jobs) }
     };
@@ -121,20 +141,20 @@ fn spawn(name: &str, connection: Connection, writes: bool) -> Result<mpsc::Sende
     Ok(sender)
 }
 
-fn read_all(connection: &Connection, jobs: &mpsc::Receiver<Job>) {
-    while let Ok(job) = jobs.recv() {
-        match job(Ok(connection)) {
-            Ok(complete) => complete(Ok(())),
-            Err((complete, problem)) => complete(Err(problem)),
+fn read_all(connection: &Connection, jobs: &Inbox<Job>) {
+    while let Some(batch) = jobs.next_batch(MAX_BATCH) {
+        for job in batch {
+            match job(Ok(connection)) {
+                Ok(complete) => complete(Ok(())),
+                Err((complete, problem)) => complete(Err(problem)),
+            }
         }
     }
 }
 
-fn write_batches(connection: &Connection, jobs: &mpsc::Receiver<Job>) {
-    while let Ok(first) = jobs.recv() {
-        let mut waiting = vec![first];
-        waiting.extend(jobs.try_iter().take(MAX_BATCH - 1));
-        write_batch(connection, waiting);
+fn write_batches(connection: &Connection, jobs: &Inbox<Job>) {
+    while let Some(batch) = jobs.next_batch(MAX_BATCH) {
+        write_batch(connection, batch);
     }
 }
 
@@ -170,7 +190,12 @@ fn run(connection: &Connection, sql: &str) -> std::result::Result<(), String> {
     executed.map(drop).map_err(|e| e.to_string())
 }
 
-async fn submit<T, F>(to: &mpsc::Sender<Job>, operation: &'static str, job: F) -> Result<T>
+async fn submit<T, F>(
+    to: &Sender<Job>,
+    urgency: Urgency,
+    operation: &'static str,
+    job: F,
+) -> Result<T>
 where
     T: Send + 'static,
     F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -194,7 +219,7 @@ where
         }
     });
     let gone = || Error::new(operation, "the database thread has ended");
-    to.send(wrapped).map_err(|_| gone())?;
+    to.send(wrapped, urgency);
     answer.await.map_err(|_| gone())?.map_err(|problem| Error::new(operation, problem))
 }
 

@@ -7,6 +7,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
+use std::ops::Range;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -16,8 +17,11 @@ const SLOT: usize = 8;
 #[derive(Debug)]
 pub struct InFlight {
     file: File,
-    free: Vec<u64>,
-    slots: u64,
+    /// What stands in the file, or will once it is written.
+    slots: Vec<[u8; SLOT]>,
+    free: Vec<usize>,
+    /// The slots among which some are not written yet.
+    unwritten: Range<usize>,
 }
 
 impl InFlight {
@@ -34,7 +38,8 @@ impl InFlight {
         file.read_to_end(&mut bytes)?;
         let (slots, _) = bytes.as_chunks::<SLOT>();
         let left = slots.iter().map(|slot| i64::from_le_bytes(*slot)).filter(|seq| *seq > 0);
-        Ok((Self { file, free: Vec::new(), slots: 0 }, left.collect()))
+        let left = left.collect();
+        Ok((Self { file, slots: Vec::new(), free: Vec::new(), unwritten: 0..0 }, left))
     }
 
     /// Forgets what stood in the file: it has been counted.
@@ -42,23 +47,40 @@ impl InFlight {
         self.file.set_len(0)
     }
 
-    /// Notes that message `seq` is held; returns the slot to give back.
-    pub fn hold(&mut self, seq: i64) -> io::Result<u64> {
-        let slot = self.free.pop().unwrap_or(self.slots);
-        self.slots = self.slots.max(slot + 1);
-        self.file.write_all_at(&seq.to_le_bytes(), slot * SLOT as u64)?;
-        Ok(slot)
+    /// Notes that message `seq` is held; returns the slot to give back. To be written before anything is
+    /// done with the message.
+    pub fn hold(&mut self, seq: i64) -> usize {
+        let slot = self.free.pop().unwrap_or(self.slots.len());
+        match self.slots.get_mut(slot) {
+            Some(own) => *own = seq.to_le_bytes(),
+            None => self.slots.push(seq.to_le_bytes()),
+        }
+        let Range { start, end } = self.unwritten;
+        self.unwritten =
+            if start < end { start.min(slot)..end.max(slot + 1) } else { slot..slot + 1 };
+        slot
+    }
+
+    /// Writes what was held since the last time, all at once.
+    pub fn write(&mut self) -> io::Result<()> {
+        let Range { start, end } = self.unwritten;
+        if start < end {
+            self.file.write_all_at(self.slots[start..end].as_flattened(), (start * SLOT) as u64)?;
+            self.unwritten = 0..0;
+        }
+        Ok(())
     }
 
     /// Frees the slot of a message that is gone for good: its number is never given again, so what
     /// stands in the slot does no harm.
-    pub fn settled(&mut self, slot: u64) {
+    pub fn settled(&mut self, slot: usize) {
         self.free.push(slot);
     }
 
     /// Frees the slot of a message that stays in the queue.
-    pub fn released(&mut self, slot: u64) -> io::Result<()> {
+    pub fn released(&mut self, slot: usize) -> io::Result<()> {
         self.free.push(slot);
-        self.file.write_all_at(&[0; SLOT], slot * SLOT as u64)
+        self.slots[slot] = [0; SLOT];
+        self.file.write_all_at(&[0; SLOT], (slot * SLOT) as u64)
     }
 }

@@ -20,7 +20,7 @@ struct Lease {
     until: Timestamp,
     /// Receipts before this one that ended without a settling.
     lost: u32,
-    slot: u64,
+    slot: usize,
     /// Given back: waits until `until`, and whose turn it is then counts as no loss.
     released: bool,
 }
@@ -41,21 +41,24 @@ impl Leases {
         self.held.get(&seq).is_none_or(|lease| lease.until <= now)
     }
 
-    /// Leases a message; returns its handle and how many receipts were lost before.
-    pub fn take(&mut self, seq: i64, until: Timestamp) -> Result<(Handle, u32)> {
+    /// Leases a message; returns its handle and how many receipts were lost before. Nothing is to be done
+    /// with it before [`Leases::write`].
+    pub fn take(&mut self, seq: i64, until: Timestamp) -> (Handle, u32) {
         self.last_token += 1;
         let (lost, slot) = match self.held.remove(&seq) {
             Some(lease) if lease.released => (lease.lost, None),
             Some(lease) => (lease.lost + 1, Some(lease.slot)),
             None => (0, None),
         };
-        let slot = match slot {
-            Some(slot) => slot,
-            None => self.in_flight.hold(seq).map_err(|e| Error::new("queue.receive", e))?,
-        };
+        let slot = slot.unwrap_or_else(|| self.in_flight.hold(seq));
         let token = self.last_token;
         self.held.insert(seq, Lease { token, until, lost, slot, released: false });
-        Ok((Handle(format!("{seq}:{token}").into()), lost))
+        (Handle(format!("{seq}:{token}").into()), lost)
+    }
+
+    /// Writes down what was leased, so that it is known if the process dies of it.
+    pub fn write(&mut self) -> Result<()> {
+        self.in_flight.write().map_err(|e| Error::new("queue.receive", e))
     }
 
     /// The message that `handle` holds; `None` if the handle is stale or its message settled.

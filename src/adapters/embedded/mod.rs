@@ -16,6 +16,7 @@ mod event_types;
 mod fan_outs;
 mod health;
 mod in_flight;
+mod inbox;
 mod kept_bodies;
 mod key_file;
 mod leases;

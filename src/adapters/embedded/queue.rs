@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::data_dir::DirectoryLock;
 use super::database::Database;
 use super::in_flight::InFlight;
+use super::inbox::Urgency;
 use super::leases::Leases;
 use super::rows;
 use super::take::{self, lock};
@@ -24,8 +25,10 @@ use crate::ports::{Chance, Clock, Error, Queue, Result};
 /// How often an idle receiver looks for what other processes have sent, and for what has fallen due.
 const POLL: Duration = Duration::from_millis(5);
 /// The same once nothing has come for [`QUIET_AFTER`].
-const POLL_QUIET: Duration = Duration::from_millis(50);
+const POLL_QUIET: Duration = Duration::from_millis(200);
 const QUIET_AFTER: Duration = Duration::from_secs(2);
+/// With so many messages in hand, others will soon be settled too: those share a commit.
+const BUSY: usize = 32;
 
 /// The queue of a data directory.
 pub struct SqliteQueue {
@@ -80,14 +83,20 @@ impl SqliteQueue {
     }
 
     /// Runs `work` on the row of the message that `handle` holds, if it is still held.
-    async fn settle<T, F>(&self, operation: &'static str, handle: &Handle, work: F) -> Result<T>
+    async fn settle<T, F>(
+        &self,
+        urgency: Urgency,
+        operation: &'static str,
+        handle: &Handle,
+        work: F,
+    ) -> Result<T>
     where
         T: Default + Send + 'static,
         F: FnOnce(&Connection, i64) -> rusqlite::Result<T> + Send + 'static,
     {
         let leases = self.leases()?;
         let Some(seq) = lock(leases).holder(handle) else { return Ok(T::default()) };
-        let done = self.database.write(operation, move |c| work(c, seq)).await?;
+        let done = self.database.write_when(urgency, operation, move |c| work(c, seq)).await?;
         lock(leases).settled(seq);
         Ok(done)
     }
@@ -163,9 +172,10 @@ impl Queue for SqliteQueue {
 
     async fn acknowledge(&self, handle: &Handle) -> Result<()> {
         let now = self.clock.now();
-        let next =
-            self.settle("queue.acknowledge", handle, move |c, seq| rows::remove(c, seq, now));
-        self.tell(next.await?);
+        let is_busy = lock(self.leases()?).len() >= BUSY;
+        let urgency = if is_busy { Urgency::WithOthers } else { Urgency::AtOnce };
+        let remove = move |c: &Connection, seq: i64| rows::remove(c, seq, now);
+        self.tell(self.settle(urgency, "queue.acknowledge", handle, remove).await?);
         Ok(())
     }
 
@@ -178,7 +188,7 @@ impl Queue for SqliteQueue {
             }
             None => Ok(()),
         };
-        self.settle("queue.replace", handle, replace).await?;
+        self.settle(Urgency::AtOnce, "queue.replace", handle, replace).await?;
         self.sent.notify_one();
         Ok(())
     }
@@ -190,15 +200,15 @@ impl Queue for SqliteQueue {
         state: Option<Bytes>,
     ) -> Result<()> {
         let (id, now) = (letter.id.clone(), self.clock.now());
-        let next = self.settle("queue.dead_letter", handle, move |c, seq| {
+        let bury = move |c: &Connection, seq: i64| {
             let sql = "INSERT OR REPLACE INTO dead_messages
                            (id, message_id, sent_at, state, body, ordering_group)
                        SELECT ?1, message_id, sent_at, ?2, body, ordering_group
                        FROM messages WHERE seq = ?3";
             c.prepare_cached(sql)?.execute(params![id, state.as_deref(), seq])?;
             rows::remove(c, seq, now)
-        });
-        self.tell(next.await?);
+        };
+        self.tell(self.settle(Urgency::AtOnce, "queue.dead_letter", handle, bury).await?);
         Ok(())
     }
 

@@ -73,13 +73,7 @@ pub fn due(
          WHERE seq = ?",
     )?;
     for seq in seqs {
-        let (handle, lost) = match leases.take(seq, until) {
-            Ok(leased) => leased,
-            Err(error) => {
-                drop(leases);
-                return Ok(Err(error));
-            }
-        };
+        let (handle, lost) = leases.take(seq, until);
         let message = body.query_row([seq], |row| {
             Ok(Received {
                 handle,
@@ -103,8 +97,9 @@ pub fn due(
             }
         }
     }
+    let written = leases.write();
     drop(leases);
-    Ok(Ok(taken))
+    Ok(written.map(|()| taken))
 }
 
 /// When the first of the messages became due that are due at `now` and free to be taken.

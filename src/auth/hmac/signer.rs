@@ -1,6 +1,5 @@
 //! Signs requests in a format.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::algorithm::Key;
@@ -144,10 +143,7 @@ impl Signer {
             Some(value) => Ok(value.expose().to_vec()),
             None => Err(Finding::new(Code::HeaderMissing, format!("there is no header {name}"))),
         };
-        let url = match request.secret_path.is_empty() && request.secret_query.is_empty() {
-            true => Cow::Borrowed(&request.url),
-            false => Cow::Owned(request.full_url()),
-        };
+        let url = request.full_url();
         run(&Message {
             id: call.job_id.as_str(),
             ts,
@@ -218,7 +214,7 @@ fn fill(message: &Message<'_>, template: &Template, sigs: &str) -> Result<String
 
 /// Adds a query parameter that has a value. One that is there already may say the same.
 fn add(request: &mut OutboundRequest, name: &str, value: &str) -> Result<(), AuthError> {
-    let sent = request.full_url();
+    let sent = request.full_url().into_owned();
     let mut there = sent.query_pairs().filter(|(n, _)| n == name);
     match there.next() {
         Some((_, known)) if known == value && there.next().is_none() => Ok(()),

@@ -67,6 +67,15 @@ impl Pipeline {
         learning: Learning,
     ) -> Result<Grants, Halt> {
         let known = &resolved.known;
+        let deauthorized = matches!(known.record.health, Health::Deauthorized { .. });
+        if !deauthorized && known.chain.needs().all(|need| need.is_none()) {
+            return Ok(known.chain.needs().map(|_| None).collect());
+        }
+        Box::pin(self.obtain(resolved, learning)).await
+    }
+
+    async fn obtain(&self, resolved: &Resolved<'_>, learning: Learning) -> Result<Grants, Halt> {
+        let known = &resolved.known;
         let mut grants = Vec::new();
         for (index, need) in resolved.known.chain.needs().enumerate() {
             let key = step_key(resolved, index);
