@@ -33,7 +33,7 @@ FUZZER := tests/api/fuzzer.txt
 export EVENTBRIDGE_DIR ?= $(CURDIR)/target/eventbridge
 EVENTBRIDGE := tests/eventbridge/requirements.txt
 
-.PHONY: test bench soak fmt lint emulator producers receivers fuzzer eventbridge infra browser
+.PHONY: test bench bench-check bench-counts soak fmt lint emulator producers receivers fuzzer eventbridge infra browser
 
 test: fmt lint emulator producers receivers fuzzer eventbridge infra browser
 	@cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest --version $(NEXTEST_VERSION)
@@ -41,6 +41,7 @@ test: fmt lint emulator producers receivers fuzzer eventbridge infra browser
 
 bench: emulator
 	cargo bench --locked --bench delivery
+	cargo bench --locked --bench stages
 	cargo bench --locked --bench auth
 	cargo bench --locked --bench transform
 	cargo bench --locked --bench vault
@@ -48,6 +49,13 @@ bench: emulator
 	cargo bench --locked --bench lists
 	cargo bench --locked --bench limits
 	cargo bench --locked --bench isolation
+
+# Instructions of each stage against benches/counts.json: what no noise of the machine hides. Needs valgrind.
+bench-check:
+	cargo bench --locked --bench counts
+
+bench-counts:
+	cargo bench --locked --bench counts -- --renew
 
 # SOAK_SECONDS and SOAK_SEED set how long it runs and what is random in it.
 soak: emulator
