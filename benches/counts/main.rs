@@ -9,6 +9,7 @@
 
 mod file;
 #[path = "../stages/pure/mod.rs"]
+#[allow(dead_code, reason = "what is timed alone has its part in it")]
 mod pure;
 mod valgrind;
 

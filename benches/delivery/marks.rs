@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-/// How long the embedded queue's writer waits for more writes before it commits, in ms: it takes what
-/// has come together and does not wait (`src/adapters/embedded/database.rs`).
+/// How long the embedded queue's writer lets a job wait for others to share its commit with, in ms: a job
+/// is committed at once, with what has come together meanwhile (`src/adapters/embedded/database.rs`).
 const LINGER_MS: f64 = 0.0;
 
 /// What the median of a figure is held to.

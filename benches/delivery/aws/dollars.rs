@@ -81,6 +81,7 @@ fn hot(run: &mut Run<'_>, prices: &PriceList) -> anyhow::Result<Hot> {
     for (operation, calls) in &sqs.calls {
         run.add(&format!("dollars.calls.SQS.{operation}"), "a delivery", each(*calls as f64));
     }
+    run.add("dollars.rate", "deliveries/s", report.per_second());
     run.add("dollars.emulator_cpu", "µs a delivery", each(used.as_secs_f64() * 1e6));
     let units = of_calls(&calls);
     let reads = units.reads * prices.read_unit

@@ -13,48 +13,65 @@ use sealpost::domain::ids::{CustomerId, EndpointId, SecretId};
 use sealpost::domain::secret::SecretBytes;
 use sealpost::vault::NewSecret;
 use serde_json::json;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
 
 use super::Stage;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-pub fn stages() -> anyhow::Result<Vec<Stage>> {
-    let folder = tempfile::tempdir()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let ids: (CustomerId, EndpointId, SecretId) =
-        ("acme".parse()?, "orders".parse()?, "signing".parse()?);
-    let pipeline = runtime.block_on(async {
-        let mut config = Config::default();
-        (config.cache.soft, config.cache.hard) = (Some(HOUR), Some(HOUR));
-        let app = App::embedded(folder.path(), config, Role::Command).await?;
-        register(&app).await?;
-        let pipeline = app.pipeline()?;
-        let found = pipeline.endpoints.find(&ids.0, &ids.1, None).await;
-        found.map_err(|e| anyhow::anyhow!("{e}"))?;
-        let opened = pipeline.vault.open(&ids.0, &ids.2).await;
-        opened.map_err(|e| anyhow::anyhow!("{e}"))?;
-        anyhow::Ok(pipeline)
-    })?;
-    // What is cached is there at once.
-    let at_once = find(&pipeline, &ids.0, &ids.1);
-    at_once.context("the endpoint is not in the cache")?;
-    let pipeline = Rc::new((pipeline, ids, folder, runtime));
-    let again = Rc::clone(&pipeline);
-    Ok(vec![
-        Stage::new("endpoint: from the cache", move || {
-            let (pipeline, (customer, endpoint, _), ..) = &*pipeline;
-            find(pipeline, customer, endpoint)
-        }),
-        Stage::new("secret: from the cache", move || {
-            let (pipeline, (customer, _, secret), ..) = &*again;
-            pipeline.vault.open(customer, secret).now_or_never().is_some()
-        }),
-    ])
+/// A pipeline on a data directory, whose endpoint and secret are in its caches.
+pub struct Warm {
+    pub pipeline: Pipeline,
+    pub runtime: Runtime,
+    ids: (CustomerId, EndpointId, SecretId),
+    _folder: TempDir,
 }
 
-fn find(pipeline: &Pipeline, customer: &CustomerId, endpoint: &EndpointId) -> Option<()> {
-    let found = pipeline.endpoints.find(customer, endpoint, None).now_or_never();
-    found.and_then(Result::ok).map(drop)
+impl Warm {
+    pub fn new() -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let ids = ("acme".parse()?, "orders".parse()?, "signing".parse()?);
+        let pipeline = runtime.block_on(async {
+            let mut config = Config::default();
+            (config.cache.soft, config.cache.hard) = (Some(HOUR), Some(HOUR));
+            let app = App::embedded(folder.path(), config, Role::Command).await?;
+            register(&app).await?;
+            let pipeline = app.pipeline()?;
+            let found = pipeline.endpoints.find(&ids.0, &ids.1, None).await;
+            found.map_err(|e| anyhow::anyhow!("{e}"))?;
+            let opened = pipeline.vault.open(&ids.0, &ids.2).await;
+            opened.map_err(|e| anyhow::anyhow!("{e}"))?;
+            anyhow::Ok(pipeline)
+        })?;
+        Ok(Self { pipeline, runtime, ids, _folder: folder })
+    }
+
+    // What is cached is there at once.
+
+    fn endpoint(&self) -> Option<()> {
+        let (customer, endpoint, _) = &self.ids;
+        let found = self.pipeline.endpoints.find(customer, endpoint, None).now_or_never();
+        found.and_then(Result::ok).map(drop)
+    }
+
+    fn secret(&self) -> Option<()> {
+        let (customer, _, secret) = &self.ids;
+        let opened = self.pipeline.vault.open(customer, secret).now_or_never();
+        opened.and_then(Result::ok).map(drop)
+    }
+}
+
+pub fn stages() -> anyhow::Result<Vec<Stage>> {
+    let warm = Rc::new(Warm::new()?);
+    warm.endpoint().context("the endpoint is not in the cache")?;
+    warm.secret().context("the secret is not in the cache")?;
+    let again = Rc::clone(&warm);
+    Ok(vec![
+        Stage::new("endpoint: from the cache", move || warm.endpoint()),
+        Stage::new("secret: from the cache", move || again.secret()),
+    ])
 }
 
 async fn register(app: &App) -> anyhow::Result<()> {

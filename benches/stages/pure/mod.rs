@@ -2,7 +2,7 @@
 //! are timed by `cargo bench --bench stages`, and their instructions are counted by `make bench-check`.
 
 mod bodies;
-mod cached;
+pub mod cached;
 mod guarded;
 pub mod jobs;
 mod signing;
