@@ -13,8 +13,7 @@ use super::caller::Caller;
 use super::input::{Named, Query};
 use super::page::{self, Page, PageQuery};
 use super::problem::{Answer, Code, Problem};
-pub(crate) use crate::customer::TenantKeyState;
-use crate::customer::{self, Asked, Erasure, NotErased, Overview, erase, overview};
+use crate::customer::{Asked, Erasure, NotErased, Overview, erase, overview};
 use crate::domain::access::Action;
 use crate::domain::ids::CustomerId;
 use crate::vault::TenantKeyError;
@@ -110,36 +109,6 @@ pub async fn delete(
     Ok((status, Json(erasure)))
 }
 
-/// How a customer's tenant key is, for those who may make or shred it.
-pub(crate) async fn tenant_key(
-    api: &Shared,
-    caller: &Caller,
-    customer: &CustomerId,
-) -> Answer<Option<TenantKeyState>> {
-    caller.check(Action::Administer, Some(customer), None)?;
-    customer::tenant_key(&api.app, customer).await.map_err(of_key)
-}
-
-/// Makes a customer's tenant key, the first or one after a shredding.
-pub(crate) async fn create_tenant_key(
-    api: &Shared,
-    caller: &Caller,
-    customer: &CustomerId,
-) -> Answer<()> {
-    caller.check(Action::Administer, Some(customer), None)?;
-    api.app.vault.create_tenant_key(customer).await.map(drop).map_err(of_key)
-}
-
-/// Shreds a customer's tenant key.
-pub(crate) async fn shred_tenant_key(
-    api: &Shared,
-    caller: &Caller,
-    customer: &CustomerId,
-) -> Answer<()> {
-    caller.check(Action::Administer, Some(customer), None)?;
-    api.app.vault.shred_tenant_key(customer).await.map(drop).map_err(of_key)
-}
-
 fn refused(error: NotErased) -> Problem {
     match error {
         NotErased::DeadLetters { found, .. } => {
@@ -152,7 +121,7 @@ fn refused(error: NotErased) -> Problem {
 }
 
 /// Whatever is not ours says what stands in the way.
-fn of_key(error: TenantKeyError) -> Problem {
+pub fn of_key(error: TenantKeyError) -> Problem {
     match error {
         TenantKeyError::Ours(error) => error.into(),
         other => Problem::new(Code::Conflict, other.to_string()),

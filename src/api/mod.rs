@@ -27,6 +27,7 @@ pub(crate) mod replays;
 mod secret_value;
 pub(crate) mod secrets;
 mod server;
+pub(crate) mod tenant_keys;
 pub(crate) mod test_calls;
 pub(crate) mod tokens;
 
@@ -102,6 +103,8 @@ fn described() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
         .routes(routes!(customers::list))
         .routes(routes!(customers::get, customers::delete))
+        .routes(routes!(tenant_keys::get, tenant_keys::create, tenant_keys::shred))
+        .routes(routes!(tenant_keys::rotate))
         .routes(routes!(endpoints::list, endpoints::create))
         .routes(routes!(endpoints::get, endpoints::put, endpoints::delete))
         .routes(routes!(endpoint_state::pause))

@@ -9,10 +9,13 @@ use super::layout::{self, Area};
 use super::parts::{self, Field, Tone, number};
 use super::visit::Visit;
 use super::{Console, Pages, edge};
-use crate::api::customers::{self as api, TenantKeyState};
+use crate::api::caller::Caller;
+use crate::api::input::{Named, Query};
 use crate::api::problem::{Answer, Code, Problem};
+use crate::api::tenant_keys::{self as api, Confirmation, TenantKeyState};
 use crate::domain::access::Action;
 use crate::domain::field::FieldError;
+use crate::domain::ids::CustomerId;
 
 /// The field that the customer's id is written into before its key is shredded.
 const CONFIRM: &str = "customerId";
@@ -32,7 +35,12 @@ async fn page(
     done: &str,
     problem: Option<&Problem>,
 ) -> Answer<Response> {
-    let key = api::tenant_key(&console.api, &visit.session.caller, &visit.customer).await?;
+    visit.session.caller.check(Action::Administer, Some(&visit.customer), None)?;
+    let key = match api::get(State(console.api.clone()), caller(visit), customer(visit)).await {
+        Ok(key) => Some(key.0),
+        Err(problem) if problem.what() == Code::NotFound => None,
+        Err(problem) => return Err(problem),
+    };
     let hint = "A key pair of the customer's own, to which values and kept jobs can be sealed.";
     let is_usable = key.as_ref().is_some_and(|key| key.state == "usable");
     let body = html! {
@@ -77,8 +85,8 @@ fn shredding(visit: &Visit, problem: Option<&Problem>) -> Markup {
 
 /// `POST …/tenant-key/create`
 pub async fn create(State(console): State<Pages>, visit: Visit, _: Form) -> Answer<Response> {
-    let made = api::create_tenant_key(&console.api, &visit.session.caller, &visit.customer).await;
-    done(&console, &visit, made, "key-made").await
+    let made = api::create(State(console.api.clone()), caller(&visit), customer(&visit)).await;
+    done(&console, &visit, made.map(drop), "key-made").await
 }
 
 /// `POST …/tenant-key/shred`
@@ -93,9 +101,18 @@ pub async fn shred(
         let problem = Problem::from(FieldError::new(CONFIRM, problem));
         return page(&console, &visit, "", Some(&problem)).await;
     }
-    let shredded =
-        api::shred_tenant_key(&console.api, &visit.session.caller, &visit.customer).await;
-    done(&console, &visit, shredded, "key-shredded").await
+    let confirmation = Query(Confirmation { confirm: visit.customer.to_string() });
+    let (api, caller, customer) = (console.api.clone(), caller(&visit), customer(&visit));
+    let shredded = api::shred(State(api), caller, customer, confirmation).await;
+    done(&console, &visit, shredded.map(drop), "key-shredded").await
+}
+
+fn caller(visit: &Visit) -> Caller {
+    visit.session.caller.clone()
+}
+
+fn customer(visit: &Visit) -> Named<CustomerId> {
+    Named(visit.customer.clone())
 }
 
 async fn done(

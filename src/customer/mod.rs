@@ -4,13 +4,14 @@ mod erasure;
 mod left;
 mod work;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde::Serialize;
 
 use crate::app::App;
 use crate::domain::endpoint::Health;
 use crate::domain::ids::{CustomerId, EndpointId, SecretId};
 use crate::domain::timestamp::Timestamp;
-use crate::vault::TenantKeyError;
+use crate::vault::{TenantKey, TenantKeyError};
 
 pub use erasure::{Asked, Counts, Erasure, Left, NotErased, erase};
 
@@ -58,6 +59,20 @@ pub struct TenantKeyState {
     pub generation: u64,
     /// When that was made, or the key was shredded.
     pub at: Timestamp,
+    /// What writers seal to, in base64; `None` once it was shredded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<String>,
+}
+
+impl From<TenantKey> for TenantKeyState {
+    fn from(key: TenantKey) -> Self {
+        Self {
+            state: if key.public.is_some() { USABLE } else { "shredded" },
+            generation: key.generation,
+            at: key.at,
+            public_key: key.public.map(|public| BASE64_STANDARD.encode(public)),
+        }
+    }
 }
 
 impl Overview {
@@ -107,9 +122,5 @@ pub async fn tenant_key(
     customer: &CustomerId,
 ) -> Result<Option<TenantKeyState>, TenantKeyError> {
     let key = app.vault.tenant_keys(Some(customer)).await?.into_iter().next();
-    Ok(key.map(|key| TenantKeyState {
-        state: if key.public.is_some() { USABLE } else { "shredded" },
-        generation: key.generation,
-        at: key.at,
-    }))
+    Ok(key.map(TenantKeyState::from))
 }

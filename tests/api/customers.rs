@@ -55,6 +55,52 @@ async fn a_customer_is_shown_with_the_names_of_what_it_has_to_itself_too() {
     assert!(!shown.to_string().contains("canary"), "{shown}");
 }
 
+const TENANT_KEY: &str = "/v1/customers/acme/tenant-key";
+
+#[tokio::test]
+async fn a_tenant_key_is_made_once_rotated_and_shown_without_its_private_half() {
+    let server = Server::start().await;
+    assert_eq!(server.call("GET", TENANT_KEY, Value::Null).await.problem(), "not_found");
+    let rotate = format!("{TENANT_KEY}/rotate");
+    assert_eq!(server.call("POST", &rotate, Value::Null).await.problem(), "conflict");
+    let made = server.call("POST", TENANT_KEY, Value::Null).await.is(201);
+    assert_eq!((&made["state"], &made["generation"]), (&json!("usable"), &json!(1)));
+    assert_eq!(server.call("POST", TENANT_KEY, Value::Null).await.problem(), "conflict");
+    let rotated = server.call("POST", &rotate, Value::Null).await.is(200);
+    assert_eq!(rotated["generation"], 2);
+    assert_ne!(rotated["publicKey"], made["publicKey"]);
+    let token = server.token("acme").await;
+    let shown = server.call_as(&token, "GET", TENANT_KEY, Value::Null).await.is(200);
+    assert_eq!(shown, rotated);
+    let members: Vec<&String> = shown.as_object().unwrap().keys().collect();
+    assert_eq!(members, ["at", "generation", "publicKey", "state"]);
+}
+
+#[tokio::test]
+async fn a_tenant_key_is_shredded_only_when_the_customer_is_named_again() {
+    let server = Server::start().await;
+    let shred = |confirm: &str| format!("{TENANT_KEY}?confirm={confirm}");
+    assert_eq!(server.call("DELETE", &shred("acme"), Value::Null).await.problem(), "conflict");
+    server.call("POST", TENANT_KEY, Value::Null).await.is(201);
+    for (wrong, code) in [
+        (TENANT_KEY.to_owned(), "invalid_request"),
+        (shred("globex"), "validation_failed"),
+        (shred(""), "validation_failed"),
+    ] {
+        assert_eq!(server.call("DELETE", &wrong, Value::Null).await.problem(), code, "{wrong}");
+    }
+    let token = server.token("acme").await;
+    let refused = server.call_as(&token, "DELETE", &shred("acme"), Value::Null).await;
+    assert_eq!(refused.problem(), "forbidden");
+    let there = server.call("GET", TENANT_KEY, Value::Null).await.is(200);
+    assert_eq!(there["state"], "usable");
+    let shredded = server.call("DELETE", &shred("acme"), Value::Null).await.is(200);
+    assert_eq!((&shredded["state"], &shredded["publicKey"]), (&json!("shredded"), &Value::Null));
+    let anew = server.call("POST", TENANT_KEY, Value::Null).await.is(201);
+    assert_eq!(anew["state"], "usable");
+    assert_ne!(anew["publicKey"], there["publicKey"]);
+}
+
 #[tokio::test]
 async fn an_erased_customer_s_keys_and_tokens_are_refused_at_once_and_what_stays_is_told() {
     let server = Server::start().await;

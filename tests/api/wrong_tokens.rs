@@ -53,10 +53,15 @@ fn route(method: &str, described: &str) -> Route {
     // Of all customers, or no customer's to do.
     let is_operators = described == "/v1/customers"
         || (method == "delete" && described == "/v1/customers/{customerId}");
-    let is_keys = described.starts_with("/v1/api-keys") || described.ends_with("/tokens");
+    let is_keys = described.starts_with("/v1/api-keys")
+        || described.ends_with("/tokens")
+        || (described.contains("/tenant-key") && method != "get");
     let mut path = described.replace("{customerId}", "acme").replace(['{', '}'], "");
     if described == "/v1/dead-letters" {
         path += "?customerId=acme";
+    }
+    if method == "delete" && described.ends_with("/tenant-key") {
+        path += "?confirm=acme";
     }
     let job = json!({"customerId": "acme", "endpointId": "orders", "data": 1});
     Route {
