@@ -113,3 +113,18 @@ async fn what_was_taken_over_from_an_older_value_does_not_outlive_its_own_hard_l
     tokio::time::advance(Duration::from_secs(1)).await;
     assert!(cache.get(&1, async { Err(Failure { passing: true }) }).await.is_err());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_value_is_fresh_until_its_soft_lifetime_and_no_longer() {
+    let (cache, count) = (SoftCache::new(LIFETIMES), Arc::new(AtomicU32::new(0)));
+    assert_eq!(cache.fresh(&1), None);
+    cache.get(&1, load(&count)).await.unwrap();
+    tokio::time::advance(Duration::from_secs(9)).await;
+    assert_eq!(cache.fresh(&1).as_deref(), Some(&1));
+    tokio::time::advance(Duration::from_secs(2)).await;
+    assert_eq!(cache.fresh(&1), None, "whoever wants it now has it read anew");
+    cache.put(1, 7);
+    assert_eq!(cache.fresh(&1).as_deref(), Some(&7));
+    cache.forget(&1).await;
+    assert_eq!(cache.fresh(&1), None);
+}

@@ -37,8 +37,6 @@ impl Pipeline {
                 self.tally.attempted(&decoded.key, &record.attempt, record.disposition, age);
                 self.follow(decoded, record).await
             }
-            // Whoever made it has counted it.
-            Err(Halt::Finish(record)) => self.follow(decoded, record).await,
             Err(halt) => Box::pin(self.settle_halted(decoded, halt)).await,
         }
     }
@@ -46,6 +44,7 @@ impl Pipeline {
     async fn settle_halted(&self, decoded: &Decoded<'_>, halt: Halt) -> Result<()> {
         let state = decoded.state.clone();
         match halt {
+            // Whoever made it has counted it.
             Halt::Finish(record) => self.follow(decoded, record).await,
             Halt::Leftover => {
                 self.tally.leftover(&decoded.key);
