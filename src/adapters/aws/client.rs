@@ -68,6 +68,10 @@ impl Clients {
             ($sdk:ident) => {{
                 let builder = $sdk::config::Builder::from(config).interceptor(watch.clone());
                 let builder = builder.interceptor(CountCalls(Arc::clone(&calls)));
+                // It looks at every call ten times a second, at long polls too; a call that stalls ends
+                // with its timeout.
+                let stalled = $sdk::config::StalledStreamProtectionConfig::disabled();
+                let builder = builder.stalled_stream_protection(stalled);
                 $sdk::Client::from_conf(builder.build())
             }};
         }
