@@ -160,7 +160,7 @@ impl Job {
         Ok(Self {
             ids: ("evt_1".parse()?, "acme".parse()?, "orders".parse()?),
             payload: Payload {
-                bytes: data.to_string().into_bytes(),
+                bytes: data.to_string().into(),
                 content_type: Some("application/json".to_owned()),
             },
             batch,

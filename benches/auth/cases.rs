@@ -1,6 +1,6 @@
 //! One auth step each, on a delivery of 1 KiB.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use sealpost::auth::{Call, Chain};
 use sealpost::domain::endpoint::Method;
@@ -27,7 +27,7 @@ pub struct Case {
     /// Most microseconds, where there is a mark.
     pub mark: Option<f64>,
     chain: Chain,
-    secrets: HashMap<SecretId, Vec<SecretBytes>>,
+    secrets: BTreeMap<SecretId, Vec<SecretBytes>>,
     request: OutboundRequest,
     ids: (CustomerId, EndpointId, JobId),
 }

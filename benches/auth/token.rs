@@ -32,7 +32,7 @@ pub struct Bench {
     key: (CustomerId, EndpointId, u64, usize),
     job_id: JobId,
     request: OutboundRequest,
-    secrets: std::collections::HashMap<SecretId, Vec<SecretBytes>>,
+    secrets: std::collections::BTreeMap<SecretId, Vec<SecretBytes>>,
 }
 
 impl Bench {

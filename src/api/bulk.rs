@@ -108,7 +108,7 @@ impl Lines {
     }
 
     fn next(&mut self) -> Option<Line> {
-        let found = self.buffer[self.searched..].iter().position(|byte| *byte == b'\n');
+        let found = memchr::memchr(b'\n', &self.buffer[self.searched..]);
         let Some(found) = found else {
             self.searched = self.buffer.len();
             // One byte more than a job has, for a carriage return.

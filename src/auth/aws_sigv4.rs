@@ -179,7 +179,7 @@ impl Step for Signer {
         }
         let url = request.full_url();
         let host = host(&url);
-        let headers = request.headers.iter().map(|h| (h.name.as_str(), h.value.expose()));
+        let headers = request.headers.iter().map(|h| (&*h.name, h.value.expose()));
         let signed = headers.filter(|(name, _)| is_signed(name)).chain([("host", host.as_bytes())]);
         let canonical = CanonicalRequest {
             method: request.method.as_str(),

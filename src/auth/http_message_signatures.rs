@@ -252,7 +252,7 @@ fn texts(request: &OutboundRequest) -> Result<Vec<(&str, &str)>, AuthError> {
     for header in &request.headers {
         let value = std::str::from_utf8(header.value.expose())
             .map_err(|_| AuthError::new(format!("the header {} is not text", header.name)))?;
-        texts.push((header.name.as_str(), value));
+        texts.push((&*header.name, value));
     }
     Ok(texts)
 }

@@ -1,6 +1,6 @@
 //! What a scheme is to the rest of the program.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -117,7 +117,7 @@ pub struct Call<'a> {
     /// Gives a text that never was given before: 128 random bits in hex.
     pub nonce: &'a (dyn Fn() -> String + Sync),
     /// The values in use of each secret, the current one first.
-    pub secrets: &'a HashMap<SecretId, Vec<SecretBytes>>,
+    pub secrets: &'a BTreeMap<SecretId, Vec<SecretBytes>>,
     /// What the step's need gave.
     pub grant: Option<&'a Grant>,
 }

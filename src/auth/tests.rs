@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::*;
 use crate::domain::endpoint::AuthStep;
@@ -26,7 +26,7 @@ fn apply(
     secret: &[&str],
 ) -> Result<OutboundRequest, AuthError> {
     let values = secret.iter().map(|v| SecretBytes::new(v.as_bytes().to_vec())).collect();
-    let secrets = HashMap::from([("s".parse().unwrap(), values)]);
+    let secrets = BTreeMap::from([("s".parse().unwrap(), values)]);
     let call = Call {
         customer_id: &"c".parse().unwrap(),
         endpoint_id: &"e".parse().unwrap(),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow, bail};
+use bytes::Bytes;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -91,9 +92,10 @@ fn read_jobs(verb: &Enqueue, envelopes: &Pointers) -> anyhow::Result<Vec<Parsed>
         .first()
         .is_some_and(|(_, line)| serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok());
     let read = |place: String, body: &[u8]| {
-        let mut job = envelope::read(body, envelopes).map_err(refused).context(place.clone())?;
+        let body = Bytes::copy_from_slice(body);
+        let mut job = envelope::read(&body, envelopes).map_err(refused).context(place.clone())?;
         job.ordering_group = job.ordering_group.or_else(|| verb.ordering_group.clone());
-        let message = NewMessage::of_job(&job, body.to_vec().into());
+        let message = NewMessage::of_job(&job, body);
         Ok(Parsed { place, job, message })
     };
     if lines.len() == 1 || !first_is_whole {

@@ -1,6 +1,6 @@
 //! `sealpost verify`: whether a captured request is authentic, and what is wrong if it is not.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -55,7 +55,7 @@ pub struct Verify {
     tolerance: Duration,
 }
 
-type Secrets = HashMap<SecretId, Vec<SecretBytes>>;
+type Secrets = BTreeMap<SecretId, Vec<SecretBytes>>;
 
 pub async fn run(global: &Global, verb: &Verify) -> anyhow::Result<ExitCode> {
     let mut bytes = Vec::new();

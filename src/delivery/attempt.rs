@@ -9,7 +9,7 @@ use super::claim::Claimed;
 use super::grants::{Grants, Learning};
 use super::permit::Permit;
 use super::resolve::{OpenSecrets, Resolved};
-use super::sign::{Signed, apply, lacks_challenge};
+use super::sign::{Signed, lacks_challenge};
 use super::spans::{note_call, note_parts};
 use super::withhold::withhold_secrets;
 use super::{Halt, Pipeline};
@@ -158,7 +158,7 @@ impl Pipeline {
             // The refusal brought none, and another call without the message would bring no other.
             return Ok(None);
         }
-        match apply(resolved, &signed.unsigned, grants, &*self.chance, self.clock.now()) {
+        match self.sign_again(resolved, grants) {
             Ok(request) => {
                 self.call(signed, &resolved.secrets, &request, false, stop).await.map(Some)
             }
@@ -249,10 +249,10 @@ impl Pipeline {
             note_parts(trace, started, timeline, Instant::now());
         }
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let aside = aside(&reply, self.clock.now(), signed.resolved.known.retry.max_delay);
+        let (now, cap) = (self.clock.now(), signed.resolved.known.retry.max_delay);
+        let aside = aside(&reply, now, cap);
         let address = reply.address.map(|address| address.to_string());
-        let (mut outcome, said) =
-            outcome(reply, self.clock.now(), signed.resolved.known.retry.max_delay);
+        let (mut outcome, said) = outcome(reply, now, cap);
         if let AttemptOutcome::Failed { phase } = &mut outcome
             && opens
             && phase.is_ambiguous()

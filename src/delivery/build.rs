@@ -105,8 +105,7 @@ fn request(
 ) -> Result<OutboundRequest, Halt> {
     let (job, endpoint) = (&resolved.decoded.job, &resolved.known.endpoint);
     let event = EventData::of(&job.payload);
-    let mut request =
-        OutboundRequest::new(endpoint.method, url(resolved, &event)?, made.bytes.into());
+    let mut request = OutboundRequest::new(endpoint.method, url(resolved, &event)?, made.bytes);
     request.connection = endpoint.connection();
     request.closes = endpoint.profile.closes_connections();
     let mut set =

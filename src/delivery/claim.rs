@@ -14,7 +14,7 @@ use crate::ports::deliveries::{Claim, ClaimRequest};
 /// A job whose attempt is this worker's to make.
 pub struct Claimed<'d> {
     /// The job with its request.
-    pub signed: Signed<'d>,
+    pub signed: Box<Signed<'d>>,
     /// The name of the claim; `None` where the queue's lease is enough.
     pub token: Option<String>,
     /// What the limits hold for it.
@@ -28,7 +28,7 @@ impl Pipeline {
     /// Claims the attempt, where that is needed.
     pub(super) async fn claim<'d>(
         &self,
-        signed: Signed<'d>,
+        signed: Box<Signed<'d>>,
         permit: Permit,
     ) -> Result<Claimed<'d>, Halt> {
         let (decoded, endpoint) = (signed.resolved.decoded, &signed.resolved.known.endpoint);

@@ -44,7 +44,7 @@ impl Pipeline {
         };
         let made = Made {
             content_type: body.is_some().then(|| "application/json".to_owned()),
-            bytes: body.unwrap_or_default().into_bytes(),
+            bytes: body.unwrap_or_default().into(),
             headers: Vec::new(),
         };
         let rate = resolved.known.endpoint.limits.rate;

@@ -276,7 +276,7 @@ impl Pipeline {
         decoded: &'d Decoded<'d>,
         since: Option<Instant>,
         stop: &CancellationToken,
-    ) -> Result<(Signed<'d>, Permit), Halt> {
+    ) -> Result<(Box<Signed<'d>>, Permit), Halt> {
         let trace = &decoded.trace;
         let resolved = {
             let _stage = trace.stage("resolve");

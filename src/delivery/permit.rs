@@ -67,10 +67,9 @@ impl Pipeline {
         let leave = leave.map_err(later)?;
         let permit = Permit { known: Arc::clone(known), leave, used: Used::Not, _place: place };
         self.tell(known, leave.change);
-        let wait = leave.at.since(self.clock.now());
-        if !wait.is_zero() {
+        if leave.at > now {
             tokio::select! {
-                () = sleep(wait) => {}
+                () = sleep(leave.at.since(self.clock.now())) => {}
                 () = stop.cancelled() => return Err(Halt::Limited(leave.at, Wait::RateLimit)),
             }
         }

@@ -1,6 +1,6 @@
 //! Decoded → resolved: the endpoint and its secrets are at hand, and the secrets may go there.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -16,7 +16,7 @@ use crate::ports::Error;
 use crate::vault::VaultError;
 
 /// The values in use of each secret, the current one first.
-pub type OpenSecrets = HashMap<SecretId, Vec<SecretBytes>>;
+pub type OpenSecrets = BTreeMap<SecretId, Vec<SecretBytes>>;
 
 /// A job with its endpoint and secrets.
 #[derive(Clone)]
@@ -78,7 +78,7 @@ impl Pipeline {
         since: Option<Instant>,
     ) -> Result<OpenSecrets, Halt> {
         let customer = &known.endpoint.customer_id;
-        let mut secrets = HashMap::new();
+        let mut secrets = OpenSecrets::new();
         for (id, origins) in &known.secrets {
             let open =
                 self.vault.open_since(customer, id, since).await.map_err(

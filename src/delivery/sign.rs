@@ -1,10 +1,11 @@
 //! Built → signed: every auth step is applied. If one cannot be, nothing is sent.
 
-use super::Halt;
+use super::admit::Admitted;
 use super::build::Built;
 use super::fill::{fill, secret_path};
 use super::grants::Grants;
 use super::resolve::Resolved;
+use super::{Halt, Pipeline};
 use bytes::Bytes;
 
 use crate::auth::need::Need;
@@ -19,8 +20,6 @@ use crate::ports::Chance;
 pub struct Signed<'d> {
     /// The job, endpoint and secrets.
     pub resolved: Resolved<'d>,
-    /// The request as it was before the auth steps, to be signed anew.
-    pub unsigned: OutboundRequest,
     /// What the auth steps were granted.
     pub grants: Grants,
     /// The request that is sent.
@@ -35,11 +34,24 @@ pub fn sign<'d>(
     grants: Grants,
     chance: &dyn Chance,
     now: Timestamp,
-) -> Result<Signed<'d>, Halt> {
+) -> Result<Box<Signed<'d>>, Halt> {
     let Built { resolved, request: unsigned } = built;
     let opens = lacks_challenge(&resolved, &grants);
-    let request = apply(&resolved, &unsigned, &grants, chance, now)?;
-    Ok(Signed { resolved, unsigned, grants, request, opens })
+    let request = apply(&resolved, unsigned, &grants, chance, now)?;
+    // Boxed: it goes through several hands, and is more than a kilobyte.
+    Ok(Box::new(Signed { resolved, grants, request, opens }))
+}
+
+impl Pipeline {
+    /// The request built and signed once more, with other secrets or grants.
+    pub(super) fn sign_again(
+        &self,
+        resolved: &Resolved<'_>,
+        grants: &Grants,
+    ) -> Result<OutboundRequest, Halt> {
+        let Built { resolved, request } = self.build(Admitted(resolved.clone()))?;
+        apply(&resolved, request, grants, &*self.chance, self.clock.now())
+    }
 }
 
 /// Whether a step waits for the server's challenge.
@@ -50,9 +62,9 @@ pub fn lacks_challenge(resolved: &Resolved<'_>, grants: &Grants) -> bool {
 
 /// The request with every auth step applied, at `now`; or, where a step waits for the server's
 /// challenge, the one without a message that brings it.
-pub fn apply(
+fn apply(
     resolved: &Resolved<'_>,
-    unsigned: &OutboundRequest,
+    unsigned: OutboundRequest,
     grants: &Grants,
     chance: &dyn Chance,
     now: Timestamp,
@@ -71,7 +83,7 @@ pub fn apply(
     let nonce = || chance.token();
     let call = call_of(resolved, &nonce, now);
     let opens = lacks_challenge(resolved, grants);
-    let mut request = if opens { opening(unsigned) } else { unsigned.clone() };
+    let mut request = if opens { opening(&unsigned) } else { unsigned };
     request.secret_path = secret_path(resolved)?;
     let applied = if opens {
         chain.apply_to_opening(&mut request, &call)

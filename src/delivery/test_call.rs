@@ -216,7 +216,7 @@ impl Pipeline {
         &self,
         built: Built<'d>,
         report: &mut TestReport,
-    ) -> std::result::Result<Signed<'d>, Halt> {
+    ) -> std::result::Result<Box<Signed<'d>>, Halt> {
         let grants = self.grants(&built.resolved, Learning::Told).await?;
         let signed = sign::sign(built, grants, &*self.chance, self.clock.now())?;
         tell_steps(&signed.resolved, report);
@@ -246,8 +246,7 @@ impl Pipeline {
         let Some(grants) = renewed.filter(|grants| !lacks_challenge(resolved, grants)) else {
             return Ok(first);
         };
-        let now = self.clock.now();
-        let request = sign::apply(resolved, &signed.unsigned, &grants, &*self.chance, now)?;
+        let request = self.sign_again(resolved, &grants)?;
         Ok(self.call_once(resolved, request, stop).await)
     }
 

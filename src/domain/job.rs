@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
+use bytes::Bytes;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -58,7 +59,7 @@ pub struct Job {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payload {
     /// The bytes, exactly as they are sent where no transform changes them.
-    pub bytes: Vec<u8>,
+    pub bytes: Bytes,
     /// The content type; `None` without a body.
     pub content_type: Option<String>,
 }
@@ -143,7 +144,8 @@ pub fn schema() -> Value {
 impl Payload {
     /// A payload of text.
     pub fn of(text: &str, content_type: &str) -> Self {
-        Self { bytes: text.as_bytes().to_vec(), content_type: Some(content_type.to_owned()) }
+        let bytes = Bytes::copy_from_slice(text.as_bytes());
+        Self { bytes, content_type: Some(content_type.to_owned()) }
     }
 }
 
@@ -153,7 +155,7 @@ impl Payload {
 /// # Errors
 /// With a stable reason and the path of the field that is wrong.
 pub fn decode_or(
-    bytes: &[u8],
+    bytes: &Bytes,
     otherwise: impl FnOnce(&str) -> Option<Result<Job, Undecodable>>,
 ) -> Result<Job, Undecodable> {
     if bytes.len() > MAX_JOB {
@@ -165,7 +167,7 @@ pub fn decode_or(
         undecodable(Reason::MalformedJob, "", problem)
     })?;
     match read(text) {
-        Ok(document) => document.into_job(),
+        Ok(document) => document.into_job(bytes),
         Err(error) if error.is_syntax() || error.is_eof() => {
             Err(undecodable(Reason::MalformedJob, "", error.to_string()))
         }
@@ -174,12 +176,12 @@ pub fn decode_or(
 }
 
 impl Job {
-    /// Reads a job of ours from the bytes of a message.
+    /// Reads a job of ours from bytes that it copies.
     ///
     /// # Errors
     /// With a stable reason and the path of the field that is wrong.
     pub fn decode(bytes: &[u8]) -> Result<Self, Undecodable> {
-        decode_or(bytes, |_| None)
+        decode_or(&Bytes::copy_from_slice(bytes), |_| None)
     }
 
     /// What a queue keeps it in order with, if it asks for that.
@@ -238,8 +240,9 @@ fn not_a_job(text: &str, error: &serde_json::Error) -> Undecodable {
 }
 
 impl Document<'_> {
-    fn into_job(self) -> Result<Job, Undecodable> {
-        let (payload, headers) = (self.payload()?, self.checked_headers()?);
+    /// The job; its data stays where it is, in the bytes that it was read from.
+    fn into_job(self, whole: &Bytes) -> Result<Job, Undecodable> {
+        let (payload, headers) = (self.payload(whole)?, self.checked_headers()?);
         let document = self;
         Ok(Job {
             envelope: Envelope::Job,
@@ -258,23 +261,27 @@ impl Document<'_> {
         })
     }
 
-    fn payload(&self) -> Result<Payload, Undecodable> {
+    fn payload(&self, whole: &Bytes) -> Result<Payload, Undecodable> {
         let (bytes, default_type) = match (self.data, &self.body, &self.body_base64) {
             (None, None, None) => {
                 return match &self.content_type {
-                    None => Ok(Payload { bytes: Vec::new(), content_type: None }),
+                    None => Ok(Payload { bytes: Bytes::new(), content_type: None }),
                     Some(_) => {
                         Err(invalid("contentType", "stands without data, body or bodyBase64"))
                     }
                 };
             }
-            (Some(data), None, None) => (data.get().as_bytes().to_vec(), "application/json"),
-            (None, Some(text), None) => (text.as_bytes().to_vec(), "text/plain; charset=utf-8"),
+            (Some(data), None, None) => {
+                (whole.slice_ref(data.get().as_bytes()), "application/json")
+            }
+            (None, Some(text), None) => {
+                (Bytes::copy_from_slice(text.as_bytes()), "text/plain; charset=utf-8")
+            }
             (None, None, Some(encoded)) => {
                 let bytes = BASE64_STANDARD
                     .decode(encoded)
                     .map_err(|e| invalid("bodyBase64", format!("not base64: {e}")))?;
-                (bytes, "application/octet-stream")
+                (Bytes::from(bytes), "application/octet-stream")
             }
             (_, _, _) => {
                 return Err(invalid("data", "expected only one of data, body and bodyBase64"));

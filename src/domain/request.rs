@@ -40,11 +40,21 @@ pub struct OutboundRequest {
     pub identity: Option<Arc<ClientIdentity>>,
 }
 
+/// Names that most calls have: none of these is copied for each.
+const USUAL: [&str; 6] = [
+    "user-agent",
+    "webhook-id",
+    "idempotency-key",
+    "content-type",
+    "webhook-timestamp",
+    "webhook-signature",
+];
+
 /// One header.
 #[derive(Clone)]
 pub struct Header {
     /// In lower case.
-    pub name: String,
+    pub name: Cow<'static, str>,
     /// What is sent.
     pub value: HeaderValue,
 }
@@ -76,7 +86,7 @@ impl OutboundRequest {
             url,
             secret_path: Vec::new(),
             secret_query: Vec::new(),
-            headers: Vec::new(),
+            headers: Vec::with_capacity(USUAL.len() + 4),
             body,
             plain_body: None,
             secret_body: Vec::new(),
@@ -95,7 +105,11 @@ impl OutboundRequest {
     pub fn set_header(&mut self, name: &str, value: HeaderValue) {
         match self.headers.iter_mut().find(|header| header.name == name) {
             Some(header) => header.value = value,
-            None => self.headers.push(Header { name: name.to_owned(), value }),
+            None => {
+                let usual = USUAL.iter().find(|usual| **usual == name);
+                let name = usual.map_or_else(|| name.to_owned().into(), |usual| (*usual).into());
+                self.headers.push(Header { name, value });
+            }
         }
     }
 

@@ -78,7 +78,11 @@ impl ShownRequest {
         Self {
             method: request.method.as_str().to_owned(),
             url,
-            headers: request.headers.iter().map(|h| (h.name.clone(), value(&h.value))).collect(),
+            headers: request
+                .headers
+                .iter()
+                .map(|h| (h.name.clone().into_owned(), value(&h.value)))
+                .collect(),
             body: match std::str::from_utf8(body) {
                 Ok(text) => ShownBody::Text(text.to_owned()),
                 Err(_) => ShownBody::Base64(BASE64_STANDARD.encode(body)),

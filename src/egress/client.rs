@@ -233,6 +233,14 @@ fn connection_info(capture: &CaptureConnection) -> Option<ConnectionInfo> {
     extensions.remove()
 }
 
+/// Names of most calls that [`http`] does not know: what it knows, and these, are not copied.
+static USUAL: [HeaderName; 4] = [
+    HeaderName::from_static("webhook-id"),
+    HeaderName::from_static("idempotency-key"),
+    HeaderName::from_static("webhook-timestamp"),
+    HeaderName::from_static("webhook-signature"),
+];
+
 fn to_http(request: &OutboundRequest) -> Result<http::Request<Full<Bytes>>> {
     fn failed<E: Into<http::Error>>(error: E) -> Error {
         Error::new("egress.request", error.into())
@@ -245,7 +253,9 @@ fn to_http(request: &OutboundRequest) -> Result<http::Request<Full<Bytes>>> {
     let headers = sent.headers_mut();
     headers.reserve(request.headers.len() + 1);
     for header in &request.headers {
-        let name = HeaderName::from_bytes(header.name.as_bytes()).map_err(failed)?;
+        let usual = USUAL.iter().find(|usual| usual.as_str() == header.name).cloned();
+        let read = || HeaderName::from_bytes(header.name.as_bytes()).map_err(failed);
+        let name = usual.map_or_else(read, Ok)?;
         let mut value = http::HeaderValue::from_bytes(header.value.expose()).map_err(failed)?;
         value.set_sensitive(matches!(header.value, HeaderValue::Secret(_)));
         headers.append(name, value);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
+use bytes::Bytes;
 
 use super::budget::Problem;
 use super::json::Json;
@@ -27,7 +28,7 @@ pub enum Content {
     /// Text, JSON or other, and its content type.
     Text(String, String),
     /// Bytes, and their content type.
-    Bytes(Vec<u8>, Option<String>),
+    Bytes(Bytes, Option<String>),
 }
 
 type Attributes = Vec<(Arc<str>, Json)>;
@@ -73,7 +74,7 @@ pub fn content(event: &Json) -> Result<Content, Problem> {
             let encoded = encoded.as_str().unwrap_or("?");
             let bytes = BASE64_STANDARD.decode(encoded);
             let bytes = bytes.map_err(|_| "the event's data_base64 is not base64")?;
-            Ok(Content::Bytes(bytes, declared.map(str::to_owned)))
+            Ok(Content::Bytes(bytes.into(), declared.map(str::to_owned)))
         }
         (Some(data), None) => {
             let content_type = declared.unwrap_or("application/json");
@@ -231,7 +232,7 @@ fn structured(
     }
     output.push("}")?;
     Ok(Made {
-        bytes: output.into_text().into_bytes(),
+        bytes: output.into_text().into(),
         content_type: Some(CONTENT_TYPE.to_owned()),
         headers: Vec::new(),
     })
@@ -250,8 +251,8 @@ fn binary(
         headers.push((header, value.to_owned()));
     }
     let bytes = match content {
-        Content::None => Vec::new(),
-        Content::Text(text, _) => text.into_bytes(),
+        Content::None => Bytes::new(),
+        Content::Text(text, _) => text.into(),
         Content::Bytes(bytes, _) => bytes,
     };
     Ok(Made { bytes, content_type, headers })

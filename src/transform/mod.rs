@@ -23,6 +23,8 @@ mod template;
 
 use std::fmt;
 
+use bytes::Bytes;
+
 use crate::domain::body::{Body, Encoding, is_json};
 use crate::domain::field::FieldError;
 use crate::domain::ids::{CustomerId, EndpointId, JobId};
@@ -60,7 +62,7 @@ pub struct Event<'e> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Made {
     /// The bytes.
-    pub bytes: Vec<u8>,
+    pub bytes: Bytes,
     /// Their content type; `None` without a body.
     pub content_type: Option<String>,
     /// Further headers, names in lower case: the attributes of a CloudEvent in binary mode.
@@ -194,7 +196,7 @@ impl Transform {
     ) -> Result<Made, Problem> {
         let made = |bytes: Vec<u8>, default: &str| {
             let content_type = self.content_type.clone().unwrap_or_else(|| default.to_owned());
-            Made { bytes, content_type: Some(content_type), headers: Vec::new() }
+            Made { bytes: bytes.into(), content_type: Some(content_type), headers: Vec::new() }
         };
         match &self.encoding {
             None => Ok(match shaped {
@@ -213,7 +215,7 @@ impl Transform {
                 Shaped::Text(text, content_type) => made(text.into_bytes(), &content_type),
             }),
             Some(Encoding::Json) => Ok(made(shaped.into_json(event.payload)?.into_bytes(), JSON)),
-            Some(Encoding::Text) => Ok(made(shaped.into_plain(event.payload)?, TEXT)),
+            Some(Encoding::Text) => Ok(made(shaped.into_plain(event.payload)?.into(), TEXT)),
             Some(Encoding::Form(settings)) => {
                 let form =
                     form::write(&shaped.into_value(event.payload)?, settings.arrays, budget)?;

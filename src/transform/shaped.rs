@@ -1,5 +1,7 @@
 //! What is between a shape and an encoding, and how a job's data is read.
 
+use bytes::Bytes;
+
 use super::budget::Problem;
 use super::cloud_events::Content;
 use super::json::Json;
@@ -35,10 +37,10 @@ impl Shaped {
     }
 
     /// The content of a string, other scalars by their text; text as it is.
-    pub fn into_plain(self, payload: &Payload) -> Result<Vec<u8>, Problem> {
+    pub fn into_plain(self, payload: &Payload) -> Result<Bytes, Problem> {
         let value = match self {
-            Self::Text(text, _) => return Ok(text.into_bytes()),
-            Self::Lines(text) => return unquoted_lines(&text).map(String::into_bytes),
+            Self::Text(text, _) => return Ok(text.into()),
+            Self::Lines(text) => return unquoted_lines(&text).map(Bytes::from),
             Self::AsItCame if !says_json(payload) => return Ok(payload.bytes.clone()),
             Self::AsItCame => data(payload)?,
             Self::Value(value) => value,
@@ -48,7 +50,7 @@ impl Shaped {
             let kind = value.kind();
             return Err(format!("text is made of a string or a number, not of an {kind}").into());
         }
-        Ok(value.to_text()?.as_bytes().to_vec())
+        Ok(Bytes::copy_from_slice(value.to_text()?.as_bytes()))
     }
 
     pub fn into_value(self, payload: &Payload) -> Result<Json, Problem> {

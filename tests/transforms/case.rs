@@ -71,7 +71,10 @@ impl Case {
             (None, None, None) => (Vec::new(), None),
             _ => panic!("{}: data twice", self.title),
         };
-        Payload { bytes, content_type: self.content_type.as_deref().or(default).map(str::to_owned) }
+        Payload {
+            bytes: bytes.into(),
+            content_type: self.content_type.as_deref().or(default).map(str::to_owned),
+        }
     }
 
     /// The compiled settings.
@@ -96,7 +99,7 @@ impl Case {
     /// The text that is made.
     pub fn text(&self) -> Result<String, String> {
         let made = self.apply(&self.compile()?)?;
-        Ok(String::from_utf8(made.bytes).unwrap())
+        Ok(String::from_utf8(made.bytes.into()).unwrap())
     }
 
     /// Panics unless what is made is what is expected.

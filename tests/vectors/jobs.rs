@@ -24,7 +24,7 @@ fn accepted_by_schema(json: &[u8]) -> Option<bool> {
 fn good_jobs_are_read_and_fit_the_schema() {
     for path in examples("good") {
         let bytes = std::fs::read(&path).unwrap();
-        envelope::read(&bytes, &Pointers::default()).unwrap();
+        envelope::read(&bytes.clone().into(), &Pointers::default()).unwrap();
         let is_ours = !path.file_name().unwrap().to_str().unwrap().starts_with("foreign.");
         assert_eq!(accepted_by_schema(&bytes), Some(is_ours), "{path:?}");
     }
@@ -38,7 +38,7 @@ fn bad_jobs_are_refused_with_the_reason_in_their_name() {
         let bytes = std::fs::read(&path).unwrap();
         let name = path.file_name().unwrap().to_str().unwrap();
         let reason: Reason = name.split('.').next().unwrap().parse().unwrap();
-        let refused = envelope::read(&bytes, &Pointers::default()).unwrap_err();
+        let refused = envelope::read(&bytes.clone().into(), &Pointers::default()).unwrap_err();
         assert_eq!(refused.reason, reason, "{name}");
         let beyond_schema = name.contains("not-in-schema");
         assert_ne!(accepted_by_schema(&bytes), Some(!beyond_schema), "{name}");

@@ -1,6 +1,6 @@
 //! Applies auth steps to a request as a case describes it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
@@ -36,14 +36,14 @@ impl Case<'_> {
         serde_json::from_value(list).unwrap()
     }
 
-    fn secrets(&self) -> HashMap<SecretId, Vec<SecretBytes>> {
+    fn secrets(&self) -> BTreeMap<SecretId, Vec<SecretBytes>> {
         let value = |v: &Value| SecretBytes::new(v.as_str().unwrap().as_bytes().to_vec());
         let values = |v: &Value| match v.as_array() {
             Some(list) => list.iter().map(value).collect(),
             None => vec![value(v)],
         };
         let named = self.0["secrets"].as_object().into_iter().flatten();
-        let mut secrets: HashMap<_, _> =
+        let mut secrets: BTreeMap<_, _> =
             named.map(|(name, v)| (name.parse().unwrap(), values(v))).collect();
         if !self.0["secret"].is_null() {
             secrets.insert("s".parse().unwrap(), values(&self.0["secret"]));
@@ -170,7 +170,11 @@ pub fn captured(request: &OutboundRequest) -> Captured {
     Captured {
         method: request.method,
         url: request.full_url().into_owned(),
-        headers: request.headers.iter().map(|h| (h.name.clone(), text(h.value.expose()))).collect(),
+        headers: request
+            .headers
+            .iter()
+            .map(|h| (h.name.to_string(), text(h.value.expose())))
+            .collect(),
         body: request.body.clone(),
     }
 }

@@ -79,7 +79,7 @@ fn the_signature_covers_the_bytes_that_are_sent_and_those_are_the_producer_s() {
         prop_assert_eq!(&request.body[..], &bytes[..]);
         prop_assert_eq!(request.url.host_str(), Some("a.example"));
         let headers: BTreeMap<&str, &[u8]> =
-            request.headers.iter().map(|h| (h.name.as_str(), h.value.expose())).collect();
+            request.headers.iter().map(|h| (&*h.name, h.value.expose())).collect();
         prop_assert_eq!(headers["webhook-id"], id.as_bytes());
         let signed = [headers["webhook-id"], headers["webhook-timestamp"], &request.body[..]];
         let tag = headers["webhook-signature"].strip_prefix(b"v1,").unwrap();

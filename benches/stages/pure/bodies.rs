@@ -36,7 +36,7 @@ pub fn stages() -> anyhow::Result<Vec<Stage>> {
     let data = Rc::new(Data {
         ids: ("evt_1".parse()?, "acme".parse()?, "orders".parse()?),
         payload: Payload {
-            bytes: json!({ "order": order }).to_string().into_bytes(),
+            bytes: json!({ "order": order }).to_string().into(),
             content_type: Some("application/json".to_owned()),
         },
     });

@@ -20,13 +20,13 @@ pub fn job() -> String {
 
 pub fn stages() -> anyhow::Result<Vec<Stage>> {
     let pointers = Pointers::default();
-    let ours = job().into_bytes();
+    let ours = job().into();
     ensure!(read(&ours, &pointers).is_ok(), "it is no job");
     let event = json!({"version": "0", "id": "evt-1", "source": "shop", "account": "123456789012",
         "time": "2026-11-24T10:00:00Z", "region": "eu-west-1", "resources": [],
         "detail-type": "order.created",
         "detail": {"customerId": "acme", "endpointId": "orders", "note": "x".repeat(1000)}});
-    let event = event.to_string().into_bytes();
+    let event = event.to_string().into();
     ensure!(read(&event, &pointers).is_ok(), "it is no event");
     let state = state()?;
     let text = serde_json::to_vec(&state)?;

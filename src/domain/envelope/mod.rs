@@ -9,6 +9,8 @@ mod sns;
 #[cfg(test)]
 mod tests;
 
+use bytes::Bytes;
+
 use crate::domain::field::FieldError;
 use crate::domain::job::{Job, Undecodable, decode_or};
 use crate::domain::reason::Reason;
@@ -32,7 +34,7 @@ pub enum Envelope {
 ///
 /// # Errors
 /// With a stable reason and the path of the field that is wrong.
-pub fn read(bytes: &[u8], pointers: &Pointers) -> Result<Job, Undecodable> {
+pub fn read(bytes: &Bytes, pointers: &Pointers) -> Result<Job, Undecodable> {
     // Only what is no job of ours costs a second reading.
     decode_or(bytes, |text| foreign(text, pointers))
 }
