@@ -12,9 +12,9 @@ use crate::adapters::aws::CallCounts;
 use crate::adapters::counted_events::CountedEvents;
 use crate::adapters::counted_keys::CountedKeys;
 use crate::adapters::embedded::{
-    DataDir, Database, KeyFile, SqliteControl, SqliteCustomers, SqliteDeliveries, SqliteEndpoints,
-    SqliteEventTypes, SqliteHealth, SqliteQueue, SqliteRecords, SqliteReplays, SqliteSecrets,
-    SqliteTestCalls,
+    DataDir, Database, KeyFile, SqliteChanges, SqliteControl, SqliteCustomers, SqliteDeliveries,
+    SqliteEndpoints, SqliteEventTypes, SqliteHealth, SqliteQueue, SqliteRecords, SqliteReplays,
+    SqliteSecrets, SqliteTestCalls,
 };
 use crate::adapters::otlp::Collector;
 use crate::adapters::queued_events::QueuedEvents;
@@ -31,9 +31,9 @@ use crate::egress::proxy::Proxy;
 use crate::egress::resolver::{Resolver, SystemResolver};
 use crate::ports::operational_events::LogOnly;
 use crate::ports::{
-    AwsRoles, Chance, Clock, Control, Customers, Deliveries, Endpoints, EventTypes, HealthStore,
-    Intake, Keys, MasterKeys, OperationalEvents, Queue, Rates, Rebind, Records, References,
-    Replays, Result, Secrets, TestCalls,
+    AwsRoles, Chance, Changes, Clock, Control, Customers, Deliveries, Endpoints, EventTypes,
+    HealthStore, Intake, Keys, MasterKeys, OperationalEvents, Queue, Rates, Rebind, Records,
+    References, Replays, Result, Secrets, TestCalls,
 };
 use crate::replay::Replayer;
 use crate::telemetry::{Tally, Tracer};
@@ -59,6 +59,8 @@ pub struct App {
     pub health: Arc<dyn HealthStore>,
     /// The rates that workers share; `None` where there is one worker.
     pub rates: Option<Arc<dyn Rates>>,
+    /// Knows of changes to what is cached, where anything does.
+    pub changes: Option<Arc<dyn Changes>>,
     /// Fences and dead letters.
     pub deliveries: Arc<dyn Deliveries>,
     /// Recorded deliveries.
@@ -119,6 +121,7 @@ struct Parts {
     secrets: Arc<dyn Secrets>,
     health: Arc<dyn HealthStore>,
     rates: Option<Arc<dyn Rates>>,
+    changes: Option<Arc<dyn Changes>>,
     deliveries: Arc<dyn Deliveries>,
     records: Arc<dyn Records>,
     replays: Arc<dyn Replays>,
@@ -199,6 +202,8 @@ impl App {
             }
             None => queue,
         };
+        let lasts = config.cache.lifetimes(false).soft;
+        let changes = SqliteChanges::open(database.clone(), lasts).await?;
         let keys = Arc::new(KeyFile::open_or_create(&data.key_file())?);
         let parts = Parts {
             intake: None,
@@ -207,11 +212,12 @@ impl App {
             secrets: Arc::new(SqliteSecrets(database.clone())),
             health: Arc::new(SqliteHealth(database.clone())),
             rates: None,
+            changes: Some(Arc::new(changes)),
             customers: Arc::new(SqliteCustomers(database.clone())),
             control: Arc::new(SqliteControl(database.clone())),
             deliveries: Arc::new(deliveries),
             records: Arc::new(SqliteRecords(database.clone())),
-            replays: Arc::new(SqliteReplays(database.clone())),
+            replays: Arc::new(SqliteReplays::new(database.clone())),
             test_calls: Arc::new(SqliteTestCalls(database.clone())),
             event_types: Arc::new(SqliteEventTypes(database)),
             keys: Arc::clone(&keys) as _,
@@ -249,6 +255,7 @@ impl App {
             secrets,
             health,
             rates,
+            changes,
             deliveries,
             records,
             replays,
@@ -286,6 +293,11 @@ impl App {
         let rules = config.secrets.references.clone();
         let vault = vault.with_references(ReferencePolicy { rules, source: references });
         let vault = vault.with_events(Arc::clone(&events));
+        // What references lead to may change and nothing here tells.
+        let tells_all = config.secrets.references.is_empty();
+        if let Some(changes) = changes.clone().filter(|_| tells_all) {
+            vault.opener.watch(changes);
+        }
         let (guard, started_at) = (Arc::new(config.egress.guard()), clock.now());
         let test_rate = Arc::default();
         Self {
@@ -296,6 +308,7 @@ impl App {
             secrets,
             health,
             rates,
+            changes,
             deliveries,
             records,
             replays,
@@ -378,6 +391,20 @@ impl App {
         }
     }
 
+    fn endpoint_book(&self) -> EndpointBook {
+        let book = EndpointBook::new(
+            self.endpoints.clone(),
+            Arc::clone(&self.health),
+            Arc::clone(&self.guard),
+            Limiters::new(self.config.worker.concurrency).sharing(self.shared_rates()),
+            self.config.cache.lifetimes(self.config.is_aws()),
+        );
+        if let Some(changes) = self.changes.clone() {
+            book.watch(changes);
+        }
+        book
+    }
+
     /// The pipeline over these parts.
     ///
     /// # Errors
@@ -393,13 +420,7 @@ impl App {
         let client = Client::through(proxy, guard, resolver, roots)?.timed(tracer.is_some());
         Ok(Pipeline {
             queue: Arc::clone(&self.queue),
-            endpoints: EndpointBook::new(
-                self.endpoints.clone(),
-                Arc::clone(&self.health),
-                Arc::clone(&self.guard),
-                Limiters::new(self.config.worker.concurrency).sharing(self.shared_rates()),
-                self.config.cache.lifetimes(self.config.is_aws()),
-            ),
+            endpoints: self.endpoint_book(),
             vault: self.vault.opener.clone(),
             health: Arc::clone(&self.health),
             events: Arc::clone(&self.events),

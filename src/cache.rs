@@ -1,4 +1,5 @@
-//! A bounded cache with two lifetimes. Until the soft one, a value is used as it is. After it, one
+//! A bounded cache with two lifetimes. Until the soft one, or while it is known that nothing was changed, a
+//! value is used as it is. After it, one
 //! caller's request reads it anew in the background while all go on with the old one. After the
 //! hard one, nobody gets the old one any more: the caller waits, or fails.
 
@@ -6,10 +7,11 @@ mod bounded;
 
 use std::future::Future;
 use std::hash::Hash;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use crate::ports::Changes;
 use crate::telemetry::metrics::PerLabel;
 use crate::telemetry::metrics::label::Lookup;
 use bounded::Bounded;
@@ -58,6 +60,7 @@ pub struct SoftCache<K, V> {
     /// each value costs a quarter of a kilobyte in this map alone.
     readings: Cache<K, Arc<Entry<V>>>,
     lifetimes: Lifetimes,
+    changes: OnceLock<Arc<dyn Changes>>,
     lookups: PerLabel<Lookup>,
 }
 
@@ -79,8 +82,8 @@ impl<V: Aged> Entry<V> {
         Arc::new(Self { value: Arc::new(value), loaded, since, refreshing })
     }
 
-    fn is_usable(&self, hard: Duration) -> bool {
-        self.since.elapsed() < hard
+    fn is_usable(&self, hard: Duration, now: Instant) -> bool {
+        now.duration_since(self.since) < hard
     }
 
     /// What `load` reads is as old as its beginning.
@@ -99,15 +102,29 @@ where
     pub fn new(lifetimes: Lifetimes) -> Self {
         let entries = Arc::new(Bounded::new(lifetimes.capacity));
         let readings = Cache::new(READINGS);
-        Self { entries, readings, lifetimes, lookups: PerLabel::default() }
+        let changes = OnceLock::new();
+        Self { entries, readings, lifetimes, changes, lookups: PerLabel::default() }
     }
 
-    /// The value of `key` if it is younger than the soft lifetime: without a reading at hand, which
+    /// A value of which is known that nobody has changed it is as good as read just now, for half its
+    /// hard lifetime. Only the first call counts.
+    pub fn watch(&self, changes: Arc<dyn Changes>) {
+        let _ = self.changes.set(changes);
+    }
+
+    fn is_fresh(&self, entry: &Entry<V>, now: Instant) -> bool {
+        let (age, Lifetimes { soft, hard, .. }) =
+            (now.duration_since(entry.loaded), self.lifetimes);
+        let is_unchanged = || self.changes.get().is_some_and(|c| c.none_since(entry.loaded));
+        age < soft || (age < hard / 2 && is_unchanged())
+    }
+
+    /// The value of `key` if it need not be read anew: without a reading at hand, which
     /// most callers then need not make.
     pub fn fresh(&self, key: &K) -> Option<Arc<V>> {
         let entry = self.entries.get(key)?;
-        let (soft, hard) = (self.lifetimes.soft, self.lifetimes.hard);
-        let is_fresh = entry.loaded.elapsed() < soft && entry.is_usable(hard);
+        let now = Instant::now();
+        let is_fresh = entry.is_usable(self.lifetimes.hard, now) && self.is_fresh(&entry, now);
         is_fresh.then(|| {
             self.lookups.of(Lookup::Fresh).one();
             Arc::clone(&entry.value)
@@ -122,8 +139,9 @@ where
         F: Future<Output = Result<V, E>> + Send + 'static,
     {
         if let Some(entry) = self.entries.get(key) {
-            if entry.is_usable(self.lifetimes.hard) {
-                let is_fresh = entry.loaded.elapsed() < self.lifetimes.soft;
+            let now = Instant::now();
+            if entry.is_usable(self.lifetimes.hard, now) {
+                let is_fresh = self.is_fresh(&entry, now);
                 self.lookups.of(if is_fresh { Lookup::Fresh } else { Lookup::Stale }).one();
                 if !is_fresh && !entry.refreshing.swap(true, Ordering::AcqRel) {
                     self.refresh(key.clone(), Arc::clone(&entry), load);
@@ -134,16 +152,19 @@ where
             self.entries.remove_if(key, |there| Arc::ptr_eq(there, &entry));
         }
         self.lookups.of(Lookup::Missing).one();
+        let hard = self.lifetimes.hard;
         // Left behind by a caller that went away before it could forget it.
-        if self.readings.get(key).await.is_some_and(|left| !left.is_usable(self.lifetimes.hard)) {
+        if self.readings.get(key).await.is_some_and(|left| !left.is_usable(hard, Instant::now())) {
             self.readings.invalidate(key).await;
         }
-        let (entries, wanted, hard) = (Arc::clone(&self.entries), key.clone(), self.lifetimes.hard);
+        let (entries, wanted) = (Arc::clone(&self.entries), key.clone());
         // Every delivery's future has room for a reading, and moka moves it about: few need one.
         let load = Box::pin(load);
         let reading = async move {
             // A reading that ended just before this one began is as good.
-            if let Some(entry) = entries.get(&wanted).filter(|entry| entry.is_usable(hard)) {
+            if let Some(entry) =
+                entries.get(&wanted).filter(|there| there.is_usable(hard, Instant::now()))
+            {
                 return Ok(entry);
             }
             let entry = Entry::read(load).await?;

@@ -14,7 +14,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("auth", &["auth", "domain"]),
     ("transform", &["transform", "domain"]),
     ("ports", &["ports", "domain"]),
-    ("cache", &["cache", "telemetry"]),
+    ("cache", &["cache", "telemetry", "ports"]),
     ("vault", &["vault", "cache", "telemetry", "ports", "domain"]),
     ("egress", &["egress", "ports", "domain"]),
     ("telemetry", &["telemetry", "ports", "domain"]),

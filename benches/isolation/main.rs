@@ -125,7 +125,7 @@ async fn main() {
     );
     println!("  rounds without: {without:?}\n  rounds with: {with:?}");
     let hot = hot_endpoints().await;
-    println!("10,000 endpoints in use: {hot:.0} MB at most (at most 400 MB)");
+    println!("10,000 endpoints in use: {hot:.0} MB at most (at most 300 MB)");
     let summary = serde_json::json!({
         "p99_ms": p99, "p99_ms_with_bad": p99_with, "per_second": speed,
         "per_second_with_bad": speed_with, "hot_endpoints_mb": hot,

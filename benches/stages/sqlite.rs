@@ -44,8 +44,12 @@ impl Bench {
     }
 
     fn claim(&self) -> Vec<Received> {
-        let claimed = self.runtime.block_on(self.queue.receive(BATCH, Duration::ZERO));
-        claimed.expect("messages")
+        let mut claimed = Vec::with_capacity(BATCH);
+        while claimed.len() < BATCH {
+            let more = self.queue.receive(BATCH - claimed.len(), Duration::ZERO);
+            claimed.extend(self.runtime.block_on(more).expect("messages"));
+        }
+        claimed
     }
 
     fn delete(&self, claimed: &[Received]) {
@@ -53,6 +57,7 @@ impl Bench {
         for deleted in self.runtime.block_on(join_all(deletions)) {
             deleted.expect("a commit");
         }
+        self.runtime.block_on(self.queue.flush()).expect("a commit");
     }
 }
 

@@ -60,6 +60,7 @@ impl App {
             endpoints: Arc::new(DynamoEndpoints::new(dynamodb, prefix)),
             secrets: Arc::new(DynamoSecrets::new(dynamodb, prefix)),
             health: Arc::new(DynamoHealth::new(dynamodb, prefix)),
+            changes: None,
             rates: Some(Arc::new(DynamoRates::new(dynamodb, prefix))),
             deliveries: Arc::new(DynamoDeliveries::new(dynamodb, prefix)),
             records: Arc::new(DynamoRecords::new(dynamodb, prefix)),

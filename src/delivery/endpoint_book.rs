@@ -18,7 +18,7 @@ use crate::domain::origin::Origin;
 use crate::domain::retry_policy::RetryPolicy;
 use crate::egress::guard::Guard;
 use crate::ports::endpoints::StoredEndpoint;
-use crate::ports::{Error, HealthStore, ReadEndpoints};
+use crate::ports::{Changes, Error, HealthStore, ReadEndpoints};
 use crate::transform::Transform;
 
 /// An endpoint ready for use.
@@ -174,6 +174,11 @@ impl EndpointBook {
     ) -> Self {
         let known = Arc::new(SoftCache::new(lifetimes));
         Self { endpoints, health, guard, limiters, known, soft: lifetimes.soft }
+    }
+
+    /// Endpoints are read anew only after changes, as far as these are known.
+    pub fn watch(&self, changes: Arc<dyn Changes>) {
+        self.known.watch(changes);
     }
 
     /// What was read then or later is not older than the soft lifetime at `now`.

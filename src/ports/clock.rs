@@ -16,4 +16,8 @@ pub trait Chance: Send + Sync {
     fn fill(&self, bytes: &mut [u8]);
     /// A name that nobody else will come up with: 128 random bits in hex.
     fn token(&self) -> String;
+    /// So many names.
+    fn tokens(&self, count: usize) -> Vec<String> {
+        (0..count).map(|_| self.token()).collect()
+    }
 }

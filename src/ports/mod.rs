@@ -2,6 +2,7 @@
 //! contract; `tests/contract/` runs one suite over every implementation.
 
 pub mod aws_roles;
+pub mod changes;
 pub mod clock;
 pub mod control;
 pub mod customers;
@@ -23,6 +24,7 @@ pub mod spans;
 pub mod test_calls;
 
 pub use aws_roles::AwsRoles;
+pub use changes::Changes;
 pub use clock::{Chance, Clock};
 pub use control::Control;
 pub use customers::Customers;

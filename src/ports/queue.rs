@@ -176,8 +176,14 @@ pub trait Queue: Send + Sync {
     /// crash. It is not a settling and need not be durable.
     async fn release(&self, handle: &Handle, delay: Duration) -> Result<()>;
 
-    /// Removes the message: its work is done.
+    /// Removes the message: its work is done. That may be durable only a few milliseconds later; if it
+    /// fails then, the next [`Queue::receive`] tells, and it is tried again.
     async fn acknowledge(&self, handle: &Handle) -> Result<()>;
+
+    /// Waits until what was acknowledged is durable.
+    async fn flush(&self) -> Result<()> {
+        Ok(())
+    }
 
     /// Puts `next` in the message's place; the old one is gone only when the new one is durable.
     async fn replace(&self, handle: &Handle, next: NewMessage) -> Result<()>;

@@ -13,7 +13,7 @@ use crate::domain::operational_event::{Fact, OperationalEvent};
 use crate::domain::secret::{Binding, SealedKind, SealedVersion, SecretBytes};
 use crate::ports::keys::{Context, Unwrapped};
 use crate::ports::operational_events::LogOnly;
-use crate::ports::{Clock, OpenKeys, ReadSecrets};
+use crate::ports::{Changes, Clock, OpenKeys, ReadSecrets};
 
 /// What a reading takes over of what was opened before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +52,11 @@ impl Opener {
             public_halves,
             references,
         }
+    }
+
+    /// Secrets are read anew only after changes, as far as these are known.
+    pub fn watch(&self, changes: Arc<dyn Changes>) {
+        self.open.watch(changes);
     }
 
     /// How the caches of opened secrets and of tenant keys are used.

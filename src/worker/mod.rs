@@ -123,16 +123,21 @@ async fn work(pipeline: Arc<Pipeline>, limits: Limits, stop: Stop) -> Ended {
             let (pipeline, hard) = (Arc::clone(&pipeline), stop.hard.clone());
             let lease = heartbeat.keep(message.handle.clone());
             let in_hand = pipeline.tally.counters.in_hand.begin();
-            tasks.spawn(async move {
+            // Boxed: what a task is made of is moved half a dozen times, and this is several kilobytes.
+            tasks.spawn(Box::pin(async move {
                 deliver(&pipeline, &message, &hard).await;
                 drop((lease, own, in_hand));
-            });
+            }));
         }
     }
     pipeline.tally.receiving.rest();
     pipeline.tally.worker_is(WorkerState::Stopped);
     let (ended, ()) =
         tokio::join!(drain(&tasks, limits.drain, &stop), pipeline.queue.stop_receiving());
+    // What was delivered and is not noted in this time comes back when its lease has run out.
+    if let Ok(Err(error)) = tokio::time::timeout(FLUSH, pipeline.queue.flush()).await {
+        pipeline.tally.fault(&error, "queue");
+    }
     if let Some(recorder) = &pipeline.recorder {
         // What is not written in this time is not recorded.
         let _ = tokio::time::timeout(RECORDS_END, recorder.flush()).await;
@@ -178,6 +183,8 @@ async fn deliver(pipeline: &Pipeline, message: &Received, stop: &CancellationTok
     }
 }
 
+/// How long a stop waits until acknowledgements are durable.
+const FLUSH: Duration = Duration::from_secs(3);
 /// How long a stop waits for the recording of attempts.
 const RECORDS_END: Duration = Duration::from_secs(3);
 

@@ -233,6 +233,7 @@ async fn acknowledging_removes_a_message_and_doing_so_twice_is_no_error(subject:
     for _ in 0..2 {
         subject.queue().acknowledge(&message.handle).await.unwrap();
     }
+    subject.queue().flush().await.unwrap();
     let subject = subject.restart().await;
     assert!(receive(&subject).await.is_empty());
     assert_eq!(subject.queue().depth().await.unwrap(), Depth::default());

@@ -6,16 +6,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How long a job that can wait does.
-const LINGER: Duration = Duration::from_millis(1);
-/// So many need wait for no more: the fixed part of a commit is divided often enough.
-const ENOUGH: usize = 16;
+const LINGER: Duration = Duration::from_millis(4);
 
 /// When a job is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Urgency {
     /// As soon as the thread is free.
     AtOnce,
-    /// With the next that is, or with [`ENOUGH`] like it, or after [`LINGER`].
+    /// With the next that is, or after [`LINGER`].
     WithOthers,
 }
 
@@ -30,7 +28,7 @@ struct State<J> {
 
 impl<J> State<J> {
     fn is_worth_it(&self) -> bool {
-        self.hurries || self.jobs.len() >= ENOUGH || self.senders == 0
+        self.hurries || self.senders == 0
     }
 }
 

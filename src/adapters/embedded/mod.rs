@@ -4,6 +4,8 @@
 //! Leases live in memory: only the process that holds the directory's lock receives, and a restart
 //! frees them all. Commands of other processes write to the database beside it.
 
+mod acknowledged;
+mod changes;
 pub mod checkup;
 mod control;
 mod customers;
@@ -14,21 +16,24 @@ mod deliveries;
 mod endpoints;
 mod event_types;
 mod fan_outs;
+mod hands;
 mod health;
 mod in_flight;
 mod inbox;
 mod kept_bodies;
 mod key_file;
 mod leases;
+mod log_file;
 mod queue;
+mod receiving;
 mod records;
 mod replays;
 mod rows;
 mod secrets;
-mod take;
 mod test_calls;
 mod turns;
 
+pub use changes::SqliteChanges;
 pub use control::SqliteControl;
 pub use customers::SqliteCustomers;
 pub use data_dir::{DataDir, DirectoryLock};

@@ -1,34 +1,25 @@
 //! The queue in SQLite.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::data_dir::DirectoryLock;
 use super::database::Database;
-use super::in_flight::InFlight;
-use super::inbox::Urgency;
-use super::leases::Leases;
+use super::hands::{self, lock};
+use super::leases::Held;
+use super::log_file::Mark;
+use super::receiving::Receiving;
 use super::rows;
-use super::take::{self, lock};
-use super::turns::{self, Place};
+use super::turns;
 use crate::domain::dead_letter::DeadLetter;
 use crate::ports::queue::{Depth, Handle, NewMessage, Received, Redrive, Sought};
 use crate::ports::{Chance, Clock, Error, Queue, Result};
-
-/// How often an idle receiver looks for what other processes have sent, and for what has fallen due.
-const POLL: Duration = Duration::from_millis(5);
-/// The same once nothing has come for [`QUIET_AFTER`].
-const POLL_QUIET: Duration = Duration::from_millis(200);
-const QUIET_AFTER: Duration = Duration::from_secs(2);
-/// With so many messages in hand, others will soon be settled too: those share a commit.
-const BUSY: usize = 32;
 
 /// The queue of a data directory.
 pub struct SqliteQueue {
@@ -36,14 +27,12 @@ pub struct SqliteQueue {
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
     lease: Duration,
-    sent: Notify,
+    /// Wakes a receiver that waits.
+    sent: Arc<Notify>,
+    /// How many there were, and how the log stood: it is asked for regularly.
+    counted: Mutex<Option<(Mark, Depth)>>,
     /// Only in the process that holds the directory's lock.
     receiving: Option<Receiving>,
-}
-
-struct Receiving {
-    leases: Arc<Mutex<Leases>>,
-    _lock: DirectoryLock,
 }
 
 impl SqliteQueue {
@@ -54,51 +43,44 @@ impl SqliteQueue {
         chance: Arc<dyn Chance>,
         lease: Duration,
     ) -> Self {
-        Self { database, clock, chance, lease, sent: Notify::new(), receiving: None }
+        let (sent, counted) = (Arc::default(), Mutex::default());
+        Self { database, clock, chance, lease, sent, counted, receiving: None }
+    }
+
+    /// A panic elsewhere leaves it whole.
+    fn counted(&self) -> MutexGuard<'_, Option<(Mark, Depth)>> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets this process receive too. Messages that an earlier worker held when it died count one
     /// lost receipt.
     pub async fn receive_under(mut self, lock: DirectoryLock, in_flight: &Path) -> Result<Self> {
-        let failed = |e: std::io::Error| Error::new("queue.open", e);
-        let (mut in_flight, lost) = InFlight::open(in_flight).map_err(failed)?;
-        self.database.write("queue.open", move |c| rows::count_lost(c, &lost)).await?;
-        in_flight.clear().map_err(failed)?;
-        let leases = Arc::new(Mutex::new(Leases::new(in_flight)));
-        self.receiving = Some(Receiving { leases, _lock: lock });
+        let parts = (self.database.clone(), Arc::clone(&self.clock));
+        let sent = Arc::clone(&self.sent);
+        self.receiving = Some(Receiving::begin(parts, self.lease, sent, lock, in_flight).await?);
         Ok(self)
     }
 
-    fn leases(&self) -> Result<&Arc<Mutex<Leases>>> {
-        let receiving = self.receiving.as_ref();
-        receiving.map(|r| &r.leases).ok_or_else(|| {
+    fn receiving(&self) -> Result<&Receiving> {
+        self.receiving.as_ref().ok_or_else(|| {
             Error::new("queue.receive", "only the process that holds the directory's lock receives")
         })
     }
 
-    async fn take_due(&self, max: usize) -> Result<Vec<Received>> {
-        let (leases, now, lease) = (Arc::clone(self.leases()?), self.clock.now(), self.lease);
-        let read = move |c: &Connection| take::due(c, &leases, max, now, now.plus(lease));
-        Ok(self.database.read("queue.receive", read).await??.into_messages())
-    }
-
-    /// Runs `work` on the row of the message that `handle` holds, if it is still held.
-    async fn settle<T, F>(
-        &self,
-        urgency: Urgency,
-        operation: &'static str,
-        handle: &Handle,
-        work: F,
-    ) -> Result<T>
+    /// Runs `work` on the row of a message in hand, which it takes out of the queue.
+    async fn settle<T, F>(&self, operation: &'static str, held: Held, work: F) -> Result<T>
     where
-        T: Default + Send + 'static,
+        T: Send + 'static,
         F: FnOnce(&Connection, i64) -> rusqlite::Result<T> + Send + 'static,
     {
-        let leases = self.leases()?;
-        let Some(seq) = lock(leases).holder(handle) else { return Ok(T::default()) };
-        let done = self.database.write_when(urgency, operation, move |c| work(c, seq)).await?;
-        lock(leases).settled(seq);
+        let done = self.database.write(operation, move |c| work(c, held.seq)).await?;
+        lock(&self.receiving()?.hands).settled(held.seq, self.clock.now());
         Ok(done)
+    }
+
+    /// The message that `handle` holds.
+    fn holder(&self, handle: &Handle) -> Result<Option<Held>> {
+        Ok(lock(&self.receiving()?.hands).holder(handle))
     }
 
     /// Tells a receiver that waits, if there is something new for it.
@@ -117,40 +99,19 @@ impl Queue for SqliteQueue {
 
     async fn send(&self, messages: Vec<NewMessage>) -> Result<Vec<String>> {
         let now = self.clock.now();
-        let ids: Vec<String> =
-            messages.iter().map(|_| format!("msg_{}", self.chance.token())).collect();
-        let named: Vec<(String, NewMessage)> = ids.iter().cloned().zip(messages).collect();
-        self.database
-            .write("queue.send", move |c| {
-                let last = |message: &NewMessage| {
-                    let group = message.group.as_ref().map(ToString::to_string);
-                    Place { group, position: None }
-                };
-                named.iter().try_for_each(|(id, message)| {
-                    rows::insert(c, id, message, now, now)?;
-                    turns::line_up(c, &last(message))
-                })
-            })
-            .await?;
+        let names = self.chance.tokens(messages.len());
+        let ids: Vec<String> = names.iter().map(|name| format!("msg_{name}")).collect();
+        let insert = move |c: &Connection| {
+            rows::insert_all(c, (&ids, &messages), now)?;
+            Ok(ids)
+        };
+        let ids = self.database.write("queue.send", insert).await?;
         self.sent.notify_one();
         Ok(ids)
     }
 
     async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<Received>> {
-        let started = Instant::now();
-        let deadline = started + wait;
-        loop {
-            let received = self.take_due(max).await?;
-            if !received.is_empty() || Instant::now() >= deadline {
-                return Ok(received);
-            }
-            let poll = if started.elapsed() < QUIET_AFTER { POLL } else { POLL_QUIET };
-            let next = (Instant::now() + poll).min(deadline);
-            tokio::select! {
-                () = sleep_until(next) => {}
-                _ = timeout_at(deadline, self.sent.notified()) => {}
-            }
-        }
+        self.receiving()?.receive(max, wait).await
     }
 
     fn lease(&self) -> Duration {
@@ -158,28 +119,36 @@ impl Queue for SqliteQueue {
     }
 
     async fn extend(&self, handles: &[Handle]) -> Result<()> {
-        let until = self.clock.now().plus(self.lease);
-        let mut leases = lock(self.leases()?);
-        handles.iter().for_each(|handle| leases.extend(handle, until));
+        lock(&self.receiving()?.hands).extend(handles, self.clock.now().plus(self.lease));
         Ok(())
     }
 
     async fn release(&self, handle: &Handle, delay: Duration) -> Result<()> {
-        lock(self.leases()?).release(handle, self.clock.now(), delay)?;
+        lock(&self.receiving()?.hands).release(handle, self.clock.now(), delay)?;
         self.sent.notify_one();
         Ok(())
     }
 
     async fn acknowledge(&self, handle: &Handle) -> Result<()> {
+        let Some(held) = self.holder(handle)? else { return Ok(()) };
+        if !held.in_order {
+            return self.receiving()?.acknowledged.remove(held.seq).await;
+        }
         let now = self.clock.now();
-        let is_busy = lock(self.leases()?).len() >= BUSY;
-        let urgency = if is_busy { Urgency::WithOthers } else { Urgency::AtOnce };
         let remove = move |c: &Connection, seq: i64| rows::remove(c, seq, now);
-        self.tell(self.settle(urgency, "queue.acknowledge", handle, remove).await?);
+        self.tell(self.settle("queue.acknowledge", held, remove).await?);
         Ok(())
     }
 
+    async fn flush(&self) -> Result<()> {
+        match &self.receiving {
+            Some(receiving) => receiving.acknowledged.flush().await,
+            None => Ok(()),
+        }
+    }
+
     async fn replace(&self, handle: &Handle, next: NewMessage) -> Result<()> {
+        let Some(held) = self.holder(handle)? else { return Ok(()) };
         let now = self.clock.now();
         let replace = move |c: &Connection, seq: i64| match rows::take_out(c, seq)? {
             Some(rows::Removed { message_id, sent_at, place }) => {
@@ -188,7 +157,7 @@ impl Queue for SqliteQueue {
             }
             None => Ok(()),
         };
-        self.settle(Urgency::AtOnce, "queue.replace", handle, replace).await?;
+        self.settle("queue.replace", held, replace).await?;
         self.sent.notify_one();
         Ok(())
     }
@@ -199,6 +168,7 @@ impl Queue for SqliteQueue {
         letter: &DeadLetter,
         state: Option<Bytes>,
     ) -> Result<()> {
+        let Some(held) = self.holder(handle)? else { return Ok(()) };
         let (id, now) = (letter.id.clone(), self.clock.now());
         let bury = move |c: &Connection, seq: i64| {
             let sql = "INSERT OR REPLACE INTO dead_messages
@@ -208,7 +178,7 @@ impl Queue for SqliteQueue {
             c.prepare_cached(sql)?.execute(params![id, state.as_deref(), seq])?;
             rows::remove(c, seq, now)
         };
-        self.tell(self.settle(Urgency::AtOnce, "queue.dead_letter", handle, bury).await?);
+        self.tell(self.settle("queue.dead_letter", held, bury).await?);
         Ok(())
     }
 
@@ -254,17 +224,31 @@ impl Queue for SqliteQueue {
 
     async fn oldest_due(&self) -> Result<Option<Duration>> {
         let (Some(receiving), now) = (&self.receiving, self.clock.now()) else { return Ok(None) };
-        let leases = Arc::clone(&receiving.leases);
-        let read = move |c: &Connection| take::earliest(c, &leases, now);
+        let hands = Arc::clone(&receiving.hands);
+        let read = move |c: &Connection| hands::earliest(c, &hands, now);
         let earliest = self.database.read("queue.oldest_due", read).await?;
         Ok(Some(earliest.map(|at| now.since(at)).unwrap_or_default()))
     }
 
     async fn depth(&self) -> Result<Depth> {
+        self.flush().await?;
+        let log = self.database.log().mark();
+        let known = *self.counted();
+        if let Some((before, depth)) = known
+            && Some(before) == log
+        {
+            return Ok(depth);
+        }
         let sql = "SELECT (SELECT count(*) FROM messages), (SELECT count(*) FROM dead_messages)";
         let read = move |c: &Connection| {
             c.query_row(sql, [], |row| Ok(Depth { pending: row.get(0)?, dead: row.get(1)? }))
         };
-        self.database.read("queue.depth", read).await
+        let depth = self.database.read("queue.depth", read).await?;
+        *self.counted() = log.map(|log| (log, depth));
+        Ok(depth)
     }
 }
+
+#[cfg(test)]
+#[path = "queue_tests.rs"]
+mod tests;

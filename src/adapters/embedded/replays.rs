@@ -1,9 +1,12 @@
 //! Records of replays in SQLite, and which replay has a dead letter in hand.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::database::Database;
+use super::log_file::Mark;
 use crate::domain::dead_letter::DeadLetter;
 use crate::domain::replay::Replay;
 use crate::domain::timestamp::Timestamp;
@@ -11,7 +14,43 @@ use crate::ports::deliveries::LetterClaim;
 use crate::ports::{Error, Replays, Result};
 
 /// The replays of a data directory.
-pub struct SqliteReplays(pub Database);
+pub struct SqliteReplays {
+    database: Database,
+    /// The last list from the beginning: a worker asks for it every other second, mostly in vain.
+    listed: Mutex<Option<Listed>>,
+}
+
+/// A list, as long as the log stands as it did before.
+struct Listed {
+    log: Mark,
+    limit: usize,
+    replays: Vec<Replay>,
+}
+
+impl SqliteReplays {
+    /// Of a database.
+    pub fn new(database: Database) -> Self {
+        Self { database, listed: Mutex::default() }
+    }
+
+    /// A panic elsewhere leaves it whole.
+    fn listed(&self) -> MutexGuard<'_, Option<Listed>> {
+        self.listed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn read_list(&self, after: Option<String>, limit: usize) -> Result<Vec<Replay>> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let read = move |c: &Connection| {
+            let sql = "SELECT record FROM replays WHERE ?1 IS NULL OR id < ?1
+                       ORDER BY id DESC LIMIT ?2";
+            let mut statement = c.prepare_cached(sql)?;
+            let rows = statement.query_map(params![after, limit], |row| row.get(0))?;
+            rows.collect::<rusqlite::Result<Vec<String>>>()
+        };
+        let records = self.database.read("replays.list", read).await?;
+        records.iter().map(|record| parse(record)).collect()
+    }
+}
 
 fn parse(record: &str) -> Result<Replay> {
     serde_json::from_str(record).map_err(|e| Error::new("replays.read", e))
@@ -30,7 +69,7 @@ impl Replays for SqliteReplays {
                        WHERE replays.version = excluded.version - 1";
             c.prepare_cached(sql)?.execute(params![id, version, json])
         };
-        Ok(self.0.write("replays.put", write).await? > 0)
+        Ok(self.database.write("replays.put", write).await? > 0)
     }
 
     async fn get(&self, id: &str) -> Result<Option<Replay>> {
@@ -39,22 +78,22 @@ impl Replays for SqliteReplays {
             let mut statement = c.prepare_cached("SELECT record FROM replays WHERE id = ?")?;
             statement.query_row([id], |row| row.get::<_, String>(0)).optional()
         };
-        let record = self.0.read("replays.get", read).await?;
+        let record = self.database.read("replays.get", read).await?;
         record.as_deref().map(parse).transpose()
     }
 
     async fn list(&self, after: Option<&str>, limit: usize) -> Result<Vec<Replay>> {
-        let after = after.map(str::to_owned);
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let read = move |c: &Connection| {
-            let sql = "SELECT record FROM replays WHERE ?1 IS NULL OR id < ?1
-                       ORDER BY id DESC LIMIT ?2";
-            let mut statement = c.prepare_cached(sql)?;
-            let rows = statement.query_map(params![after, limit], |row| row.get(0))?;
-            rows.collect::<rusqlite::Result<Vec<String>>>()
+        let Some(log) = self.database.log().mark().filter(|_| after.is_none()) else {
+            return self.read_list(after.map(str::to_owned), limit).await;
         };
-        let records = self.0.read("replays.list", read).await?;
-        records.iter().map(|record| parse(record)).collect()
+        if let Some(listed) = &*self.listed()
+            && (listed.log, listed.limit) == (log, limit)
+        {
+            return Ok(listed.replays.clone());
+        }
+        let replays = self.read_list(None, limit).await?;
+        *self.listed() = Some(Listed { log, limit, replays: replays.clone() });
+        Ok(replays)
     }
 }
 

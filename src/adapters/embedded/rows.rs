@@ -1,10 +1,45 @@
 //! The rows of messages: what one statement or two do to them, within a transaction.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Statement, params};
 
 use super::turns::{self, Place};
 use crate::domain::timestamp::Timestamp;
 use crate::ports::queue::{NewMessage, Redrive};
+
+/// Rows that one statement puts in.
+const TOGETHER: usize = 16;
+
+/// Puts messages in, each with its id.
+pub fn insert_all(
+    c: &Connection,
+    (ids, messages): (&[String], &[NewMessage]),
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let in_groups = messages.iter().any(|message| message.group.is_some());
+    let mut rest = (ids, messages);
+    if !in_groups && messages.len() >= TOGETHER {
+        let sql = format!("{INSERT}{}", ", (?, ?, ?, ?, ?)".repeat(TOGETHER - 1));
+        let mut statement = c.prepare_cached(&sql)?;
+        let (ids, last_ids) = rest.0.as_chunks::<TOGETHER>();
+        let (messages, last) = rest.1.as_chunks::<TOGETHER>();
+        for (ids, messages) in ids.iter().zip(messages) {
+            for (index, (id, message)) in ids.iter().zip(messages).enumerate() {
+                bind(&mut statement, index * 5, id, message, (now, now))?;
+            }
+            statement.raw_execute()?;
+        }
+        rest = (last_ids, last);
+    }
+    for (id, message) in rest.0.iter().zip(rest.1) {
+        insert(c, id, message, now, now)?;
+        let group = message.group.as_ref().map(ToString::to_string);
+        turns::line_up(c, &Place { group, position: None })?;
+    }
+    Ok(())
+}
+
+const INSERT: &str =
+    "INSERT INTO messages (message_id, due_at, sent_at, state, body) VALUES (?, ?, ?, ?, ?)";
 
 /// Puts a message in.
 pub fn insert(
@@ -14,18 +49,25 @@ pub fn insert(
     sent_at: Timestamp,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
+    let mut statement = c.prepare_cached(INSERT)?;
+    bind(&mut statement, 0, message_id, message, (sent_at, now))?;
+    statement.raw_execute().map(drop)
+}
+
+/// Binds a row's five parameters, which stand after `before` others.
+fn bind(
+    statement: &mut Statement<'_>,
+    before: usize,
+    message_id: &str,
+    message: &NewMessage,
+    (sent_at, now): (Timestamp, Timestamp),
+) -> rusqlite::Result<()> {
     let due = message.not_before.map_or(now, |at| at.max(now));
-    let sql =
-        "INSERT INTO messages (message_id, due_at, sent_at, state, body) VALUES (?, ?, ?, ?, ?)";
-    let state = message.state.as_deref();
-    c.prepare_cached(sql)?.execute(params![
-        message_id,
-        due.as_millis(),
-        sent_at.as_millis(),
-        state,
-        &message.body[..]
-    ])?;
-    Ok(())
+    statement.raw_bind_parameter(before + 1, message_id)?;
+    statement.raw_bind_parameter(before + 2, due.as_millis())?;
+    statement.raw_bind_parameter(before + 3, sent_at.as_millis())?;
+    statement.raw_bind_parameter(before + 4, message.state.as_deref())?;
+    statement.raw_bind_parameter(before + 5, &message.body[..])
 }
 
 /// What was known of a row that is gone.

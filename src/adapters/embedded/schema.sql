@@ -180,3 +180,27 @@ CREATE TABLE IF NOT EXISTS event_types (
     name   TEXT PRIMARY KEY,
     record TEXT NOT NULL
 ) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS changes (              -- one row: how often what caches keep was changed
+    id    INTEGER PRIMARY KEY CHECK (id = 1),
+    count INTEGER NOT NULL
+);
+INSERT OR IGNORE INTO changes VALUES (1, 0);
+CREATE TRIGGER IF NOT EXISTS endpoints_inserted AFTER INSERT ON endpoints
+    BEGIN UPDATE changes SET count = count + 1; END;
+CREATE TRIGGER IF NOT EXISTS endpoints_updated AFTER UPDATE ON endpoints
+    BEGIN UPDATE changes SET count = count + 1; END;
+CREATE TRIGGER IF NOT EXISTS endpoints_deleted AFTER DELETE ON endpoints
+    BEGIN UPDATE changes SET count = count + 1; END;
+CREATE TRIGGER IF NOT EXISTS health_inserted AFTER INSERT ON health
+    BEGIN UPDATE changes SET count = count + 1; END;
+CREATE TRIGGER IF NOT EXISTS health_updated AFTER UPDATE ON health
+    BEGIN UPDATE changes SET count = count + 1; END;
+CREATE TRIGGER IF NOT EXISTS health_deleted AFTER DELETE ON health
+    BEGIN UPDATE changes SET count = count + 1; END;
+CREATE TRIGGER IF NOT EXISTS secrets_inserted AFTER INSERT ON secrets
+    BEGIN UPDATE changes SET count = count + 1; END;
+CREATE TRIGGER IF NOT EXISTS secrets_updated AFTER UPDATE ON secrets
+    BEGIN UPDATE changes SET count = count + 1; END;
+CREATE TRIGGER IF NOT EXISTS secrets_deleted AFTER DELETE ON secrets
+    BEGIN UPDATE changes SET count = count + 1; END;
