@@ -15,11 +15,7 @@ fn main() -> ExitCode {
         eprintln!("sealpost: core dumps cannot be turned off: {error}");
         return ExitCode::FAILURE;
     }
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    if let Some(threads) = cli.threads() {
-        runtime.worker_threads(threads.get());
-    }
-    let runtime = match runtime.enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("sealpost: cannot start: {error}");

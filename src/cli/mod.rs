@@ -36,7 +36,6 @@ mod verify;
 #[cfg(feature = "aws")]
 mod worker;
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -57,13 +56,6 @@ pub struct Cli {
     global: Global,
     #[command(subcommand)]
     verb: Verb,
-}
-
-impl Cli {
-    /// How many threads the command's work is for; `None` for as many as there are processors.
-    pub fn threads(&self) -> Option<NonZeroUsize> {
-        if let Verb::Serve(serve) = &self.verb { Some(serve.threads()) } else { None }
-    }
 }
 
 /// Options of every command.

@@ -1,9 +1,7 @@
 //! `sealpost serve`: the worker on a data directory.
 
-use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use anyhow::bail;
@@ -31,23 +29,7 @@ const FLUSH: std::time::Duration = std::time::Duration::from_secs(5);
 #[command(
     after_help = "Example:\n  sealpost serve --data /var/lib/sealpost --config sealpost.toml"
 )]
-pub struct Serve {
-    /// Threads that deliver; by default one less than processors, for one is busy with the database
-    #[arg(long, value_name = "COUNT")]
-    threads: Option<NonZeroUsize>,
-}
-
-impl Serve {
-    /// How many threads deliver. More than there is work for cost a tenth of a delivery, in waking each
-    /// other.
-    pub fn threads(&self) -> NonZeroUsize {
-        let others = || {
-            let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-            NonZeroUsize::new(processors - 1).unwrap_or(NonZeroUsize::MIN)
-        };
-        self.threads.unwrap_or_else(others)
-    }
-}
+pub struct Serve {}
 
 pub async fn run(global: &Global, _: &Serve) -> anyhow::Result<ExitCode> {
     let config = global.load_config()?;
