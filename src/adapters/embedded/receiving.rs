@@ -24,7 +24,7 @@ use crate::ports::{Clock, Error, Result};
 /// How often an idle receiver looks for what other processes have sent, and for what has fallen due.
 const POLL: Duration = Duration::from_millis(5);
 /// The same once nothing has come for [`QUIET_AFTER`].
-const POLL_QUIET: Duration = Duration::from_millis(200);
+const POLL_QUIET: Duration = Duration::from_millis(500);
 const QUIET_AFTER: Duration = Duration::from_secs(2);
 
 /// The receiving half of a queue.
