@@ -115,7 +115,9 @@ where
     fn is_fresh(&self, entry: &Entry<V>, now: Instant) -> bool {
         let (age, Lifetimes { soft, hard, .. }) =
             (now.duration_since(entry.loaded), self.lifetimes);
-        let is_unchanged = || self.changes.get().is_some_and(|c| c.none_since(entry.loaded));
+        // From the oldest part of it: what was put together of other cached values may be as they were
+        // before a change, though it was made after.
+        let is_unchanged = || self.changes.get().is_some_and(|c| c.none_since(entry.since));
         age < soft || (age < hard / 2 && is_unchanged())
     }
 

@@ -128,3 +128,34 @@ async fn a_value_is_fresh_until_its_soft_lifetime_and_no_longer() {
     cache.forget(&1).await;
     assert_eq!(cache.fresh(&1), None);
 }
+
+/// No change is known later than this.
+struct ChangedAt(Instant);
+impl Changes for ChangedAt {
+    fn none_since(&self, then: Instant) -> bool {
+        then >= self.0
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_that_nobody_has_changed_is_fresh_for_half_its_hard_lifetime() {
+    let (cache, count) = (SoftCache::new(LIFETIMES), Arc::new(AtomicU32::new(0)));
+    cache.watch(Arc::new(ChangedAt(Instant::now())));
+    cache.get(&1, load(&count)).await.unwrap();
+    tokio::time::advance(LIFETIMES.hard / 2 - Duration::from_secs(1)).await;
+    assert_eq!(cache.fresh(&1).as_deref(), Some(&1));
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(cache.fresh(&1), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_with_a_part_from_before_a_change_is_read_anew_after_its_soft_lifetime() {
+    let (cache, begun) = (SoftCache::new(LIFETIMES), Instant::now());
+    tokio::time::advance(Duration::from_secs(1)).await;
+    cache.watch(Arc::new(ChangedAt(Instant::now())));
+    cache.put(1, Kept(begun));
+    cache.put(2, Kept(Instant::now()));
+    tokio::time::advance(LIFETIMES.soft).await;
+    assert!(cache.fresh(&1).is_none());
+    assert!(cache.fresh(&2).is_some());
+}

@@ -80,6 +80,16 @@ impl Acknowledged {
     /// # Errors
     /// If it is not, because a commit failed.
     pub async fn flush(&self) -> Result<()> {
+        self.commit().await?;
+        self.failure().map_or(Ok(()), Err)
+    }
+
+    /// Waits until a commit of all that was acknowledged has been tried. Whether one failed is left to be
+    /// told by who asks for it.
+    ///
+    /// # Errors
+    /// If nothing can be committed any more.
+    pub async fn commit(&self) -> Result<()> {
         if !self.shared.state().is_empty() {
             let (reply, ended) = oneshot::channel();
             // What came before is done before, and this takes along what waits.
@@ -90,7 +100,7 @@ impl Acknowledged {
             let gone = |_| Error::new("queue.acknowledge", "the database thread has ended");
             ended.await.map_err(gone)?;
         }
-        self.failure().map_or(Ok(()), Err)
+        Ok(())
     }
 
     /// Why a commit failed since this was asked last.

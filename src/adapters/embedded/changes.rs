@@ -21,8 +21,9 @@ pub struct SqliteChanges {
 struct Seen {
     /// The changes that were counted.
     count: i64,
-    /// No change is later than this, up to the last look.
+    /// What was read from here on has in it all that was counted.
     since: Instant,
+    /// When the last look began: what was changed later it may not have seen.
     looked: Instant,
     is_looking: bool,
 }
@@ -33,9 +34,9 @@ impl SqliteChanges {
     /// # Errors
     /// If they cannot be read.
     pub async fn open(database: Database, lasts: Duration) -> Result<Self> {
-        let since = Instant::now();
+        let looked = Instant::now();
         let count = database.read("changes.count", count).await?;
-        let seen = Seen { count, since, looked: since, is_looking: false };
+        let seen = Seen { count, since: Instant::now(), looked, is_looking: false };
         Ok(Self { database, lasts, seen: Arc::new(Mutex::new(seen)) })
     }
 
@@ -44,7 +45,7 @@ impl SqliteChanges {
             (self.database.clone(), Arc::clone(&self.seen), Instant::now());
         tokio::spawn(async move {
             let count = database.read("changes.count", count).await;
-            lock(&seen).note(count, begun);
+            lock(&seen).note(count, begun, Instant::now());
         });
     }
 }
@@ -62,13 +63,14 @@ impl Changes for SqliteChanges {
 }
 
 impl Seen {
-    /// Notes what a look found that began at `begun`.
-    fn note(&mut self, count: Result<i64>, begun: Instant) {
+    /// Notes what a look found. A change may have been made while it lasted, after what somebody else
+    /// read meanwhile: so only what is read from its end on is known to have it.
+    fn note(&mut self, count: Result<i64>, begun: Instant, ended: Instant) {
         self.is_looking = false;
         // Without an answer nothing is known any more, and values are read one by one.
         let Ok(count) = count else { return };
         if self.count != count {
-            (self.count, self.since) = (count, begun);
+            (self.count, self.since) = (count, ended);
         }
         self.looked = begun;
     }
@@ -139,6 +141,16 @@ mod tests {
         .await;
         looked(&changes, Instant::now()).await;
         assert_eq!(count(), before);
+    }
+
+    #[test]
+    fn what_was_read_while_a_look_found_a_change_may_not_have_it() {
+        let begun = Instant::now();
+        let (read, ended) = (begun + LASTS / 10, begun + LASTS / 5);
+        let mut seen = Seen { count: 1, since: begun, looked: begun, is_looking: true };
+        seen.note(Ok(2), begun, ended);
+        assert!(read < seen.since && ended >= seen.since);
+        assert_eq!(seen.looked, begun);
     }
 
     #[tokio::test]

@@ -231,7 +231,9 @@ impl Queue for SqliteQueue {
     }
 
     async fn depth(&self) -> Result<Depth> {
-        self.flush().await?;
+        if let Some(receiving) = &self.receiving {
+            receiving.acknowledged.commit().await?;
+        }
         let log = self.database.log().mark();
         let known = *self.counted();
         if let Some((before, depth)) = known
